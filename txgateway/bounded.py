@@ -1,0 +1,133 @@
+"""A broker with a deadline on every question, and with what goes to and fro in the log where that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+
+from txgateway.brokers import Broker
+from txgateway.model.account import AccountReport, Position
+from txgateway.model.errors import TimedOut
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Bar, Period
+from txgateway.model.order import Order, OrderReport
+
+log = Logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that each kind of question may take."""
+
+    default: float = 15.0
+    account: float = 15.0
+    symbol: float = 15.0
+    bars: float = 10.0
+    order_status: float = 3600.0
+    position: float = 20.0
+
+
+class BoundedBroker:
+    """Passes everything on. Orders have no deadline here: an unanswered one becomes UNKNOWN at the desk."""
+
+    def __init__(
+        self, broker: Broker, deadlines: Deadlines, reactor: Any, log_messages: bool = False, log_times: bool = False
+    ) -> None:
+        self._broker = broker
+        self._deadlines = deadlines
+        self._reactor = reactor
+        self._log_messages = log_messages
+        self._log_times = log_times
+        self.venue = broker.venue
+        self.can = broker.can
+        self.now: Callable[[], datetime] = broker.now
+        self.accounts: Callable[[], Sequence[str]] = broker.accounts
+        self.startService = broker.startService
+        self.stopService = broker.stopService
+        self.subscribe = broker.subscribe
+        self.unsubscribe = broker.unsubscribe
+
+    # orders
+
+    async def submit(self, order: Order) -> None:
+        """Send an order."""
+        await self._sent("submit", order, self._broker.submit(order))
+
+    async def release(self, order: Order) -> None:
+        """Send a ticket."""
+        await self._sent("release", order, self._broker.release(order))
+
+    async def cancel(self, order: Order) -> None:
+        """Ask for an order's end."""
+        await self._sent("cancel", order, self._broker.cancel(order))
+
+    async def replace(self, order: Order) -> None:
+        """Ask for other terms."""
+        await self._sent("replace", order, self._broker.replace(order))
+
+    # questions
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Every order the broker holds."""
+        return await self._asked("open_orders", self._deadlines.default, self._broker.open_orders())
+
+    async def lookup(self, order: Order) -> OrderReport | None:
+        """The broker's word on one order."""
+        return await self._asked("lookup", self._deadlines.order_status, self._broker.lookup(order))
+
+    async def executions(self, since: datetime | None) -> Sequence[Execution]:
+        """Fills after `since`."""
+        return await self._asked("executions", self._deadlines.default, self._broker.executions(since))
+
+    async def positions(self) -> Sequence[Position]:
+        """Every open position."""
+        return await self._asked("positions", self._deadlines.position, self._broker.positions())
+
+    async def balances(self, account: str) -> AccountReport:
+        """What an account holds."""
+        return await self._asked("balances", self._deadlines.account, self._broker.balances(account))
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """A symbol's trading rules."""
+        return await self._asked("instrument", self._deadlines.symbol, self._broker.instrument(symbol))
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """Everything tradable."""
+        return await self._asked("instruments", self._deadlines.default, self._broker.instruments())
+
+    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
+        """Bars in [start, end)."""
+        return await self._asked("bars", self._deadlines.bars, self._broker.bars(symbol, period, start, end))
+
+    async def _sent(self, what: str, order: Order, call: Coroutine[Any, Any, None]) -> None:
+        if self._log_messages:
+            log.info("{venue} <- {what} {order}", venue=self.venue, what=what, order=order)
+        await self._timed(what, call)
+
+    async def _asked(self, what: str, seconds: float, call: Coroutine[Any, Any, T]) -> T:
+        asked = Deferred.fromCoroutine(self._timed(what, call))
+        if not asked.called:
+            asked.addTimeout(seconds, self._reactor)
+        try:
+            return await asked
+        except DeferredTimeout:
+            text = f"Venue {self.venue} did not answer {what} within {seconds:g} s: try again, or raise its TIMEOUT."
+            raise TimedOut(text) from None
+
+    async def _timed(self, what: str, call: Coroutine[Any, Any, T]) -> T:
+        if not self._log_times:
+            return await call
+        start = self._reactor.seconds()
+        try:
+            return await call
+        finally:
+            took = (self._reactor.seconds() - start) * 1000
+            log.info("{venue} {what} took {took:.1f} ms", venue=self.venue, what=what, took=took)

@@ -1,0 +1,144 @@
+"""The broker contract: what every kind of connection gives, and what it may claim.
+
+A broker is one configured connection. It never sees the gateway: it is constructed with a `report` callable and
+tells through it everything that happens, as model.events and model.market. Reports may repeat, come late or out of
+order; the desk drops what it knows. Every order method is called only after the order's record is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Flag, auto
+from pathlib import Path
+from typing import Any, Protocol
+
+from txgateway.model.account import AccountReport, Position
+from txgateway.model.events import OrderEvent, VenueError, VenueStatusChanged
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.order import Order, OrderReport, OrderType, TimeInForce
+
+ENTRY_POINTS = "txgateway.brokers"
+"""The entry-point group by which brokers, ours and strangers', are found by kind."""
+
+Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade | Bar | Statistics], None]
+
+
+class Can(Flag):
+    """What a broker claims. The desk refuses what is not claimed; the conformance suite tests what is."""
+
+    MARKET = auto()
+    LIMIT = auto()
+    STOP = auto()
+    STOP_LIMIT = auto()
+    DAY = auto()
+    GTC = auto()
+    IOC = auto()
+    FOK = auto()
+    REPLACE = auto()
+    STAGE = auto()
+    QUOTES = auto()
+    TRADES = auto()
+    DEPTH = auto()
+    BARS = auto()
+    CLIENT_ORDER_ID = auto()
+    LOOKUP = auto()
+    EXECUTION_HISTORY = auto()
+    BALANCE_STREAM = auto()
+    RAW = auto()
+
+    @classmethod
+    def order_type(cls, order_type: OrderType) -> Can:
+        """The flag of an order type."""
+        return cls[order_type.value]
+
+    @classmethod
+    def time_in_force(cls, time_in_force: TimeInForce) -> Can:
+        """The flag of a time in force."""
+        return cls[time_in_force.value]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a broker is built from; nothing is connected, read or written before startService.
+
+    `options` are the venue's own settings (for paper: feed, accounts, calendar, commission, latency…);
+    `folder` is where it may keep files of its own; `clock` gives aware UTC; `reactor` schedules.
+    """
+
+    venue: str
+    options: Mapping[str, Any]
+    folder: Path
+    report: Report
+    reactor: Any
+    clock: Callable[[], datetime]
+
+
+class Broker(Protocol):
+    """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name."""
+
+    venue: str
+    can: Can
+
+    def startService(self) -> None:
+        """Connect, and keep connected with back-off; report VenueStatusChanged (RECONCILING once ready to be asked)."""
+
+    def stopService(self) -> Any:
+        """Disconnect; gives None or a Deferred that fires when done."""
+
+    def now(self) -> datetime:
+        """The venue's clock, aware UTC: wall time, or the feed's in a replay."""
+
+    def accounts(self) -> Sequence[str]:
+        """The account names that this connection may trade, known once RECONCILING is reported."""
+
+    async def submit(self, order: Order) -> None:
+        """Send the order. Answers come as reports. Raise Refused only when it surely did not arrive.
+
+        Any other exception leaves the order UNKNOWN. A broker without STAGE is never given a staged order.
+        """
+
+    async def release(self, order: Order) -> None:
+        """Send a ticket that submit staged (STAGE only)."""
+
+    async def cancel(self, order: Order) -> None:
+        """Ask for the order's end: OrderCanceled or CancelRejected is reported."""
+
+    async def replace(self, order: Order) -> None:
+        """Ask for the order's `asked_*` terms: OrderReplaced or ReplaceRejected is reported (REPLACE only)."""
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Every order the broker holds, ours and others'."""
+
+    async def lookup(self, order: Order) -> OrderReport | None:
+        """The broker's word on one order of ours by its echoed id, closed ones too.
+
+        None only when the broker's whole history was searched and has no such order (LOOKUP only).
+        """
+
+    async def executions(self, since: datetime | None) -> Sequence[Execution]:
+        """Our accounts' fills after `since` by the venue's clock; None asks for all that is kept."""
+
+    async def positions(self) -> Sequence[Position]:
+        """Every open position of every account."""
+
+    async def balances(self, account: str) -> AccountReport:
+        """What the account holds now."""
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """The trading rules of a symbol; None when the venue has no such thing."""
+
+    async def instruments(self) -> Sequence[Instrument]:
+        """Everything tradable here, where the venue can list it."""
+
+    def subscribe(self, symbol: str) -> None:
+        """Start reporting Quote, Trade and Statistics of a known symbol, the present values first."""
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Stop reporting a symbol."""
+
+    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
+        """The bars whose start lies in [start, end), oldest first."""

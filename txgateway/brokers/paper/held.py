@@ -1,0 +1,139 @@
+"""An order as the paper broker holds it: what it was sent, how far it is filled, what it reserves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from txgateway.model.errors import Reason
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import AssetClass
+from txgateway.model.order import OrderReport, OrderStatus, OrderType, Side, TimeInForce
+
+ZERO = Decimal(0)
+OPEN = frozenset({OrderStatus.STAGED, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Held:
+    """One order, changed in place as it lives. `number` counts the orders of this book from 1.
+
+    `priority` is its place in time among orders at one price. `triggered` is a stop's, once the market has reached
+    it. `value` is what its fills traded for. `reserve_price` is what each unit still to fill is reserved at.
+    """
+
+    number: int
+    order_id: str
+    account: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    time_in_force: TimeInForce
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    received: datetime
+    status: OrderStatus
+    asset_class: AssetClass = AssetClass.STOCK
+    currency: str = "USD"
+    cusip: str = ""
+    priority: int = 0
+    triggered: bool = False
+    expires: datetime | None = None
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    commission: Decimal = ZERO
+    reserve_price: Decimal = ZERO
+    reason: Reason | None = None
+    text: str = ""
+
+    @property
+    def broker_order_id(self) -> str:
+        """Our name for the order."""
+        return f"P{self.number:06}"
+
+    @property
+    def buys(self) -> bool:
+        """True for a buy."""
+        return self.side is Side.BUY
+
+    @property
+    def leaves(self) -> Decimal:
+        """What is still to fill while it is open."""
+        return self.quantity - self.filled
+
+    @property
+    def open(self) -> bool:
+        """True until it is filled, or ended otherwise."""
+        return self.status in OPEN
+
+    @property
+    def waits_for_stop(self) -> bool:
+        """True for a stop that the market has not reached."""
+        return self.order_type.has_stop and not self.triggered
+
+    @property
+    def average_price(self) -> Decimal:
+        """What a filled unit cost on average."""
+        return self.value / self.filled if self.filled else ZERO
+
+    def report(self) -> OrderReport:
+        """The order as it is told to who asks."""
+        return OrderReport(
+            broker_order_id=self.broker_order_id,
+            order_id=self.order_id,
+            account=self.account,
+            symbol=self.symbol,
+            side=self.side,
+            quantity=self.quantity,
+            order_type=self.order_type,
+            time_in_force=self.time_in_force,
+            limit_price=self.limit_price,
+            stop_price=self.stop_price,
+            status=self.status,
+            time=self.received,
+            filled_quantity=self.filled,
+            average_price=self.average_price,
+            reason=self.reason,
+            text=self.text,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One fill of a held order, numbered through the whole book; `cumulative` and `value` are the order's after it."""
+
+    number: int
+    order_number: int
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+    time: datetime
+    order_quantity: Decimal
+    cumulative: Decimal
+    value: Decimal
+
+
+def execution(held: Held, fill: Fill, venue: str, serial: str) -> Execution:
+    """A fill as it is told; `serial` is the book's own, so that ids of a new book never repeat an old one's."""
+    return Execution(
+        execution_id=f"{serial}-{fill.number:06}",
+        venue=venue,
+        account=held.account,
+        symbol=held.symbol,
+        side=held.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        time=fill.time,
+        order_id=held.order_id,
+        broker_order_id=held.broker_order_id,
+        commission=fill.commission,
+        currency=held.currency,
+        exchange="PAPER",
+        order_quantity=fill.order_quantity,
+        cumulative_quantity=fill.cumulative,
+        leaves_quantity=fill.order_quantity - fill.cumulative,
+        order_average_price=fill.value / fill.cumulative,
+        cusip=held.cusip,
+    )

@@ -1,0 +1,111 @@
+"""`txgatewayd`: options and exit codes; and the daemon-side commands of the one `txgateway` CLI.
+
+Exit codes: 0 stopped as asked, 1 could not start or run, 2 the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from txgateway import __version__, config
+from txgateway.config import Config, ConfigError
+
+FAILED, MISCONFIGURED = 1, 2
+
+
+def main(arguments: Sequence[str], install: Callable[[str], Any]) -> int:
+    """Run txgatewayd with these arguments; `install` gives the reactor of a name. Gives the exit code."""
+    context: dict[str, Any] = {"install": install}
+    try:
+        code = txgatewayd.main(list(arguments), "txgatewayd", standalone_mode=False, obj=context)
+    except click.ClickException as error:
+        error.show()
+        return MISCONFIGURED
+    except click.Abort:
+        return FAILED
+    return code or 0
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Say what is configured, or what is wrong with it, and end.")
+@click.version_option(__version__, prog_name="txgatewayd")
+@click.pass_obj
+def txgatewayd(context: dict[str, Any], check: bool) -> int:
+    """Run the trading gateway in the foreground. Everything is configured by TXGATEWAY_* variables (etc/txgateway.env)."""
+    try:
+        settings = config.load(os.environ)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            click.echo(f"txgatewayd: {mistake}", err=True)
+        return MISCONFIGURED
+    if check:
+        click.echo("\n".join(settings.describe()))
+        return 0
+    return _run(settings, context["install"])
+
+
+def _run(settings: Config, install: Callable[[str], Any]) -> int:
+    reactor = install(settings.daemon_reactor)
+    from txgateway import logs
+    from txgateway.service import CannotStart, make_service
+
+    logs.begin(settings.daemon_logfile, settings.log_level, settings.log_format)
+    service = make_service(settings, reactor)
+    try:
+        service.prepare()
+    except CannotStart as error:
+        click.echo(f"txgatewayd: {error}", err=True)
+        return FAILED
+    if settings.daemon_pidfile is not None:
+        settings.daemon_pidfile.write_text(f"{os.getpid()}\n")
+    reactor.callWhenRunning(service.startService)
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    try:
+        reactor.run()
+    finally:
+        if settings.daemon_pidfile is not None:
+            with suppress(OSError):
+                settings.daemon_pidfile.unlink()
+    return FAILED if service.failed else 0
+
+
+# ---------------------------------------------------------------- txgateway journal …
+
+
+@click.group()
+def journal() -> None:
+    """The journal on this machine, read without the daemon."""
+
+
+@journal.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+def verify(path: Path | None) -> None:
+    """Check every record's hash against the chain; tells the first that was changed, moved or taken out.
+
+    PATH is the journal's file; without it, the one that the environment configures.
+    """
+    from txgateway.journal import chain
+    from txgateway.journal.sqlite import SqliteJournal
+
+    if path is None:
+        try:
+            path = Path(config.load(os.environ).journal)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from None
+    if not path.is_file():
+        raise click.ClickException(f"There is no journal at {path}: give its path, or set TXGATEWAY_DATA_DIR.")
+    try:
+        good, broken = chain.broken_at(SqliteJournal(path).rows())
+    except Exception as error:
+        raise click.ClickException(f"{path} cannot be read as a journal: {error}") from None
+    if broken is not None:
+        click.echo(f"{path}: BROKEN at record {broken}; the {good} before it are as they were written.")
+        sys.exit(FAILED)
+    click.echo(f"{path}: {good} records, every hash fits.")

@@ -1,0 +1,541 @@
+"""Environment and TOML file -> one frozen Config, checked once; every mistake is told, all of them at once.
+
+A setting X is read from TXGATEWAY_X, else TXTRADER_X, else `x` in the [gateway] table of the TOML file named
+by TXGATEWAY_CONFIG, else its default; an empty value is as good as none. Venues: one, named after its kind,
+from the environment alone (TXGATEWAY_MODE), or any number as [venues.NAME] tables, the first the default one.
+Secrets are in no repr, description or sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import time, tzinfo
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar, cast
+
+import pytz
+
+from txgateway import settings as read
+from txgateway.brokers import ENTRY_POINTS
+
+PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
+DEFAULT_PASSWORD = "txtrader_pass"
+NEEDS_ASYNCIO = frozenset({"tws", "ccxt"})
+"""Kinds whose library runs on asyncio's loop."""
+CLIENT_VARIABLES = frozenset({"CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE"})
+"""Variables of the client programs alone: in the daemon's environment neither settings nor mistakes."""
+
+_MASK = "********"
+_SECRET_OPTION = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used: `mistakes` has a sentence for each thing that is wrong."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+# -- what there is to set: the one table that load, describe and etc/txgateway.env go by
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable: its reader, its default as text (load computes some that are empty), what it is."""
+
+    read: Callable[[str], Any]
+    default: str
+    what: str
+    secret: bool = False
+
+
+def _set(reader: Callable[[str], T], default: str, what: str, *, name: str = "", secret: bool = False) -> T:
+    """A Config field whose name, in upper case, is the variable's, unless `name` says otherwise."""
+    return cast(T, field(metadata={"setting": Setting(reader, default, what, secret), "name": name}))
+
+
+@dataclass(frozen=True)
+class Venue:
+    """One configured connection: `kind` finds the broker, `channel` is what its stream lines begin with."""
+
+    name: str
+    kind: str
+    channel: str
+    accounts: tuple[str, ...]
+    options: Mapping[str, Any] = field(repr=False)
+    """What the broker is set up with: for kind paper its PAPER_ settings and, over them, its table."""
+
+    def describe(self) -> str:
+        """One line, secrets masked."""
+        options = [f"{key}={_shown(key, value)}" for key, value in self.options.items()]
+        return " ".join([f"venue {self.name}: kind={self.kind} channel={self.channel}", *options])
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Config:
+    """Everything that can be set, typed and checked."""
+
+    username: str = _set(read.username, "txtrader_user", "the name that clients log in with")
+    password: str = _set(read.password, DEFAULT_PASSWORD, "their password", secret=True)
+    password_file: Path | None = _set(read.optional_path, "", "a file that has it instead")
+    host: str = _set(read.interface, "127.0.0.1", "the address to listen on")
+    http_port: int = _set(read.port, "50080", "the HTTP port; 0 takes any free one")
+    tcp_port: int = _set(read.port, "50090", "the stream's port; 0 takes any free one")
+    allow_insecure: bool = _set(read.flag, "0", "1 allows a HOST beyond loopback, without TLS")
+
+    data_dir: Path = _set(Path, "", "all state; default ~/.local/share/txgateway (XDG)")
+    config_file: Path | None = _set(read.optional_path, "", "the TOML file, see txgateway.toml", name="CONFIG")
+    journal: str = _set(read.journal, "", "the SQLite file; default journal.sqlite3 in DATA_DIR")
+    daemon_reactor: str = _set(
+        read.reactor, "asyncio", "asyncio (on uvloop where installed), uvloop, epoll, poll or select"
+    )
+    daemon_logfile: str = _set(read.any_text, "-", "the log's file; - is standard output")
+    daemon_pidfile: Path | None = _set(read.optional_path, "", "where the process id goes, if anywhere")
+    log_level: str = _set(read.log_level, "info", "debug, info, warn, error or critical")
+    log_format: str = _set(read.log_format, "text", "text or json, one line an event")
+
+    mode: str = _set(read.kind, "paper", "the broker, when no TOML file has venues")
+    api_host: str = _set(read.word, "localhost", "where that broker is")
+    api_port: int = _set(read.port, "51070", "its port")
+    api_account: str = _set(read.account, "api_account", "the account at the start")
+    api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
+    api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
+    api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")
+
+    paper_feed: str = _set(read.any_text, "synthetic", "synthetic[:seed] or replay:<files>[@speed][,loop]")
+    paper_accounts: str = _set(
+        read.any_text, "", "NAME[:margin or :cash][:amount],...; default API_ACCOUNT,PAPER_CASH:cash"
+    )
+    paper_calendar: str = _set(read.any_text, "", "a calendar such as XNYS; empty: always open")
+    paper_commission: str = _set(read.any_text, "0.005", "for each share; txgateway.toml has finer terms")
+    paper_latency: str = _set(read.any_text, "0", "seconds between an order and its arrival")
+
+    enable_ticker: bool = _set(read.flag, "0", "1 sends quotes and trades to stream clients")
+    enable_high_low: bool = _set(read.flag, "1", "1 gives symbols their high and low")
+    enable_barchart: bool = _set(read.flag, "1", "1 keeps live minute bars")
+    enable_symbol_barchart: bool = _set(read.flag, "0", "1 puts the live bars into symbols too")
+    enable_seconds_tick: bool = _set(read.flag, "1", "1 keeps the feed's clock by the second")
+    enable_execution_account_format: bool = _set(read.flag, "1", "1 puts ACCOUNT into executions")
+    enable_exception_halt: bool = _set(read.flag, "0", "1 halts trading at an unexpected error")
+    enable_auto_reset: bool = _set(read.flag, "1", "1 reconnects the venues at LOCAL_RESET_TIME")
+    local_reset_time: time = _set(read.clock_time, "05:00", "HH:MM in API_TIMEZONE")
+    gateway_disconnect_timeout: float = _set(read.timeout, "30", "seconds without the venue until an alarm")
+    gateway_disconnect_shutdown: bool = _set(read.flag, "0", "1 stops the daemon at that alarm")
+
+    time_offset: int = _set(read.whole(-(10**9), 10**9), "0", "seconds added to the feed's clock")
+    suppress_error_codes: frozenset[int] = _set(read.codes, "2100", "error codes not to pass on")
+    timeout_default: float = _set(read.timeout, "15", "seconds: requests to the venue")
+    timeout_account: float = _set(read.timeout, "15", "seconds: account data")
+    timeout_addsymbol: float = _set(read.timeout, "15", "seconds: a symbol and its first price")
+    timeout_barchart: float = _set(read.timeout, "10", "seconds: historical bars")
+    timeout_order: float = _set(read.timeout, "300", "seconds until an unanswered order is UNKNOWN")
+    timeout_orderstatus: float = _set(read.timeout, "3600", "seconds: an order's status request")
+    timeout_position: float = _set(read.timeout, "20", "seconds: positions")
+    timeout_timer: float = _set(read.timeout, "10", "seconds: the feed's clock")
+
+    log_api_messages: bool = _set(read.flag, "0", "1 logs what venues send and are sent")
+    debug_api_messages: bool = _set(read.flag, "0", "1 logs the same as raw bytes")
+    log_client_messages: bool = _set(read.flag, "0", "1 logs what stream clients send")
+    log_http_requests: bool = _set(read.flag, "1", "1 logs HTTP calls")
+    log_http_responses: bool = _set(read.flag, "0", "1 logs their answers")
+    log_response_truncate: int = _set(read.whole(0, 10**6), "96", "characters of an answer to log")
+    log_order_updates: bool = _set(read.flag, "0", "1 logs order events")
+    log_order_update_dups: bool = _set(read.flag, "0", "1 logs repeated reports too")
+    log_execution_updates: bool = _set(read.flag, "1", "1 logs executions")
+    log_cxn_events: bool = _set(read.flag, "0", "1 logs connections that open and close")
+    log_callback_metrics: bool = _set(read.flag, "0", "1 logs how long venues took")
+
+    venues: tuple[Venue, ...]
+    password_source: str
+    """Where the password is: a variable, a file, or "default"."""
+    given: tuple[tuple[str, str, str], ...]
+    """(variable, text, source) of each setting, secrets masked."""
+
+    @property
+    def timezone(self) -> tzinfo:
+        """API_TIMEZONE as a pytz zone: localize with it, never pass it as tzinfo=."""
+        return pytz.timezone(self.api_timezone)
+
+    @property
+    def default_venue(self) -> Venue:
+        """The venue of a symbol that names none."""
+        return self.venues[0]
+
+    @property
+    def generated_password_file(self) -> Path:
+        """Where the daemon leaves the password when none was configured."""
+        return self.data_dir / "password"
+
+    def describe(self) -> list[str]:
+        """A line for each setting (name=value and where it is from) and for each venue, secrets masked."""
+        settings = [f"{PREFIX}{name}={text} ({source})" for name, text, source in self.given]
+        return settings + [venue.describe() for venue in self.venues]
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(self.describe())})"
+
+
+_FIELDS = {f.metadata["name"] or f.name.upper(): f for f in fields(Config) if f.metadata}
+SETTINGS: Mapping[str, Setting] = {name: f.metadata["setting"] for name, f in _FIELDS.items()}
+"""Every setting by its variable's name without prefix."""
+
+
+_PAPER = ("feed", "accounts", "calendar", "commission", "latency")
+_OPTIONS = {"paper": {"timezone": "API_TIMEZONE", **{option: f"PAPER_{option.upper()}" for option in _PAPER}}}
+"""By kind, the options that every venue of it has from a variable, its table or none."""
+_API_OPTIONS = {
+    "host": "API_HOST",
+    "port": "API_PORT",
+    "client_id": "API_CLIENT_ID",
+    "accounts": "API_ACCOUNT",
+    "route": "API_ROUTE",
+    "timezone": "API_TIMEZONE",
+}
+"""The options of a venue of any other kind that is configured by the environment alone."""
+
+
+# -- load
+
+
+Check = Callable[[Mapping[str, Any]], Mapping[str, str]]
+"""A kind's own look at a venue's options: option -> what to give instead."""
+
+
+def installed_kinds() -> dict[str, Check]:
+    """The brokers there are; a class may check its options by a static method `mistakes`."""
+    return {entry.name: partial(_mistakes_by, entry) for entry in entry_points(group=ENTRY_POINTS)}
+
+
+def _mistakes_by(entry: EntryPoint, options: Mapping[str, Any]) -> Mapping[str, str]:
+    check: Check | None = getattr(entry.load(), "mistakes", None)
+    return check(options) if check else {}
+
+
+def load(
+    environ: Mapping[str, str],
+    read_text: Callable[[Path], str] | None = None,
+    kinds: Mapping[str, Check] | None = None,
+) -> Config:
+    """The Config of an environment, or ConfigError with every mistake.
+
+    `read_text` reads the TOML and password files, `kinds` are the brokers there are, by default the installed ones.
+    """
+    return _Reading(environ, read_text or _read_text, installed_kinds() if kinds is None else kinds).config()
+
+
+class _Given(NamedTuple):
+    """A setting's text, the place where a mistake in it is mended, and the kind of that place."""
+
+    text: str
+    label: str
+    source: str
+
+    def said(self, name: str = "") -> str:
+        """Label and text, the text masked when the name says that it is a secret."""
+        return f"{self.label}={_shown(name, self.text)}"
+
+
+class _Reading:
+    """One load in progress: what is given, and the mistakes found so far."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        read_text: Callable[[Path], str],
+        kinds: Mapping[str, Check],
+    ) -> None:
+        self.mistakes: list[str] = []
+        self.environ = {name: text for name, text in environ.items() if text.strip()}
+        self.read_text = read_text
+        self.kinds = kinds
+        self.toml_path = ""
+        self.gateway_table: Mapping[str, Any] = {}
+        self.venue_tables: Mapping[str, Any] = {}
+        self.given: dict[str, _Given] = {}
+        self.values: dict[str, Any] = {}
+
+    def config(self) -> Config:
+        """Read everything, then say what is wrong or give the Config."""
+        self._find_unknown_variables()
+        self._read_toml()
+        self.given = {name: self._find(name) for name in SETTINGS}
+        self._compute_defaults()
+        self.values = {name: self._value(name, self.given[name]) for name in SETTINGS}
+        self.values["PASSWORD"], password_source = self._password()
+        venues = self._venues()
+        self._check_together(venues)
+        if self.mistakes:
+            raise ConfigError(self.mistakes)
+        self.values["MODE"] = venues[0].kind
+        given = {name: (name, _shown(name, each.text), each.source) for name, each in self.given.items()}
+        given["PASSWORD"] = ("PASSWORD", _MASK, password_source)
+        return Config(
+            **{f.name: self.values[name] for name, f in _FIELDS.items()},
+            venues=venues,
+            password_source=password_source,
+            given=tuple(given.values()),
+        )
+
+    def _wrong(self, where: str, what: str) -> None:
+        self.mistakes.append(f"{where}: {what}.")
+
+    def _find_unknown_variables(self) -> None:
+        for variable in sorted(self.environ):
+            name = variable.removeprefix(PREFIX)
+            if name != variable and name not in SETTINGS and name not in CLIENT_VARIABLES:
+                hint = read.did_you_mean(variable.upper(), [PREFIX + known for known in SETTINGS])
+                self._wrong(variable, f"there is no such setting{hint}; correct it or take it away")
+
+    def _read_toml(self) -> None:
+        found = self._find("CONFIG")
+        if not found.text:
+            return
+        self.toml_path = found.text
+        try:
+            document = tomllib.loads(self.read_text(Path(found.text)))
+        except OSError as error:
+            self._wrong(found.said(), f"cannot be read ({error.strerror or error}); give a TOML file")
+            return
+        except ValueError as error:
+            self._wrong(found.text, f"this is not TOML: {error}")
+            return
+        self._check_names(found.text, document, ["gateway", "venues"])
+        self.gateway_table = self._table(document, "gateway")
+        self.venue_tables = self._table(document, "venues")
+        self._check_names(
+            f"{found.text} [gateway]",
+            self.gateway_table,
+            [name.lower() for name in SETTINGS if name != "CONFIG"],
+        )
+
+    def _table(self, document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        table = document.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self._wrong(f"{self.toml_path} {name}", f"give a table, written [{name}]")
+        return {}
+
+    def _check_names(self, where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
+        for name in table:
+            if name not in known:
+                hint = read.did_you_mean(name, known)
+                self._wrong(f"{where} {name}", f"there is no such setting{hint}; correct it or take it away")
+
+    def _find(self, name: str) -> _Given:
+        """The text of a setting from the first place that has one."""
+        secret = SETTINGS[name].secret
+        for prefix, source in ((PREFIX, "environment"), (OLD_PREFIX, "TXTRADER")):
+            if text := self.environ.get(prefix + name):
+                return _Given(text if secret else self._at_home(text.strip()), prefix + name, source)
+        label = f"{self.toml_path} [gateway] {name.lower()}"
+        if text := self._toml_text(label, self.gateway_table.get(name.lower(), "")):
+            return _Given(text if secret else self._at_home(text), label, "toml")
+        return _Given(SETTINGS[name].default, PREFIX + name, "default")
+
+    def _toml_text(self, label: str, value: Any) -> str:
+        """A TOML value as it would stand in a variable."""
+        match value:
+            case bool():
+                return str(int(value))
+            case str() | int() | float():
+                return str(value)
+            case time() if not (value.second or value.microsecond):
+                return f"{value:%H:%M}"
+            case [*items] if all(isinstance(item, str | int) for item in items):
+                return ",".join(map(str, items))
+        self._wrong(label, "give text, a number, true or false, or a list of text")
+        return ""
+
+    def _at_home(self, text: str) -> str:
+        """`~/x` and `replay:~/x` as a shell would have it."""
+        home = self.environ.get("HOME", "~")
+        return re.sub(r"(^|:)~(?=/)", lambda match: match[1] + home, text)
+
+    def _compute_defaults(self) -> None:
+        """The defaults that depend on other settings."""
+        environ, given = self.environ, self.given
+        if not given["DATA_DIR"].text:
+            shared = environ.get("XDG_DATA_HOME", "")
+            if not shared.startswith("/"):
+                shared = f"{environ['HOME']}/.local/share" if "HOME" in environ else ""
+            if not shared:
+                self._wrong(f"{PREFIX}DATA_DIR", "say where to keep the journal, as there is no HOME for it")
+            given["DATA_DIR"] = given["DATA_DIR"]._replace(text=f"{shared}/txgateway")
+        if not given["JOURNAL"].text:
+            given["JOURNAL"] = given["JOURNAL"]._replace(text=f"{given['DATA_DIR'].text}/journal.sqlite3")
+        if not given["PAPER_ACCOUNTS"].text:
+            account = re.sub(r"[\s:,]", "_", given["API_ACCOUNT"].text.upper())
+            given["PAPER_ACCOUNTS"] = given["PAPER_ACCOUNTS"]._replace(text=f"{account},PAPER_CASH:cash")
+
+    def _value(self, name: str, given: _Given) -> Any:
+        """What the text says; where it says nothing sensible that is noted, and None goes on."""
+        setting = SETTINGS[name]
+        try:
+            return setting.read(given.text)
+        except ValueError as error:
+            self._wrong(given.label if setting.secret else given.said(name), str(error))
+            return None
+
+    def _password(self) -> tuple[str, str]:
+        """The password and where it is: the first place that has one, in the clear or in a file."""
+        password, file = self.given["PASSWORD"], self.given["PASSWORD_FILE"]
+        for source in ("environment", "TXTRADER", "toml"):
+            if password.source == source:
+                return self.values["PASSWORD"] or "", password.label
+            if file.source == source:
+                return self._password_in(Path(file.text), file.said()) or "", file.text
+        generated = Path(self.given["DATA_DIR"].text) / "password"
+        kept = self._password_in(generated, str(generated), optional=True)
+        return (DEFAULT_PASSWORD, "default") if kept is None else (kept, str(generated))
+
+    def _password_in(self, path: Path, label: str, optional: bool = False) -> str | None:
+        """The password a file has; None, and unless that is fine a mistake, when it has none."""
+        try:
+            text = self.read_text(path).rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            if not (optional and isinstance(error, FileNotFoundError)):
+                reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+                self._wrong(label, f"the password cannot be read ({reason}); give a file that can be")
+            return None
+        if not text:
+            self._wrong(label, "the file is empty; write the password into it, on one line")
+            return None
+        return self._value("PASSWORD", _Given(text, label, "")) or ""
+
+    # -- venues
+
+    def _venues(self) -> tuple[Venue, ...]:
+        """The [venues.NAME] tables, or the one venue of the environment; the first is the default."""
+        mode, kind = self.given["MODE"], self.values["MODE"]
+        if not self.venue_tables:
+            self._check_kind(mode.said(), kind)
+            return (self._venue(kind, kind, kind, {}, ""),)
+        venues = tuple(self._venue_of_table(name, table) for name, table in self.venue_tables.items())
+        if mode.source != "default" and kind != venues[0].kind:
+            has = f"{self.toml_path} has venues of its own, {venues[0].name} first"
+            self._wrong(mode.said(), f"{has}; take {mode.label} away, or the [venues] tables")
+        return venues
+
+    def _venue_of_table(self, name: str, table: Any) -> Venue:
+        where = f"{self.toml_path} [venues.{name}]"
+        table = dict(table) if isinstance(table, dict) else {}
+        kind = str(table.pop("kind", ""))
+        channel = str(table.pop("channel", "") or kind)
+        self._check_kind(f"{where} kind={kind}", kind)
+        for what, word in (("", name), ("channel=", channel or name)):
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", word):
+                self._wrong(f"{where} {what}{word}", "give a name of letters, digits, _ and -")
+        return self._venue(name, kind, channel, table, where)
+
+    def _check_kind(self, said: str, kind: str) -> None:
+        if kind not in self.kinds:
+            there = ", ".join(sorted(self.kinds)) or "none (install txgateway with pip)"
+            self._wrong(said, f"no broker of this kind is installed; those that are: {there}")
+
+    def _venue(self, name: str, kind: str, channel: str, table: Mapping[str, Any], where: str) -> Venue:
+        """A venue whose options are its kind's variables and, over them, its table; its kind looks at them too."""
+        variables = _OPTIONS.get(kind, {} if self.venue_tables else _API_OPTIONS)
+        options = {option: self.values[variable] for option, variable in variables.items()} | dict(table)
+        given = {option: self.given[variable] for option, variable in variables.items()}
+        for option, value in table.items():
+            given[option] = _Given(_shown(option, value), f"{where} {option}", "toml")
+        for option, instead in self._kinds_own_check(kind, options).items():
+            said = given[option].said(option) if option in given else f"{where} {option}".strip()
+            self._wrong(said, instead.rstrip("."))
+        accounts = self._account_names(options.get("accounts") or "", f"{where} accounts")
+        if kind == "paper":
+            accounts = tuple(map(str.upper, accounts))
+        return Venue(name, kind, channel, accounts, MappingProxyType(options))
+
+    def _kinds_own_check(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, str]:
+        try:
+            return self.kinds[kind](options) if kind in self.kinds else {}
+        except ImportError as error:
+            return {"kind": f"the broker {kind} cannot be loaded ({error}); install what it needs"}
+
+    def _account_names(self, accounts: Any, label: str) -> tuple[str, ...]:
+        """The names in `A,B` or ["A", "B"], without what a paper account has behind its colon."""
+        words = accounts.split(",") if isinstance(accounts, str) else accounts
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            return tuple(name for word in words if (name := word.partition(":")[0].strip()))
+        self._wrong(label, 'give a list of names, such as ["A1", "A2"]')
+        return ()
+
+    # -- what has to fit together
+
+    def _check_together(self, venues: Sequence[Venue]) -> None:
+        self._check_accounts(venues)
+        self._check_reach()
+        reactor, ports = self.given["DAEMON_REACTOR"], (self.values["HTTP_PORT"], self.values["TCP_PORT"])
+        if ports[0] == ports[1] and ports[0]:
+            self._wrong(self.given["TCP_PORT"].said(), "HTTP has this port; give the stream another one")
+        if reactor.text == "uvloop" and find_spec("uvloop") is None:
+            self._wrong(reactor.said(), "uvloop is not installed; install it, or say asyncio")
+        for venue in venues:
+            if venue.kind in NEEDS_ASYNCIO and self.values["DAEMON_REACTOR"] in {"epoll", "poll", "select"}:
+                needs = f"venue {venue.name} ({venue.kind}) needs asyncio"
+                self._wrong(reactor.said(), f"{needs}; say asyncio or uvloop")
+
+    def _check_accounts(self, venues: Sequence[Venue]) -> None:
+        """Every account belongs to one venue, and the first current one to the default venue."""
+        venue_of: dict[str, str] = {}
+        for venue in venues:
+            for account in venue.accounts:
+                if venue_of.setdefault(account, venue.name) != venue.name:
+                    both = f"venues {venue_of[account]} and {venue.name} both have it"
+                    self._wrong(f"account {account}", f"{both}; give each venue accounts of its own")
+        first, current = venues[0], self.given["API_ACCOUNT"]
+        if current.source == "default" and first.accounts:
+            self.values["API_ACCOUNT"] = first.accounts[0]
+        elif first.kind == "paper" and self.values["API_ACCOUNT"]:
+            self.values["API_ACCOUNT"] = current.text.upper()
+            if first.accounts and current.text.upper() not in first.accounts:
+                names = ", ".join(first.accounts)
+                self._wrong(current.said(), f"venue {first.name} has no such account; give one of {names}")
+
+    def _check_reach(self) -> None:
+        """Beyond loopback only with a password of one's own and TLS, or by saying so twice."""
+        host = self.given["HOST"]
+        if self.values["ALLOW_INSECURE"] or not self.values["HOST"] or _is_loopback(host.text):
+            return
+        default = self.values["PASSWORD"] == DEFAULT_PASSWORD
+        how = "with the default password and without TLS" if default else "without TLS"
+        first = f"set {PREFIX}PASSWORD and " if default else ""
+        self._wrong(
+            host.said(),
+            f"other machines could reach the daemon {how}; listen on 127.0.0.1, or {first}"
+            f"say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _shown(name: str, value: Any) -> str:
+    """A value for people: secrets masked, also those inside a URL."""
+    if SETTINGS[name].secret if name in SETTINGS else _SECRET_OPTION.search(name):
+        return _MASK
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_shown(key, each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return ",".join(_shown("", each) for each in value)
+    return re.sub(r"//[^/@\s]*@", "//***@", str(value))
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text("utf-8")

@@ -1,0 +1,274 @@
+"""Market data: who listens to what, the last value of each, and the news to those who stream. Never journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from txgateway.brokers import Broker
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Bar, Period, Quote, Statistics, Ticker, Trade, Unit
+
+log = Logger()
+
+DESK = "desk"
+"""The desk listens to every symbol that it has had an order in."""
+MINUTE = timedelta(minutes=1)
+Market = Quote | Trade
+
+
+@dataclass(slots=True)
+class _Line:
+    """One subscribed instrument."""
+
+    name: str
+    venue: str
+    instrument: Instrument
+    listeners: set[Hashable] = field(default_factory=set)
+    waiting: list[Deferred[None]] = field(default_factory=list)
+    quote: Quote | None = None
+    last: Trade | None = None
+    day: date | None = None
+    figures: dict[str, Decimal] = field(default_factory=dict)
+    bars: dict[datetime, Bar] = field(default_factory=dict)
+
+    def ticker(self) -> Ticker:
+        """What is known now."""
+        figures: Any = self.figures
+        bars = tuple(self.bars[time] for time in sorted(self.bars))
+        return Ticker(
+            name=self.name, instrument=self.instrument, quote=self.quote, last=self.last, bars=bars, **figures
+        )  # fmt: skip
+
+
+class Feed:
+    """Subscriptions shared by all who listen: the broker is asked on the first and told on the last."""
+
+    def __init__(
+        self,
+        brokers: Mapping[str, Broker],
+        default_venue: str,
+        reactor: Any,
+        local_date: Callable[[datetime], date],
+        timeout: float = 15.0,
+        keep_bars: bool = True,
+    ) -> None:
+        self._brokers = brokers
+        self._default = default_venue
+        self._reactor = reactor
+        self._local_date = local_date
+        self._timeout = timeout
+        self._keep_bars = keep_bars
+        self._lines: dict[tuple[str, str], _Line] = {}
+        self._instruments: dict[tuple[str, str], Instrument] = {}
+        self.streams: list[Callable[[str, str, Market], None]] = []
+        """Called with (venue, symbol, Quote or Trade) for every one that comes in."""
+
+    # names
+
+    def place(self, name: str) -> tuple[str, str]:
+        """(venue, symbol) of a name as clients write it: `SYM` or `SYM@venue`."""
+        symbol, _, venue = name.partition("@")
+        return (venue or self._default, symbol)
+
+    def name_of(self, venue: str, symbol: str) -> str:
+        """The name as clients write it."""
+        return symbol if venue == self._default else f"{symbol}@{venue}"
+
+    # listening
+
+    async def instrument(self, venue: str, symbol: str) -> Instrument | None:
+        """The trading rules, asked for once."""
+        known = self._instruments.get((venue, symbol))
+        if known is None and venue in self._brokers:
+            known = await self._brokers[venue].instrument(symbol)
+            if known is not None:
+                self._instruments[venue, symbol] = known
+        return known
+
+    async def add(self, name: str, listener: Hashable) -> Ticker | None:
+        """Listen to a symbol; its values once the first price has come (or in time none); None when it is unknown."""
+        venue, symbol = self.place(name)
+        line = await self._listen(venue, symbol, listener)
+        if line is None:
+            return None
+        await self._priced(line)
+        return line.ticker()
+
+    def remove(self, name: str, listener: Hashable) -> bool:
+        """Stop listening; True when the symbol was listened to by this listener."""
+        return self._leave(self.place(name), listener)
+
+    def drop(self, listener: Hashable) -> None:
+        """Stop listening to everything."""
+        for place in [place for place, line in self._lines.items() if listener in line.listeners]:
+            self._leave(place, listener)
+
+    async def market(self, venue: str, symbol: str) -> tuple[Instrument | None, Quote | None]:
+        """What an order is judged by: the instrument, and its last quote (or trade) once there is one."""
+        line = self._lines.get((venue, symbol)) or await self._listen(venue, symbol, DESK)
+        if line is None:
+            return None, None
+        line.listeners.add(DESK)
+        if line.quote is None and line.last is None:
+            await self._priced(line)
+        return line.instrument, line.quote or _from_trade(line.last)
+
+    async def _listen(self, venue: str, symbol: str, listener: Hashable) -> _Line | None:
+        instrument = await self.instrument(venue, symbol)
+        if instrument is None:
+            return None
+        line = self._lines.get((venue, symbol))
+        if line is None:
+            line = _Line(self.name_of(venue, symbol), venue, instrument)
+            self._lines[venue, symbol] = line
+            line.listeners.add(listener)
+            self._brokers[venue].subscribe(symbol)
+            if self._keep_bars:
+                self._load_bars(line)
+        line.listeners.add(listener)
+        return line
+
+    def _leave(self, place: tuple[str, str], listener: Hashable) -> bool:
+        line = self._lines.get(place)
+        if line is None or listener not in line.listeners:
+            return False
+        line.listeners.discard(listener)
+        if not line.listeners:
+            del self._lines[place]
+            self._brokers[place[0]].unsubscribe(place[1])
+        return True
+
+    def resubscribe(self, venue: str) -> None:
+        """After a reconnect: ask for everything that is still listened to."""
+        for at, symbol in self._lines:
+            if at == venue:
+                self._brokers[venue].subscribe(symbol)
+
+    async def _priced(self, line: _Line) -> None:
+        if line.quote is not None or line.last is not None:
+            return
+        first: Deferred[None] = Deferred()
+        line.waiting.append(first)
+        late = self._reactor.callLater(self._timeout, _fire, first)
+        await first
+        if late.active():
+            late.cancel()
+
+    # reading
+
+    def tickers(self) -> dict[str, Ticker]:
+        """Every active symbol, by name."""
+        return {line.name: line.ticker() for line in self._lines.values()}
+
+    def names(self) -> list[str]:
+        """The names of the active symbols."""
+        return [line.name for line in self._lines.values()]
+
+    def ticker(self, name: str) -> Ticker | None:
+        """An active symbol's values; None when nobody listens to it."""
+        line = self._lines.get(self.place(name))
+        return line.ticker() if line else None
+
+    def now(self, venue: str | None = None) -> datetime:
+        """The clock of a venue's feed (default: the default venue's)."""
+        return self._brokers[venue or self._default].now()
+
+    async def bars(self, name: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar] | None:
+        """Bars whose start lies in [start, end), oldest first; None for an unknown symbol."""
+        venue, symbol = self.place(name)
+        if await self.instrument(venue, symbol) is None:
+            return None
+        return await self._brokers[venue].bars(symbol, period, start, end)
+
+    # the market's events
+
+    def report(self, venue: str, event: Quote | Trade | Bar | Statistics) -> None:
+        """Take in what a broker shows of its market."""
+        line = self._lines.get((venue, event.symbol))
+        if line is None:
+            return
+        if isinstance(event, Quote):
+            line.quote = event
+        elif isinstance(event, Trade):
+            self._traded(line, event)
+        elif isinstance(event, Bar):
+            line.bars[event.time] = event
+            return
+        else:
+            line.day = None
+            names = ("open", "high", "low", "close", "volume", "vwap")
+            line.figures.update({name: value for name in names if (value := getattr(event, name)) is not None})
+            return
+        if line.waiting:
+            waiting, line.waiting = line.waiting, []
+            for first in waiting:
+                _fire(first)
+        for stream in self.streams:
+            stream(venue, event.symbol, event)
+
+    def _traded(self, line: _Line, trade: Trade) -> None:
+        figures = line.figures
+        day = self._local_date(trade.time)
+        if line.day is not None and day != line.day:
+            if line.last is not None:
+                figures["close"] = line.last.price
+            for name in ("open", "high", "low", "volume", "vwap"):
+                figures.pop(name, None)
+            line.bars.clear()
+        figures.setdefault("open", trade.price)
+        figures["high"] = max(figures.get("high", trade.price), trade.price)
+        figures["low"] = min(figures.get("low", trade.price), trade.price)
+        before = figures.get("volume", Decimal(0))
+        counted = line.day is None and before
+        line.day = day
+        line.last = trade
+        if counted:
+            return
+        figures["volume"] = total = before + trade.size
+        if total:
+            figures["vwap"] = (figures.get("vwap", trade.price) * before + trade.price * trade.size) / total
+        if self._keep_bars:
+            minute = trade.time.replace(second=0, microsecond=0)
+            line.bars[minute] = _grown(line.bars.get(minute), trade, minute)
+
+    def _load_bars(self, line: _Line) -> None:
+        """Fetch the day's bars so far, behind what comes in live."""
+
+        async def load() -> None:
+            now = self.now(line.venue)
+            start = now - timedelta(hours=24)
+            bars = await self._brokers[line.venue].bars(line.instrument.symbol, Period(1, Unit.MINUTE), start, now)
+            today = self._local_date(now)
+            for bar in bars:
+                if self._local_date(bar.time) == today:
+                    line.bars[bar.time] = bar
+
+        done = Deferred.fromCoroutine(load())
+        done.addErrback(lambda failure: log.failure("The bars of {name} could not be loaded.", failure, name=line.name))
+
+
+def _fire(first: Deferred[None]) -> None:
+    if not first.called:
+        first.callback(None)
+
+
+def _grown(bar: Bar | None, trade: Trade, minute: datetime) -> Bar:
+    price = trade.price
+    if bar is None:
+        return Bar(trade.symbol, minute, price, price, price, price, trade.size)
+    high, low = max(bar.high, price), min(bar.low, price)
+    return Bar(bar.symbol, minute, bar.open, high, low, price, bar.volume + trade.size)
+
+
+def _from_trade(trade: Trade | None) -> Quote | None:
+    """Where a market shows trades only, its last price stands for both sides."""
+    if trade is None:
+        return None
+    return Quote(trade.symbol, trade.price, trade.size, trade.price, trade.size, trade.time)

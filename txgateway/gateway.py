@@ -1,0 +1,430 @@
+"""The desk: check -> record -> send. The one path of every order to a broker, and of every change to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from twisted.logger import Logger
+
+from txgateway import risk
+from txgateway.brokers import Broker, Can
+from txgateway.history import History
+from txgateway.intake import Intake
+from txgateway.journal import Journal
+from txgateway.ledger import QUESTIONS, Ledger
+from txgateway.model.errors import Reason, Refused
+from txgateway.model.events import (
+    MOVES,
+    CancelRequested,
+    OrderCanceled,
+    OrderDenied,
+    OrderDoubted,
+    OrderRejected,
+    OrderSubmitted,
+    Record,
+    ReplaceRequested,
+    SettingChanged,
+    TicketApproved,
+    TradingHalted,
+    TradingResumed,
+    VenueStatus,
+)
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Quote
+from txgateway.model.order import Move, Order, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.risk import Denial
+from txgateway.state import Change, State
+
+log = Logger()
+
+Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
+"""(venue, symbol) -> its instrument and last quote, after looking it up, subscribing and waiting where needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An order as it stands after the broker's first answer; `replayed` when its key had been seen before."""
+
+    order: Order
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All that the desk is given: its surroundings, so that tests can give others."""
+
+    state: State
+    journal: Journal
+    brokers: Mapping[str, Broker]
+    market: Market
+    reactor: Any
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    trading_day: Callable[[datetime], date]
+    default_route: str = ""
+    order_timeout: float = 300.0
+    halt_on_exception: bool = False
+
+
+class Gateway:
+    """The one path of every order, and the one writer of the journal."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._brokers = desk.brokers
+        self._clock = desk.clock
+        self.stopping = False
+        self.state = desk.state
+        self.ledger = Ledger(desk.state, desk.journal, desk.reactor, desk.clock)
+        self.history = History(desk.state, desk.journal, desk.brokers)
+        self.intake = Intake(
+            self.ledger,
+            desk.journal,
+            self.history,
+            desk.brokers,
+            desk.clock,
+            desk.new_id,
+            desk.trading_day,
+            desk.halt_on_exception,
+        )
+        self.report = self.intake.report
+        self.settled = self.ledger.settled
+        self.listeners = self.ledger.listeners
+        self._unanswered: dict[str, float] = {}
+        self._watch: Any = None
+
+    def start(self) -> None:
+        """Begin writing the journal and watching for orders that stay unanswered."""
+        self.ledger.start()
+        self.listeners.append(self._heard)
+        self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+
+    async def stop(self) -> None:
+        """Take no more orders, write what waits."""
+        self.stopping = True
+        if self._watch is not None and self._watch.active():
+            self._watch.cancel()
+        await self.ledger.stop()
+
+    # orders in
+
+    async def submit(self, request: OrderRequest, owner: str, origin: Origin) -> Reply:
+        """Send an order once: a key seen before gives that order, a refusal is recorded, the rest goes out."""
+        known = await self._known(request)
+        if known is not None:
+            return await self._replay(known, request)
+        if self.ledger.error is not None:
+            raise self.ledger.refusal()
+        venue = self.venue_of(request.account)
+        denial = self._check(venue, request)
+        instrument: Instrument | None = None
+        if denial is None and venue is not None:
+            instrument, quote = await self._desk.market(venue, request.symbol)
+            known = self._known_now(request)
+            if known is not None:
+                return await self._replay(known, request)
+            denial = self._check(venue, request) or _check_market(request, instrument, quote)
+        terms = self._terms(request, venue or "", instrument, owner, origin)
+        if denial is not None:
+            return Reply(await self._deny(terms, denial))
+        return Reply(await self._enter(terms))
+
+    async def _enter(self, terms: Terms) -> Order:
+        now = self._clock()
+        sends = terms.tag is None or Can.STAGE in self._brokers[terms.venue].can
+        answer = self.ledger.expect(terms.order_id) if sends else None
+        change = self.ledger.record(OrderSubmitted(terms, now), self._send if sends else None)
+        if answer is None:
+            return await self._written(change)
+        self._unanswered[terms.order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
+        return await self.ledger.answer(terms.order_id, answer)
+
+    async def _deny(self, terms: Terms, denial: Denial) -> Order:
+        change = self.ledger.record(OrderDenied(terms, denial.reason, denial.text, self._clock()))
+        return await self._written(change)
+
+    async def _written(self, change: Change) -> Order:
+        """The order after a change that waits for nobody, once it is on disk."""
+        await self.settled()
+        assert change.order is not None
+        return change.order
+
+    def _check(self, venue: str | None, request: OrderRequest) -> Denial | None:
+        """Everything that can be judged before the instrument is known."""
+        if self.stopping:
+            return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
+        halted = self._halted()
+        if halted is not None:
+            return halted
+        if venue is None:
+            return Denial(Reason.UNKNOWN_ACCOUNT, f"Account {request.account!r} is unknown: query_accounts lists them.")
+        if self.intake.status[venue] is not VenueStatus.UP:
+            return Denial(
+                Reason.VENUE_DOWN,
+                f"Venue {venue} is {self.intake.status[venue]}: send it again when it is UP.",
+            )
+        return risk.check_form(request) or _check_claims(self._brokers[venue], venue, request)
+
+    def _terms(
+        self, request: OrderRequest, venue: str, instrument: Instrument | None, owner: str, origin: Origin
+    ) -> Terms:
+        order_id = self._desk.new_id()
+        broker = self._brokers.get(venue)
+        now = self._clock()
+        return Terms(
+            order_id=order_id,
+            client_order_id=request.client_order_id or order_id,
+            venue=venue,
+            account=request.account,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=request.quantity,
+            order_type=request.order_type,
+            time_in_force=request.time_in_force,
+            limit_price=request.limit_price,
+            stop_price=request.stop_price,
+            route=request.route
+            if request.route is not None
+            else self.state.settings.get("route", self._desk.default_route),
+            tag=request.tag,
+            owner=owner,
+            origin=origin,
+            created=now,
+            day=self._desk.trading_day(broker.now() if broker else now),
+            cusip=instrument.cusip if instrument else "",
+            currency=instrument.currency if instrument else "",
+            body=request.body,
+        )
+
+    # keys
+
+    async def _known(self, request: OrderRequest) -> Order | None:
+        """The order behind the request's key, wherever it is; None when the key is new."""
+        if request.client_order_id is None:
+            return None
+        return await self.history.find_client(request.account, request.client_order_id)
+
+    def _known_now(self, request: OrderRequest) -> Order | None:
+        if request.client_order_id is None:
+            return None
+        return self.state.find_client(request.account, request.client_order_id)
+
+    async def _replay(self, order: Order, request: OrderRequest) -> Reply:
+        """The stored order, once the broker has answered; KEY_CONFLICT when the key stands for another order."""
+        if order.body != request.body:
+            raise Refused(
+                Reason.KEY_CONFLICT,
+                f"client_order_id {request.client_order_id!r} already stands for another order "
+                f"({order.order_id}: {order.side} {order.quantity:f} {order.symbol}): use a new one.",
+                order.order_id,
+            )
+        if order.status is OrderStatus.PENDING_NEW:
+            return Reply(await self.ledger.answer(order.order_id, self.ledger.expect(order.order_id)), replayed=True)
+        await self.settled()
+        return Reply(self.state.order(order.order_id) or order, replayed=True)
+
+    # changes to an order
+
+    async def cancel(self, order_id: str, by: str) -> Order:
+        """Ask for an order's end; the order after the broker's first answer."""
+        order = await self._ours(order_id)
+        if order.status is OrderStatus.STAGED and Can.STAGE not in self._brokers[order.venue].can:
+            event = OrderCanceled(order.order_id, Reason.USER, f"Ended by {by}.", self._clock())
+            return await self._written(self.ledger.record(event))
+        if not order.may(Move.ASK_CANCEL):
+            raise Refused(
+                Reason.NOT_WORKING,
+                f"Order {order.order_id} is {order.status}: nothing to cancel.",
+                order.order_id,
+            )
+        return await self._ask(CancelRequested(order.order_id, by, self._clock()), self._send_cancel)
+
+    def cancel_all(self, by: str) -> int:
+        """Ask for the end of every order that works or waits; gives how many were asked for."""
+        orders = [order for order in self.state.working.values() if order.may(Move.ASK_CANCEL)]
+        for order in orders:
+            self.intake.go(self.cancel(order.order_id, by), f"cancel of {order.order_id}")
+        return len(orders)
+
+    async def replace(
+        self, order_id: str, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None, by: str
+    ) -> Order:
+        """Ask for other terms (None: as they are); the order after the broker's first answer."""
+        order = await self._ours(order_id)
+        if not order.may(Move.ASK_REPLACE):
+            raise Refused(Reason.NOT_WORKING, f"Order {order.order_id} is {order.status}: not now.", order.order_id)
+        if Can.REPLACE not in self._brokers[order.venue].can:
+            raise Refused(
+                Reason.UNSUPPORTED,
+                f"Venue {order.venue} cannot replace: cancel and send anew.",
+                order.order_id,
+            )
+        denial = self._halted() or risk.check_replace(order, quantity, limit, stop)
+        if denial is None:
+            request = _as_request(order, quantity, limit, stop)
+            instrument, quote = await self._desk.market(order.venue, order.symbol)
+            denial = risk.check_form(request) or _check_market(request, instrument, quote)
+        if denial is not None:
+            raise Refused(denial.reason, denial.text, order.order_id)
+        event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock())
+        return await self._ask(event, self._send_replace)
+
+    async def approve(self, order_id: str, by: str) -> Order:
+        """Release a ticket, if it still passes every check."""
+        order = await self._ours(order_id)
+        if not order.may(Move.RELEASE):
+            raise Refused(
+                Reason.NOT_A_TICKET,
+                f"Order {order.order_id} is {order.status}: no ticket waits.",
+                order.order_id,
+            )
+        request = _as_request(order, None, None, None)
+        denial = self._check(order.venue, request)
+        if denial is None:
+            denial = _check_market(request, *await self._desk.market(order.venue, order.symbol))
+        if denial is not None:
+            raise Refused(denial.reason, denial.text, order.order_id)
+        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self._send)
+
+    async def reject(self, order_id: str, text: str, by: str) -> Order:
+        """End a ticket."""
+        order = await self._ours(order_id)
+        if not order.may(Move.RELEASE):
+            raise Refused(
+                Reason.NOT_A_TICKET,
+                f"Order {order.order_id} is {order.status}: no ticket waits.",
+                order.order_id,
+            )
+        if Can.STAGE in self._brokers[order.venue].can:
+            return await self.cancel(order.order_id, by)
+        why = f"Rejected by {by}" + (f": {text}" if text else ".")
+        event = OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, self._clock())
+        return await self._written(self.ledger.record(event))
+
+    async def _ask(
+        self, event: CancelRequested | ReplaceRequested | TicketApproved, send: Callable[[Order], None]
+    ) -> Order:
+        order = self.state.order(event.order_id)
+        if order is None or not order.may(MOVES[type(event)]):
+            status = order.status if order else "closed"
+            raise Refused(Reason.NOT_WORKING, f"Order {event.order_id} is {status} by now: too late.", event.order_id)
+        answer = self.ledger.expect(event.order_id)
+        self.ledger.record(event, send)
+        return await self.ledger.answer(event.order_id, answer)
+
+    # settings
+
+    def halt(self, text: str, by: str) -> None:
+        """Refuse new orders until `resume`; cancels go on."""
+        self.ledger.record(TradingHalted(text, by, self._clock()))
+
+    def resume(self, by: str) -> None:
+        """Let orders through again."""
+        self.ledger.record(TradingResumed(by, self._clock()))
+
+    def change_setting(self, name: str, value: str | None, by: str) -> None:
+        """Set (None: delete) a setting that outlives a restart."""
+        self.ledger.record(SettingChanged(name, value, by, self._clock()))
+
+    # reading
+
+    def venue_of(self, account: str) -> str | None:
+        """The venue that trades an account."""
+        for name, broker in self._brokers.items():
+            if account in broker.accounts():
+                return name
+        return None
+
+    async def _ours(self, order_id: str) -> Order:
+        order = await self.history.find(order_id)
+        if order is None:
+            raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
+        return order
+
+    def _halted(self) -> Denial | None:
+        if self.state.halted is None:
+            return None
+        return Denial(Reason.HALTED, f"Trading is halted ({self.state.halted}): resume it first.")
+
+    async def journal_page(
+        self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
+    ) -> Sequence[tuple[Record, str]]:
+        """Up to `limit` (negative: all) records on disk with seq > after, each with its hash."""
+        return await self._desk.journal.page(after, limit, order_id, kinds)
+
+    # orders out
+
+    def _send(self, order: Order) -> None:
+        broker = self._brokers[order.venue]
+        released = any(update.event == TicketApproved.__name__ for update in order.updates)
+        call = broker.release(order) if released and Can.STAGE in broker.can else broker.submit(order)
+        self.intake.go(self._sent(order, call), f"order {order.order_id}")
+
+    def _send_cancel(self, order: Order) -> None:
+        self.intake.go(self._brokers[order.venue].cancel(order), f"cancel of {order.order_id}")
+
+    def _send_replace(self, order: Order) -> None:
+        self.intake.go(self._brokers[order.venue].replace(order), f"replace of {order.order_id}")
+
+    async def _sent(self, order: Order, call: Awaitable[None]) -> None:
+        """An exception does not reject an order: unless the broker surely has not got it, there is doubt."""
+        try:
+            await call
+        except Refused as refused:
+            self.intake.take(OrderRejected(order.order_id, refused.reason, refused.text, self._clock()))
+        except Exception as error:
+            log.failure("Sending order {order_id} failed; it is in doubt.", order_id=order.order_id)
+            text = f"Sending failed ({type(error).__name__}: {error}): only the broker's evidence will tell."
+            self.intake.take(OrderDoubted(order.order_id, Reason.BROKER_ERROR, text, self._clock()))
+
+    # waiting for answers
+
+    def _heard(self, change: Change) -> None:
+        if change.order is not None and not isinstance(change.record.event, QUESTIONS):
+            self._unanswered.pop(change.order.order_id, None)
+
+    def _watch_clock(self) -> None:
+        """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
+        self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+        now = self._desk.reactor.seconds()
+        for order_id in [each for each, deadline in self._unanswered.items() if deadline <= now]:
+            del self._unanswered[order_id]
+            text = f"No answer within {self._desk.order_timeout:g} s: only the broker's evidence will tell."
+            self.intake.take(OrderDoubted(order_id, Reason.TIMEOUT, text, self._clock()))
+        for venue in self._brokers:
+            if self.intake.status[venue] is VenueStatus.UP:
+                self.intake.start_day(venue)
+
+
+def _check_market(request: OrderRequest, instrument: Instrument | None, quote: Quote | None) -> Denial | None:
+    if instrument is None:
+        return Denial(Reason.UNKNOWN_SYMBOL, f"Symbol {request.symbol!r} is unknown at the venue: check its spelling.")
+    return risk.check_rules(request, instrument, quote)
+
+
+def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:
+    for wanted in (Can.order_type(request.order_type), Can.time_in_force(request.time_in_force)):
+        if wanted not in broker.can:
+            return Denial(
+                Reason.UNSUPPORTED,
+                f"Venue {venue} takes no {wanted.name} orders: query_venues shows what it can.",
+            )
+    return None
+
+
+def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None) -> OrderRequest:
+    """An order's terms as a request, some of them replaced: what the checks are made on."""
+    return OrderRequest(
+        account=order.account,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity if quantity is None else quantity,
+        order_type=order.order_type,
+        limit_price=order.limit_price if limit is None else limit,
+        stop_price=order.stop_price if stop is None else stop,
+        time_in_force=order.time_in_force,
+    )

@@ -1,0 +1,125 @@
+"""Finding what the state no longer holds: orders and executions of earlier days, read from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from txgateway import state
+from txgateway.brokers import Broker
+from txgateway.journal import Journal
+from txgateway.model.events import ENTRIES, Executed, Record
+from txgateway.model.execution import Execution
+from txgateway.model.order import Order
+from txgateway.state import State
+
+_PAGE = 1000
+
+
+class History:
+    """Orders by any of their ids, whenever they were: in the state first, in the journal next."""
+
+    def __init__(self, state: State, journal: Journal, brokers: Mapping[str, Broker]) -> None:
+        self._state = state
+        self._journal = journal
+        self._brokers = brokers
+
+    async def find(self, order_id: str) -> Order | None:
+        """An order by our id, the caller's or the broker's."""
+        order = self.find_now(order_id)
+        if order is not None:
+            return order
+        for kind, prefixes in (("client", self._accounts()), ("broker", list(self._brokers))):
+            for prefix in prefixes:
+                found = await self._journal.find(kind, f"{prefix}/{order_id}")
+                if found is not None:
+                    return self.find_now(found) or await self._folded(found)
+        return await self._folded(order_id)
+
+    def find_now(self, order_id: str) -> Order | None:
+        """The same among what works or closed today."""
+        order = self._state.order(order_id)
+        if order is None:
+            found = (self._state.find_client(account, order_id) for account in self._accounts())
+            order = next(filter(None, found), None)
+        if order is None:
+            found = (self._state.find_broker(venue, order_id) for venue in self._brokers)
+            order = next(filter(None, found), None)
+        return order
+
+    async def find_client(self, account: str, client_order_id: str) -> Order | None:
+        """The order behind an idempotency key."""
+        order = self._state.find_client(account, client_order_id)
+        if order is not None:
+            return order
+        order_id = await self._journal.find("client", state.client_key(account, client_order_id))
+        return await self.find(order_id) if order_id else None
+
+    async def find_execution(self, execution_id: str) -> Execution | None:
+        """An execution by the broker's id."""
+        execution = self._state.execution(execution_id)
+        if execution is not None:
+            return execution
+        for account in self._accounts():
+            order_id = await self._journal.find("execution", state.execution_key(account, execution_id))
+            if order_id:
+                fills = fold(await self._journal.order_records(order_id))[1]
+                return next((fill for fill in fills if fill.execution_id == execution_id), None)
+        return None
+
+    async def executions_of(self, order: Order) -> dict[str, Execution]:
+        """Every execution of an order, by id."""
+        now = [self._state.execution(each) for each in self._state.fills(order.order_id)]
+        fills = [fill for fill in now if fill is not None]
+        if sum(fill.quantity for fill in fills) != order.filled_quantity:
+            fills = fold(await self._journal.order_records(order.order_id))[1]
+        return {fill.execution_id: fill for fill in fills}
+
+    async def orders_since(self, day: date) -> dict[str, Order]:
+        """Every order that entered on or after a trading day, by id, oldest first."""
+        found: dict[str, Order] = {}
+        async for entry in self._entries(tuple(kind.__name__ for kind in ENTRIES)):
+            event = entry.event
+            assert isinstance(event, ENTRIES)
+            if event.terms.day >= day:
+                order = await self._folded(event.order_id)
+                if order is not None:
+                    found[order.order_id] = order
+        return found
+
+    async def executions_since(self, day: date) -> dict[str, Execution]:
+        """Every execution on or after a trading day, by id, oldest first."""
+        found: dict[str, Execution] = {}
+        async for entry in self._entries((Executed.__name__,)):
+            event = entry.event
+            assert isinstance(event, Executed)
+            fill = event.execution
+            if (fill.day or fill.time.date()) >= day:
+                order = await self._folded(fill.order_id) if fill.order_id else None
+                found[fill.execution_id] = state.enriched(fill, order, entry.seq, None)
+        return found
+
+    async def _entries(self, kinds: Sequence[str]):  # type: ignore[no-untyped-def]
+        after = 0
+        while page := await self._journal.page(after, _PAGE, None, kinds):
+            for record, _ in page:
+                yield record
+            after = page[-1][0].seq
+
+    async def _folded(self, order_id: str) -> Order | None:
+        return fold(await self._journal.order_records(order_id))[0]
+
+    def _accounts(self) -> list[str]:
+        return [account for broker in self._brokers.values() for account in broker.accounts()]
+
+
+def fold(records: Iterable[tuple[Record, str]]) -> tuple[Order | None, list[Execution]]:
+    """An order and its executions from all its records."""
+    order: Order | None = None
+    fills: list[Execution] = []
+    for record, _ in records:
+        if order is not None or isinstance(record.event, ENTRIES):
+            order = state.advance(order, record)
+        if isinstance(record.event, Executed):
+            fills.append(state.enriched(record.event.execution, order, record.seq, None))
+    return order, fills

@@ -1,0 +1,205 @@
+"""The one writer. `record` applies an event and queues it for the journal in the same turn; whatever follows from it
+(a send to the broker, the news to listeners, the reply to a caller) runs only when the journal says that it is on disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from txgateway import state
+from txgateway.journal import Journal, Key
+from txgateway.model.errors import Reason, Refused
+from txgateway.model.events import (
+    ENTRIES,
+    CancelRequested,
+    Event,
+    OrderRejected,
+    OrderSubmitted,
+    Record,
+    ReplaceRejected,
+    ReplaceRequested,
+    TicketApproved,
+)
+from txgateway.model.order import Order
+from txgateway.state import Change, State
+
+log = Logger()
+
+ANSWER_SECONDS = 5.0
+"""How long a reply waits for the broker's first answer."""
+QUESTIONS = (OrderSubmitted, CancelRequested, ReplaceRequested, TicketApproved)
+"""Our own steps towards the broker: a reply waits for what comes after them."""
+Then = Callable[[Order], None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A change that is not on disk yet, and what follows from it."""
+
+    change: Change
+    then: Then | None
+
+
+class Ledger:
+    """The state, its journal, and everyone who waits for what is written."""
+
+    def __init__(self, state: State, journal: Journal, reactor: Any, clock: Callable[[], datetime]) -> None:
+        self.state = state
+        self.listeners: list[Callable[[Change], None]] = []
+        """Told every change, in order, once it is on disk."""
+        self.error: BaseException | None = None
+        """Why the journal cannot be written now, if it cannot."""
+        self._journal = journal
+        self._reactor = reactor
+        self._clock = clock
+        self._waiting: deque[_Waiting] = deque()
+        self._settling: deque[tuple[int, Deferred[None]]] = deque()
+        self._answers: dict[str, list[Deferred[Order | None]]] = {}
+
+    def start(self) -> None:
+        """Begin writing."""
+        self._journal.start(self._reactor, self._synced, self._failed)
+
+    async def stop(self) -> None:
+        """Write what waits and close the journal."""
+        await self._journal.stop()
+
+    @property
+    def idle(self) -> bool:
+        """True when all that the state holds is on disk."""
+        return not self._waiting
+
+    # writing
+
+    def record(self, event: Event, then: Then | None = None) -> Change:
+        """Apply an event and queue it for the journal; `then(order)` runs once it is on disk.
+
+        While the journal fails, cancels alone go out unwritten: they only ever make things safer.
+        """
+        record = Record(self.state.seq + 1, self._clock(), event)
+        change = self.state.apply(record)
+        self._journal.append(record, keys_of(change))
+        unwritten = self.error is not None and isinstance(event, CancelRequested)
+        self._waiting.append(_Waiting(change, None if unwritten else then))
+        if unwritten and then is not None and change.order is not None:
+            then(change.order)
+        return change
+
+    def settled(self) -> Deferred[None]:
+        """Fires when all that the state holds now is on disk: before that, nothing of it may be told."""
+        done: Deferred[None] = Deferred()
+        if not self._waiting or self.error is not None:
+            done.callback(None)
+        else:
+            self._settling.append((self._waiting[-1].change.record.seq, done))
+        return done
+
+    def _synced(self, seq: int) -> None:
+        """All up to `seq` is on disk: tell it, do what follows from it, answer who waits."""
+        if self.error is not None:
+            log.warn("The journal can be written again.")
+            self.error = None
+        answered: dict[str, Order] = {}
+        while self._waiting and self._waiting[0].change.record.seq <= seq:
+            done = self._waiting.popleft()
+            self._tell(done.change)
+            order = done.change.order
+            if order is not None:
+                if done.then is not None:
+                    done.then(order)
+                if not isinstance(done.change.record.event, QUESTIONS):
+                    answered[order.order_id] = order
+        for order in answered.values():
+            self._fire(order.order_id, order)
+        while self._settling and self._settling[0][0] <= seq:
+            self._settling.popleft()[1].callback(None)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self.listeners:
+            try:
+                listener(change)
+            except Exception:
+                log.failure("A listener failed on record {seq}.", seq=change.record.seq)
+
+    def _failed(self, error: BaseException) -> None:
+        """Nothing can be written: what was not sent never will be; cancels go out; nobody waits any longer."""
+        if self.error is None:
+            log.critical("The journal cannot be written ({error}): no new orders, cancels go on.", error=str(error))
+        self.error = error
+        for waiting in list(self._waiting):
+            then, waiting.then = waiting.then, None
+            event, order = waiting.change.record.event, waiting.change.order
+            if order is None:
+                continue
+            if isinstance(event, CancelRequested):
+                if then is not None:
+                    then(order)
+            elif isinstance(event, QUESTIONS) and then is not None:
+                self._call_off(event, order)
+            self._fire(order.order_id, None)
+        while self._settling:
+            self._settling.popleft()[1].callback(None)
+
+    def _call_off(self, event: Event, order: Order) -> None:
+        text = "The journal could not be written, so this was never sent."
+        now = self._clock()
+        if isinstance(event, ReplaceRequested):
+            self.record(ReplaceRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
+        else:
+            self.record(OrderRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
+
+    # answers
+
+    def expect(self, order_id: str) -> Deferred[Order | None]:
+        """Fires with the order after the next thing that happens to it, or None when the journal fails."""
+        answer: Deferred[Order | None] = Deferred()
+        self._answers.setdefault(order_id, []).append(answer)
+        return answer
+
+    async def answer(self, order_id: str, expected: Deferred[Order | None]) -> Order:
+        """The order after the broker's first answer, or as it stands when none came in time."""
+
+        def late() -> None:
+            if not expected.called:
+                expected.callback(self.state.order(order_id))
+
+        timer = self._reactor.callLater(ANSWER_SECONDS, late)
+        order = await expected
+        if timer.active():
+            timer.cancel()
+        if order is None:
+            raise self.refusal()
+        return order
+
+    def _fire(self, order_id: str, order: Order | None) -> None:
+        for answer in self._answers.pop(order_id, ()):
+            if not answer.called:
+                answer.callback(order)
+
+    def refusal(self) -> Refused:
+        """What an order is answered while the journal cannot be written."""
+        return Refused(
+            Reason.JOURNAL_FAILED,
+            f"The journal cannot be written ({self.error}), so no order is taken: free the disk, then try again.",
+        )
+
+
+def keys_of(change: Change) -> Sequence[Key]:
+    """The keys by which a record's order can be found for ever."""
+    event, order, fill = change.record.event, change.order, change.execution
+    keys: list[Key] = []
+    if isinstance(event, ENTRIES):
+        terms = event.terms
+        keys.append(Key("client", state.client_key(terms.account, terms.client_order_id), terms.order_id))
+    if order is not None and change.renamed:
+        keys.append(Key("broker", state.broker_key(order.venue, order.broker_order_id), order.order_id))
+    if fill is not None:
+        keys.append(Key("execution", state.execution_key(fill.account, fill.execution_id), fill.order_id))
+    return keys

@@ -1,0 +1,53 @@
+"""What an account holds: balances by currency, positions by symbol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One currency of one account: `total` owned, `available` to trade with, `reserved` by working orders."""
+
+    currency: str
+    total: Decimal
+    available: Decimal
+    reserved: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """What the broker says of an account: its cash, its balances and its own further values by name."""
+
+    account: str
+    cash: Decimal
+    balances: tuple[Balance, ...] = ()
+    values: Mapping[str, Decimal | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A holding: `quantity` is signed (short below zero), `average_price` is the cost of what is held."""
+
+    venue: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal = ZERO
+
+    def after(self, signed: Decimal, price: Decimal) -> Position:
+        """The position after a fill of `signed` units (sells below zero) at `price`."""
+        total = self.quantity + signed
+        if total == 0:
+            cost = ZERO
+        elif self.quantity == 0 or (self.quantity > 0) != (total > 0):
+            cost = price
+        elif (signed > 0) == (self.quantity > 0):
+            cost = (self.quantity * self.average_price + signed * price) / total
+        else:
+            cost = self.average_price
+        return Position(self.venue, self.account, self.symbol, total, cost)

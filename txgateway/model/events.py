@@ -1,0 +1,336 @@
+"""What happened, in the past tense: the records of the journal and the reports of brokers.
+
+Every event below is journalled, and the state is the fold of them. `time` is when it happened, by the clock of
+whoever saw it (for executions the venue's). Market data (model.market) is reported the same way, never journalled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from txgateway.model.errors import Reason
+from txgateway.model.execution import Execution
+from txgateway.model.order import Move, OrderReport, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSubmitted:
+    """An order passed every check; it is sent (or, with a tag, staged) once this record is on disk."""
+
+    terms: Terms
+    time: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The new order's id."""
+        return self.terms.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDenied:
+    """A well-formed order that we refused, kept so that its key gets the same answer again."""
+
+    terms: Terms
+    reason: Reason
+    text: str
+    time: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The refused order's id."""
+        return self.terms.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalOrderFound:
+    """The broker shows an order that we did not send: taken in with origin `external`."""
+
+    terms: Terms
+    report: OrderReport
+    time: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The id we gave it."""
+        return self.terms.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAccepted:
+    """The broker holds the order."""
+
+    order_id: str
+    broker_order_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRejected:
+    """The broker refused the order, or said that it never arrived."""
+
+    order_id: str
+    reason: Reason
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A fill."""
+
+    execution: Execution
+    time: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The filled order's id; empty when the broker could not tell."""
+        return self.execution.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A cancel is about to be sent."""
+
+    order_id: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCanceled:
+    """The broker (or, for a ticket we hold, the desk) ended the order."""
+
+    order_id: str
+    reason: Reason
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRejected:
+    """The broker would not cancel; the order stands as it stood."""
+
+    order_id: str
+    reason: Reason
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceRequested:
+    """A replace is about to be sent; None leaves a term as it is."""
+
+    order_id: str
+    quantity: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReplaced:
+    """The order's terms are now these."""
+
+    order_id: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    time: datetime
+    broker_order_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceRejected:
+    """The broker would not replace; the order works with its old terms."""
+
+    order_id: str
+    reason: Reason
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderExpired:
+    """The order's time in force ended."""
+
+    order_id: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDoubted:
+    """What became of the order is not known; only the broker's evidence ends this."""
+
+    order_id: str
+    reason: Reason
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TicketApproved:
+    """A person released a staged order; it is sent once this record is on disk."""
+
+    order_id: str
+    by: str
+    time: datetime
+
+
+class VenueStatus(StrEnum):
+    """The life of a venue's connection."""
+
+    DOWN = "DOWN"
+    CONNECTING = "CONNECTING"
+    RECONCILING = "RECONCILING"
+    UP = "UP"
+    STOPPING = "STOPPING"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueStatusChanged:
+    """A venue's connection moved to `status`; told and journalled, never taken as true after a restart."""
+
+    venue: str
+    status: VenueStatus
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VenueError:
+    """A venue's own complaint: told to who streams, counted, never journalled. `key` is its order or request id."""
+
+    venue: str
+    code: int
+    text: str
+    key: str = ""
+
+
+class Severity(StrEnum):
+    """How bad a difference is."""
+
+    INFO = "INFO"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceFound:
+    """Ours and the broker's words differ: shown, never silently mended. `what` is order, execution, position…"""
+
+    venue: str
+    account: str
+    what: str
+    key: str
+    ours: str
+    theirs: str
+    severity: Severity
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PositionReported:
+    """The broker's word on one position, where it is not what our executions add up to."""
+
+    venue: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    average_price: Decimal
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDayStarted:
+    """A venue's trading day began: what closed on earlier days leaves the state (the journal keeps it)."""
+
+    venue: str
+    day: date
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged:
+    """A person changed a setting that outlives a restart; None deletes it. `account`, `route`, `primary_exchange:SYM`."""
+
+    name: str
+    value: str | None
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradingHalted:
+    """New orders are refused until a person resumes; cancels go on."""
+
+    text: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TradingResumed:
+    """A person let orders through again."""
+
+    by: str
+    time: datetime
+
+
+OrderEvent = (
+    OrderSubmitted
+    | OrderDenied
+    | ExternalOrderFound
+    | OrderAccepted
+    | OrderRejected
+    | Executed
+    | CancelRequested
+    | OrderCanceled
+    | CancelRejected
+    | ReplaceRequested
+    | OrderReplaced
+    | ReplaceRejected
+    | OrderExpired
+    | OrderDoubted
+    | TicketApproved
+)
+Event = (
+    OrderEvent
+    | VenueStatusChanged
+    | DifferenceFound
+    | PositionReported
+    | TradingDayStarted
+    | SettingChanged
+    | TradingHalted
+    | TradingResumed
+)
+ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
+"""The events that bring an order into the journal."""
+
+MOVES: dict[type, Move] = {
+    OrderAccepted: Move.ACCEPT,
+    OrderRejected: Move.REJECT,
+    CancelRequested: Move.ASK_CANCEL,
+    OrderCanceled: Move.CANCEL,
+    CancelRejected: Move.REFUSE_CANCEL,
+    ReplaceRequested: Move.ASK_REPLACE,
+    OrderReplaced: Move.REPLACE,
+    ReplaceRejected: Move.REFUSE_REPLACE,
+    OrderExpired: Move.EXPIRE,
+    OrderDoubted: Move.DOUBT,
+    TicketApproved: Move.RELEASE,
+}
+"""The row of the order table that each event asks for; Executed asks for FILL or FILL_ALL by its quantity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the journal: `seq` counts from 1 without a gap, `time` is when it was written."""
+
+    seq: int
+    time: datetime
+    event: Event

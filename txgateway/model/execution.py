@@ -1,0 +1,46 @@
+"""An execution: one fill of one of our orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from txgateway.model.order import Side
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One fill. `time` is the venue's; `quantity` is positive; `commission` is what it cost, in `currency`.
+
+    `execution_id` is the broker's and is unique per account. `order_id` is ours, empty when the broker could
+    not tell. `cumulative_quantity`, `leaves_quantity` and `order_average_price` are the order's after this fill.
+    """
+
+    execution_id: str
+    venue: str
+    account: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    time: datetime
+    order_id: str = ""
+    broker_order_id: str = ""
+    commission: Decimal = ZERO
+    currency: str = "USD"
+    exchange: str = ""
+    day: date | None = None
+    order_quantity: Decimal = ZERO
+    cumulative_quantity: Decimal = ZERO
+    leaves_quantity: Decimal = ZERO
+    order_average_price: Decimal = ZERO
+    cusip: str = ""
+    seq: int = 0
+
+    @property
+    def signed_quantity(self) -> Decimal:
+        """Positive when bought, negative when sold."""
+        return self.quantity * self.side.sign

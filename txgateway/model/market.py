@@ -1,0 +1,101 @@
+"""What a market shows: quotes, trades, bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from txgateway.model.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The best bid and ask of an instrument. A side that is not there has size 0."""
+
+    symbol: str
+    bid: Decimal
+    bid_size: Decimal
+    ask: Decimal
+    ask_size: Decimal
+    time: datetime
+
+    @property
+    def tradable(self) -> bool:
+        """Both sides shown, and not crossed: only such a quote is matched against."""
+        return self.bid_size > 0 and self.ask_size > 0 and 0 < self.bid < self.ask
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A public trade of the market, not one of ours."""
+
+    symbol: str
+    price: Decimal
+    size: Decimal
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Prices and volume of one period; `time` is the period's start."""
+
+    symbol: str
+    time: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticker:
+    """What is known of a subscribed instrument at one moment. Prices are None until the market has shown them.
+
+    `name` is how clients call it: `SYM` at the default venue, `SYM@venue` elsewhere. `close` is the previous day's;
+    `bars` are the day's minute bars, the running one last.
+    """
+
+    name: str
+    instrument: Instrument
+    quote: Quote | None = None
+    last: Trade | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    close: Decimal | None = None
+    volume: Decimal = Decimal(0)
+    vwap: Decimal | None = None
+    bars: tuple[Bar, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A day's figures of an instrument that no single trade carries; None where the venue gives none."""
+
+    symbol: str
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    close: Decimal | None = None
+    volume: Decimal | None = None
+    vwap: Decimal | None = None
+
+
+class Unit(StrEnum):
+    """The unit of a bar's period."""
+
+    MINUTE = "MINUTE"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The length of a bar: `count` units, such as 5 MINUTE or 1 DAY."""
+
+    count: int
+    unit: Unit

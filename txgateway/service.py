@@ -1,0 +1,287 @@
+"""Builds every object and lets them live and end in order: the only file that knows all rooms."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import Cooperator
+from twisted.logger import Logger
+
+from txgateway import __version__, snapshots, state
+from txgateway.access import Access
+from txgateway.api import About, Api
+from txgateway.bounded import BoundedBroker, Deadlines
+from txgateway.brokers import ENTRY_POINTS, Broker, Setup
+from txgateway.config import Config
+from txgateway.feed import Feed
+from txgateway.gateway import Desk, Gateway
+from txgateway.ids import Ids
+from txgateway.journal.sqlite import SqliteJournal
+from txgateway.model.errors import JournalError
+from txgateway.model.events import Executed, VenueError, VenueStatus, VenueStatusChanged
+from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.snapshots import Snapshots
+from txgateway.state import Change, State
+
+log = Logger()
+
+HEADER = f"txGateway {__version__}"
+ERRORS_KEPT = 100
+MARKET = (Quote, Trade, Bar, Statistics)
+
+
+class CannotStart(Exception):
+    """One sentence that says why, and what to do."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def make_service(config: Config, reactor: Any, clock: Callable[[], datetime] = utc_now) -> GatewayService:
+    """The whole daemon, built and not yet started."""
+    return GatewayService(config, reactor, clock)
+
+
+class GatewayService(Service):
+    """The daemon: `prepare` (what may fail with a sentence), `startService`, `stopService`."""
+
+    def __init__(self, config: Config, reactor: Any, clock: Callable[[], datetime]) -> None:
+        self.config = config
+        self.failed = False
+        self._reactor = reactor
+        self._clock = clock
+        self._zone = config.timezone
+        self._default = config.default_venue.name
+        self._ports: list[Any] = []
+        self._timers: dict[str, Any] = {}
+        self._down_since: dict[str, float] = {}
+        self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
+        self._stopping: Deferred[None] | None = None
+
+    # building
+
+    def prepare(self) -> None:
+        """Open the journal, rebuild the state, build every room, bind the ports. CannotStart says what is wrong."""
+        try:
+            self.config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            journal = SqliteJournal(Path(self.config.journal))
+            journal.open()
+            rebuilt = self._rebuild(journal)
+        except (JournalError, OSError, ValueError) as error:
+            raise CannotStart(str(error)) from error
+        self._write_password()
+        self.brokers = {name: self._bounded(broker) for name, broker in self._brokers().items()}
+        self.feed = Feed(
+            self.brokers,
+            self._default,
+            self._reactor,
+            self._local_date,
+            self.config.timeout_addsymbol,
+            self.config.enable_barchart,
+        )
+        self.gateway = Gateway(self._desk(rebuilt, journal))
+        self._snapshots = Snapshots(
+            self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
+        )
+        self.api = Api(self.gateway, self.feed, self.brokers, self._about())
+        self.gateway.listeners.append(self._watch)
+        self._listen()
+
+    def _rebuild(self, journal: SqliteJournal) -> State:
+        """The state: the snapshot if one fits, then the rest of the journal."""
+        rebuilt = snapshots.load(self.config.data_dir / "snapshot", journal)
+        self._snapshot_seq = rebuilt.seq if rebuilt else 0
+        rebuilt = rebuilt or State()
+        for record in journal.records(rebuilt.seq):
+            rebuilt.apply(record)
+        return rebuilt
+
+    def _write_password(self) -> None:
+        """Leave the password where commands can read it, when nobody configured one."""
+        path = self.config.generated_password_file
+        if self.config.password_source != "default" or path.exists():
+            return
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"{self.config.password}\n")
+
+    def _brokers(self) -> Mapping[str, Broker]:
+        kinds = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
+        found: dict[str, Broker] = {}
+        for venue in self.config.venues:
+            setup = Setup(
+                venue=venue.name,
+                options=venue.options,
+                folder=self.config.data_dir / "venues" / venue.name,
+                report=self._report_of(venue.name),
+                reactor=self._reactor,
+                clock=self._venue_clock,
+            )
+            try:
+                found[venue.name] = kinds[venue.kind].load()(setup)
+            except (ValueError, OSError, ImportError) as error:
+                raise CannotStart(f"Venue {venue.name} ({venue.kind}): {error}") from error
+        return found
+
+    def _bounded(self, broker: Broker) -> Broker:
+        config = self.config
+        deadlines = Deadlines(
+            config.timeout_default,
+            config.timeout_account,
+            config.timeout_addsymbol,
+            config.timeout_barchart,
+            config.timeout_orderstatus,
+            config.timeout_position,
+        )
+        return BoundedBroker(
+            broker, deadlines, self._reactor, config.log_api_messages, config.log_callback_metrics
+        )
+
+    def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:
+        return Desk(
+            state=rebuilt,
+            journal=journal,
+            brokers=self.brokers,
+            market=self.feed.market,
+            reactor=self._reactor,
+            clock=self._clock,
+            new_id=Ids(self._clock, secrets.randbelow),
+            trading_day=self._local_date,
+            default_route=self.config.api_route,
+            order_timeout=self.config.timeout_order,
+            halt_on_exception=self.config.enable_exception_halt,
+        )
+
+    def _about(self) -> About:
+        config = self.config
+        return About(
+            header=HEADER,
+            version=__version__,
+            flags={
+                "TICKER": config.enable_ticker,
+                "HIGH_LOW": config.enable_high_low,
+                "BARCHART": config.enable_barchart,
+                "SYMBOL_BARCHART": config.enable_symbol_barchart,
+                "SECONDS_TICK": config.enable_seconds_tick,
+                "TIME_OFFSET": config.time_offset,
+            },
+            started=self._clock(),
+            zone=self._zone,
+            default_venue=self._default,
+            default_account=config.api_account,
+            default_route=config.api_route,
+            kinds={venue.name: venue.kind for venue in config.venues},
+            clock=self._clock,
+            shutdown=self._shutdown,
+            errors=self._errors,
+        )
+
+    # what venues say
+
+    def _report_of(self, venue: str) -> Callable[[Any], None]:
+        """The callable by which a venue's broker tells what happens: to the feed, the desk, or whoever streams."""
+
+        def report(event: Any) -> None:
+            if self.config.log_api_messages:
+                log.info("{venue} -> {event}", venue=venue, event=event)
+            if isinstance(event, MARKET):
+                self.feed.report(venue, event)
+            elif isinstance(event, VenueError):
+                self._complain(event)
+            else:
+                self.gateway.report(event)
+
+        return report
+
+    def _complain(self, event: VenueError) -> None:
+        if event.code in self.config.suppress_error_codes:
+            return
+        log.warn("{venue}: error {code} {text}", venue=event.venue, code=event.code, text=event.text)
+        self._errors[event.venue].append(f"{event.code} {event.text}")
+        self.publisher.venue_error(event)
+
+    def _watch(self, change: Change) -> None:
+        """What the log, the snapshots and the alarm make of each change."""
+        event, config = change.record.event, self.config
+        if isinstance(event, VenueStatusChanged):
+            log.info("venue {venue} is {status} {text}", venue=event.venue, status=event.status.value, text=event.text)
+            self._watch_venue(event)
+        elif isinstance(event, Executed):
+            if config.log_execution_updates:
+                log.info("execution {fill}", fill=event.execution)
+        elif change.order is not None and config.log_order_updates:
+            order, kind = change.order, type(event).__name__
+            log.info("order {id} {kind}: {status}", id=order.order_id, kind=kind, status=order.status.value)
+        if self.gateway.ledger.idle:
+            self._snapshots.consider(self.gateway.state)
+
+    def _watch_venue(self, event: VenueStatusChanged) -> None:
+        if event.status is VenueStatus.UP:
+            self.feed.resubscribe(event.venue)
+            self._down_since.pop(event.venue, None)
+            self._cancel(f"down {event.venue}")
+        elif event.venue not in self._down_since and not self.gateway.stopping:
+            self._down_since[event.venue] = self._reactor.seconds()
+            self._later(f"down {event.venue}", self.config.gateway_disconnect_timeout, self._still_down, event.venue)
+
+    def _still_down(self, venue: str) -> None:
+        text = f"venue {venue} has been away for {self.config.gateway_disconnect_timeout:g} s"
+        log.critical("{text}", text=text)
+        self.publisher.venue_error(VenueError(venue, 0, text))
+        if self.config.gateway_disconnect_shutdown:
+            self.failed = True
+            self._shutdown(text)
+
+    # times
+
+    def _venue_clock(self) -> datetime:
+        return self._clock() + timedelta(seconds=self.config.time_offset)
+
+    def _local_date(self, moment: datetime) -> date:
+        return moment.astimezone(self._zone).date()
+
+    def _next_turn(self, call: Callable[[], None]) -> Any:
+        return self._reactor.callLater(0, call)
+
+    def _later(self, name: str, seconds: float, call: Callable[..., None], *arguments: Any) -> None:
+        self._cancel(name)
+        self._timers[name] = self._reactor.callLater(seconds, call, *arguments)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _plan_reset(self) -> None:
+        """AUTO_RESET: at LOCAL_RESET_TIME every venue is connected anew, and reconciled by that."""
+        now = self._clock().astimezone(self._zone)
+        at = self._zone.localize(datetime.combine(now.date(), self.config.local_reset_time))
+        if at <= now:
+            at = self._zone.localize(datetime.combine(now.date() + timedelta(days=1), self.config.local_reset_time))
+        self._later("reset", (at - now).total_seconds(), self._reset)
+
+    def _reset(self) -> None:
+        self._plan_reset()
+        for name, broker in self.brokers.items():
+            log.info("venue {venue}: daily reset", venue=name)
+            Deferred.fromCoroutine(self._reconnect(broker)).addErrback(
+                lambda failure, venue=name: log.failure("The reset of {venue} failed.", failure, venue=venue)
+            )
+
+    async def _reconnect(self, broker: Broker) -> None:
+        stopped = broker.stopService()
+        if isinstance(stopped, Deferred):
+            await stopped
+        broker.startService()

@@ -1,0 +1,518 @@
+"""Every command of the gateway, once: its name, its arguments in their order, its promise.
+
+`API` (blocking) and `DeferredAPI` (Twisted) carry these methods out, and the command line has a subcommand
+for each. The names and positions are txTrader's; what txgateway adds stands at the end of a method, or is a
+method of its own.
+
+Numbers may be int, float, Decimal, or text such as "183.25": Decimal and text arrive exactly. Quantities are
+signed (a positive one buys) except in `submit_order`, which has a side. Times in force are DAY, GTC, IOC,
+FOK.
+
+An order call answers with the order, also when it was refused: then `status` is "Error", and `errorMsg` and
+`reason` say why. Every order call takes a `client_order_id`, the key under which the gateway takes the order
+once, whoever asks how often; without one, the client makes one for each call.
+"""
+
+# mypy: disable-error-code="no-any-return"
+# (JSON comes without types; the annotations are what the gateway promises.)
+from __future__ import annotations
+
+import re
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .errors import BadArgument
+from .exchange import Call, Kind
+
+Number = int | float | Decimal | str
+"""A quantity or a price."""
+
+Order = dict[str, Any]
+"""An order or ticket: `permid`, `status`, `order_status`, `symbol`, `quantity`, `filled`, …"""
+
+Execution = dict[str, Any]
+"""One fill, txTrader's upper-case keys: `ORDER_ID`, `ORIGINAL_ORDER_ID`, `PRICE`, `VOLUME`, …"""
+
+Symbol = dict[str, Any]
+"""A symbol's names and last prices: `symbol`, `fullname`, `last`, `bid`, `ask`, …"""
+
+Bar = list[Any]
+"""`[date, time, open, high, low, close, volume]`"""
+
+_PERIOD = re.compile(r"[0-9]+|[DWM].*", re.IGNORECASE)
+_MOMENT = re.compile(r"\.|-[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
+
+
+class Commands(ABC):
+    """The surface; what is done with a command is `_call`'s business."""
+
+    @abstractmethod
+    def _call(self, call: Call) -> Any:
+        """Carry the call out and give its result (in a blocking client) or the promise of one."""
+
+    # -- the gateway itself
+
+    def status(self) -> str:
+        """Return the connection status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
+        return self._read("status")
+
+    def uptime(self) -> str:
+        """Return when the gateway was started, and how long ago."""
+        return self._read("uptime")
+
+    def time(self) -> str:
+        """Return the data feed's clock, `YYYY-mm-dd HH:MM:SS` in the gateway's time zone."""
+        return self._read("time")
+
+    def version(self) -> dict[str, Any]:
+        """Return the gateway's versions and flags."""
+        return self._read("version")
+
+    def help(self) -> dict[str, str]:
+        """Return the gateway's own help text for each of its commands."""
+        return self._read("help")
+
+    def shutdown(self, message: str) -> str:
+        """Ask the gateway to stop; the message goes to its log."""
+        return self._action("shutdown", message=message)
+
+    def query_venues(self) -> dict[str, dict[str, Any]]:
+        """Return the venues by name: kind, status, accounts, what each can do, its last error."""
+        return self._read("query_venues")
+
+    def gateway_logon(self, username: str, password: str) -> Any:
+        """Connect the default venue with these credentials."""
+        return self._action("gateway_logon", username=username, password=password)
+
+    def gateway_logoff(self) -> Any:
+        """Disconnect the default venue."""
+        return self._action("gateway_logoff")
+
+    def halt(self, reason: str) -> str:
+        """Stop taking orders (cancels go on) until `resume`; survives a restart. Return the status."""
+        return self._setting("halt", reason=reason)
+
+    def resume(self) -> str:
+        """Take orders again after a halt. Return the status."""
+        return self._action("resume")
+
+    # -- symbols and prices
+
+    def add_symbol(self, symbol: str) -> Symbol | None:
+        """Subscribe to a symbol's prices. Return the symbol, or None when it is unknown."""
+        return self._setting("add_symbol", symbol=symbol)
+
+    def del_symbol(self, symbol: str) -> bool:
+        """End the subscription to a symbol. Return whether it was active."""
+        return self._action("del_symbol", symbol=symbol)
+
+    def query_symbols(self) -> list[str]:
+        """Return the names of the active symbols."""
+        return self._read("query_symbols", data=False)
+
+    def query_all_symbols(self) -> dict[str, Symbol]:
+        """Return the active symbols, by name, with their prices."""
+        return self._read("query_symbols", data=True)
+
+    def query_symbol(self, symbol: str) -> Symbol | None:
+        """Return one symbol with its prices (and subscribe to it), or None when it is unknown."""
+        return self._read("query_symbol", symbol=symbol)
+
+    def query_symbol_data(self, symbol: str) -> dict[str, Any] | None:
+        """Return the venue's own fields of a symbol, session times among them."""
+        return self._read("query_symbol_data", symbol=symbol)
+
+    def query_symbol_bars(self, symbol: str) -> list[Bar]:
+        """Return a symbol's live minute bars; none when the gateway keeps no bar chart."""
+        return self._read("query_symbol_bars", symbol=symbol)
+
+    def query_bars(
+        self, symbol: str, period: int | str, start: int | str, end: int | str
+    ) -> list[Bar] | None:
+        """Return past bars `[date, time, open, high, low, close, volume]`, or None when there are none.
+
+        period: minutes, or a word beginning with D, W or M (day, week, month). start, end: `YYYY-MM-DD`,
+        `YYYY-MM-DD HH:MM[:SS]`, "." (start: today; end: the start's day), or for start -N, the last N
+        periods.
+        """
+        if not _PERIOD.fullmatch(str(period)):
+            raise BadArgument(f"period: {period!r} is neither minutes nor a word beginning with D, W or M")
+        for name, moment in (("start", start), ("end", end)):
+            if not _MOMENT.fullmatch(str(moment)):
+                raise BadArgument(
+                    f"{name}: {moment!r} is none of YYYY-MM-DD, YYYY-MM-DD HH:MM[:SS], '.' and -N"
+                )
+        minutes = int(period) if str(period).isdigit() else period
+        return self._read("query_bars", symbol=symbol, period=minutes, start=start, end=end)
+
+    def query_instrument(self, symbol: str) -> dict[str, Any] | None:
+        """Return a symbol's trading rules (tick, lot, session, order types), or None when it is unknown."""
+        return self._read("query_instrument", symbol=symbol)
+
+    def set_primary_exchange(self, symbol: str, exchange: str | None) -> dict[str, str]:
+        """Set the exchange that a symbol means; None or "" deletes the mapping. Return all mappings."""
+        return self._call(
+            Call("set_primary_exchange", {"symbol": symbol, "exchange": exchange}, Kind.SETTING)
+        )
+
+    # -- accounts
+
+    def query_accounts(self) -> list[str]:
+        """Return the names of the accounts."""
+        return self._read("query_accounts")
+
+    def query_account(self, account: str, fields: str | None = None) -> dict[str, Any] | None:
+        """Return an account's values (always with `_cash`), or just these fields (a list with commas)."""
+        return self._read("query_account", account=account, fields=fields or None)
+
+    @abstractmethod
+    def set_account(self, account: str) -> Any:
+        """Choose the current account, here and in the gateway. Return False when it is unknown."""
+
+    def query_positions(self) -> dict[str, dict[str, Any]]:
+        """Return the signed quantity of each symbol held, by account."""
+        return self._read("query_positions")
+
+    def query_balances(self, account: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return total, available and reserved of each currency, by account."""
+        return self._read("query_balances", account=account)
+
+    # -- orders, tickets, executions
+
+    def query_order(self, order_id: str) -> Order | None:
+        """Return an order or ticket by its id, client_order_id or broker's id; None when it is unknown."""
+        return self._read("query_order", id=order_id)
+
+    def query_orders(
+        self,
+        since: str | None = None,
+        account: str | None = None,
+        symbol: str | None = None,
+        status: str | None = None,
+        after: str | int | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Order]:
+        """Return orders by id: the current trading day's and all that still work, or since a date or time.
+
+        account, symbol and status narrow the list; limit cuts it, and after (the last id seen) goes on from
+        there.
+        """
+        return self._read(
+            "query_orders",
+            since=since,
+            account=account,
+            symbol=symbol,
+            status=status,
+            after=after,
+            limit=limit,
+        )
+
+    def query_open_orders(
+        self,
+        account: str | None = None,
+        symbol: str | None = None,
+        after: str | int | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Order]:
+        """Return the orders that still work, by id."""
+        return self._read("query_open_orders", account=account, symbol=symbol, after=after, limit=limit)
+
+    def query_tickets(
+        self,
+        since: str | None = None,
+        account: str | None = None,
+        symbol: str | None = None,
+        status: str | None = None,
+        after: str | int | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Order]:
+        """Return tickets (staged orders) by id; the arguments are those of `query_orders`."""
+        return self._read(
+            "query_tickets",
+            since=since,
+            account=account,
+            symbol=symbol,
+            status=status,
+            after=after,
+            limit=limit,
+        )
+
+    def query_execution(self, execution_id: str) -> Execution | None:
+        """Return one execution, or None when it is unknown."""
+        return self._read("query_execution", id=execution_id)
+
+    def query_executions(
+        self,
+        since: str | None = None,
+        account: str | None = None,
+        symbol: str | None = None,
+        status: str | None = None,
+        after: str | int | None = None,
+        limit: int | None = None,
+    ) -> dict[str, Execution]:
+        """Return executions by id; the arguments are those of `query_orders`."""
+        return self._read(
+            "query_executions",
+            since=since,
+            account=account,
+            symbol=symbol,
+            status=status,
+            after=after,
+            limit=limit,
+        )
+
+    def query_order_executions(self, order_id: str) -> dict[str, Execution]:
+        """Return one order's executions, by execution id."""
+        return self._read("query_order_executions", id=order_id)
+
+    def cancel_order(self, order_id: str) -> Order:
+        """Ask for an order's cancellation. Return the order; `status` "Error" when there is no such order."""
+        return self._setting("cancel_order", id=order_id)
+
+    def global_cancel(self) -> str:
+        """Ask for all working orders to be cancelled."""
+        return self._setting("global_cancel")
+
+    def replace_order(
+        self,
+        order_id: str,
+        quantity: Number | None = None,
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+    ) -> Order:
+        """Change a working order's quantity or prices; what is not given stays. Return the order."""
+        return self._action(
+            "replace_order",
+            id=order_id,
+            quantity=optional("quantity", quantity),
+            limit_price=optional("limit_price", limit_price),
+            stop_price=optional("stop_price", stop_price),
+        )
+
+    def submit_order(
+        self,
+        account: str,
+        symbol: str,
+        side: str,
+        quantity: Number,
+        order_type: str = "MARKET",
+        limit_price: Number | None = None,
+        stop_price: Number | None = None,
+        time_in_force: str = "DAY",
+        route: str | None = None,
+        client_order_id: str | None = None,
+        tag: str | None = None,
+    ) -> Order:
+        """Send an order, or stage one as a ticket when a tag is given. Return it.
+
+        side: BUY, SELL, SELL_SHORT or BUY_TO_COVER; quantity: above zero; order_type: MARKET, LIMIT, STOP or
+        STOP_LIMIT.
+        """
+        terms = {
+            "account": account,
+            "symbol": symbol,
+            "side": side,
+            "quantity": number("quantity", quantity),
+            "order_type": order_type,
+            "limit_price": optional("limit_price", limit_price),
+            "stop_price": optional("stop_price", stop_price),
+            "route": route,
+            "tag": tag,
+        }
+        return self._order("submit_order", terms, client_order_id, time_in_force)
+
+    def market_order(
+        self,
+        account: str,
+        route: str,
+        symbol: str,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Send a market order. Return it."""
+        terms = _terms(account, route, symbol, quantity)
+        return self._order("market_order", terms, client_order_id, time_in_force)
+
+    def limit_order(
+        self,
+        account: str,
+        route: str,
+        symbol: str,
+        limit_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Send a limit order. Return it."""
+        terms = _terms(account, route, symbol, quantity, limit_price=limit_price)
+        return self._order("limit_order", terms, client_order_id, time_in_force)
+
+    def stop_order(
+        self,
+        account: str,
+        route: str,
+        symbol: str,
+        stop_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Send a stop order. Return it."""
+        terms = _terms(account, route, symbol, quantity, stop_price=stop_price)
+        return self._order("stop_order", terms, client_order_id, time_in_force)
+
+    def stoplimit_order(
+        self,
+        account: str,
+        route: str,
+        symbol: str,
+        stop_price: Number,
+        limit_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Send a stop-limit order. Return it."""
+        terms = _terms(account, route, symbol, quantity, stop_price=stop_price, limit_price=limit_price)
+        return self._order("stoplimit_order", terms, client_order_id, time_in_force)
+
+    def stage_market_order(
+        self,
+        tag: str,
+        account: str,
+        route: str,
+        symbol: str,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Stage a market order, to be approved by a person. Return the ticket."""
+        terms = {"tag": tag} | _terms(account, route, symbol, quantity)
+        return self._order("stage_market_order", terms, client_order_id, time_in_force)
+
+    def stage_limit_order(
+        self,
+        tag: str,
+        account: str,
+        route: str,
+        symbol: str,
+        limit_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Stage a limit order, to be approved by a person. Return the ticket."""
+        terms = {"tag": tag} | _terms(account, route, symbol, quantity, limit_price=limit_price)
+        return self._order("stage_limit_order", terms, client_order_id, time_in_force)
+
+    def stage_stop_order(
+        self,
+        tag: str,
+        account: str,
+        route: str,
+        symbol: str,
+        stop_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Stage a stop order, to be approved by a person. Return the ticket."""
+        terms = {"tag": tag} | _terms(account, route, symbol, quantity, stop_price=stop_price)
+        return self._order("stage_stop_order", terms, client_order_id, time_in_force)
+
+    def stage_stoplimit_order(
+        self,
+        tag: str,
+        account: str,
+        route: str,
+        symbol: str,
+        stop_price: Number,
+        limit_price: Number,
+        quantity: Number,
+        client_order_id: str | None = None,
+        time_in_force: str | None = None,
+    ) -> Order:
+        """Stage a stop-limit order, to be approved by a person. Return the ticket."""
+        prices = _terms(account, route, symbol, quantity, stop_price=stop_price, limit_price=limit_price)
+        return self._order("stage_stoplimit_order", {"tag": tag} | prices, client_order_id, time_in_force)
+
+    def approve_ticket(self, order_id: str) -> Order:
+        """Send a staged order. Return it."""
+        return self._action("approve_ticket", id=order_id)
+
+    def reject_ticket(self, order_id: str, reason: str = "") -> Order:
+        """Reject a staged order. Return it."""
+        return self._action("reject_ticket", id=order_id, reason=reason)
+
+    def set_order_route(self, route: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Set the gateway's order route: a name, or `{name: {parameter: value}}`. Return the route."""
+        return self._setting("set_order_route", route=route)
+
+    def get_order_route(self) -> dict[str, Any]:
+        """Return the gateway's order route, `{name: None or {parameter: value}}`."""
+        return self._read("get_order_route")
+
+    # -- the journal
+
+    def query_journal(
+        self, after: int = 0, limit: int = 100, order: str | None = None, kind: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return journal records in order, those after seq `after`; of one order or kind when given."""
+        return self._read("query_journal", after=after, limit=limit, order=order, kind=kind)
+
+    def explain_order(self, order_id: str) -> dict[str, Any] | None:
+        """Return an order and its story, record by record; None when it is unknown."""
+        return self._read("explain_order", id=order_id)
+
+    # -- how they are asked
+
+    def _read(self, method: str, **arguments: object) -> Any:
+        return self._call(Call(method, _given(arguments)))
+
+    def _setting(self, method: str, **arguments: object) -> Any:
+        return self._call(Call(method, _given(arguments), Kind.SETTING))
+
+    def _action(self, method: str, **arguments: object) -> Any:
+        return self._call(Call(method, _given(arguments), Kind.ACTION))
+
+    def _order(
+        self, method: str, terms: Mapping[str, object], client_order_id: str | None, time_in_force: str | None
+    ) -> Any:
+        """Send an order under the caller's key, or one made here."""
+        key = client_order_id or str(uuid.uuid4())
+        return self._call(
+            Call(
+                method, _given({**terms, "client_order_id": key, "time_in_force": time_in_force}), Kind.ORDER
+            )
+        )
+
+
+def number(name: str, value: Number) -> int | float | str:
+    """A number as it is sent: int and float as they are, Decimal and text exactly. Raises BadArgument."""
+    try:
+        exact = Decimal(str(value))
+    except InvalidOperation:
+        exact = Decimal("NaN")
+    if isinstance(value, bool) or not exact.is_finite():
+        raise BadArgument(f"{name}: {value!r} is no number")
+    return value if isinstance(value, int | float) else str(value).strip()
+
+
+def optional(name: str, value: Number | None) -> int | float | str | None:
+    """A number as it is sent; None stays None."""
+    return None if value is None else number(name, value)
+
+
+def _terms(account: str, route: str, symbol: str, quantity: Number, **prices: Number) -> dict[str, object]:
+    """What txTrader's order calls have in common."""
+    numbers = {name: number(name, value) for name, value in (*prices.items(), ("quantity", quantity))}
+    return {"account": account, "route": route, "symbol": symbol, **numbers}
+
+
+def _given(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments that have a value."""
+    return {name: value for name, value in arguments.items() if value is not None}

@@ -1,0 +1,168 @@
+"""A subcommand of `txgateway` for every method of the API, made from its signature and docstring."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import click
+
+from .commands import Commands
+from .terminal import Terminal, output_options
+
+SIDES = ("BUY", "SELL", "SELL_SHORT", "BUY_TO_COVER")
+ORDER_TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT")
+TIMES_IN_FORCE = ("DAY", "GTC", "IOC", "FOK")
+
+WATCHED = {
+    "query_orders",
+    "query_open_orders",
+    "query_tickets",
+    "query_executions",
+    "query_positions",
+    "query_balances",
+}
+"""What people look at again and again."""
+
+OPTIONAL_ARGUMENTS = {
+    ("query_account", "fields"),
+    ("reject_ticket", "reason"),
+    ("set_primary_exchange", "exchange"),
+}
+"""Arguments that may be left out and still are no options."""
+
+READS = re.compile(r"query_|explain_|get_|help|status|time|uptime|version")
+
+NEGATIVE_NUMBER = re.compile(r"-\.?[0-9].*")
+
+
+class NumberType(click.ParamType):  # type: ignore[type-arg]
+    """A quantity or price: kept exactly as it was written."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """The number as the client takes it."""
+        text = str(value).strip()
+        try:
+            finite = Decimal(text).is_finite()
+        except InvalidOperation:
+            finite = False
+        if not finite:
+            self.fail(f"{value!r} is no number", param, ctx)
+        return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else text
+
+
+class SymbolType(click.ParamType):  # type: ignore[type-arg]
+    """A symbol: upper-case, but for the venue after an @."""
+
+    name = "symbol"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The symbol as people mean it."""
+        symbol, at, venue = str(value).partition("@")
+        return symbol.upper() + at + venue
+
+
+def words(*choices: str) -> click.Choice[str]:
+    """One of these words, in either case."""
+    return click.Choice(choices, case_sensitive=False)
+
+
+NUMBER = NumberType()
+SYMBOL = SymbolType()
+TYPES: dict[str, click.ParamType[Any]] = {
+    "symbol": SYMBOL,
+    "quantity": NUMBER,
+    "limit_price": NUMBER,
+    "stop_price": NUMBER,
+    "side": words(*SIDES),
+    "order_type": words(*ORDER_TYPES),
+    "time_in_force": words(*TIMES_IN_FORCE),
+    "limit": click.IntRange(min=1),
+}
+
+
+class Argument(click.Argument):
+    """An argument that may be a negative number, and never a mistyped option."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Refuse what looks like an option and is no number."""
+        if isinstance(value, str) and re.match(r"-.", value) and not NEGATIVE_NUMBER.fullmatch(value):
+            raise click.NoSuchOption(value, ctx=ctx)
+        return super().process_value(ctx, value)
+
+
+class GatewayCommand(click.Command):
+    """A command whose arguments may be negative numbers: click would take -100 for an option."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """Let what is no option of this command be an argument; `Argument` looks at it then."""
+        settings.setdefault("context_settings", {})["ignore_unknown_options"] = True
+        super().__init__(*args, **settings)
+
+
+def subcommands() -> list[click.Command]:
+    """One command for each public method."""
+    methods = inspect.getmembers(Commands, inspect.isfunction)
+    return [_subcommand(name, method) for name, method in methods if not name.startswith("_")]
+
+
+def _subcommand(name: str, method: Callable[..., Any]) -> click.Command:
+    """The command of one method."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    options: list[click.Parameter] = [_parameter(name, parameter) for parameter in parameters]
+    if name in WATCHED:
+        options.append(watch_option())
+
+    @click.pass_context
+    def run(context: click.Context, /, watch: float | None = None, **arguments: Any) -> None:
+        terminal = context.ensure_object(Terminal)
+        call = getattr(terminal.api, name)
+        if watch is not None:
+            terminal.watch(lambda: call(**arguments), watch, name)
+            return
+        value = call(**arguments)
+        terminal.show(value, name)
+        if refused(name, value):
+            context.exit(1)
+
+    text = inspect.cleandoc(method.__doc__ or "")
+    command = GatewayCommand(name, callback=run, params=options, help=text, short_help=text.splitlines()[0])
+    return output_options(command)
+
+
+def _parameter(command: str, parameter: inspect.Parameter) -> click.Parameter:
+    """An argument for what must be given, an option for what may be."""
+    name, default = parameter.name, parameter.default
+    kind = TYPES.get(name, click.INT if isinstance(default, int) else click.STRING)
+    if (command, name) in OPTIONAL_ARGUMENTS:
+        return Argument([name], type=kind, required=False, default="")
+    if default is parameter.empty:
+        return Argument([name], type=kind)
+    names = [f"--{name.replace('_', '-')}", name]
+    if name == "time_in_force":
+        names.insert(0, "--tif")
+    return click.Option(names, type=kind, default=default, show_default=default is not None)
+
+
+def watch_option() -> click.Option:
+    """`--watch [SECONDS]`."""
+    return click.Option(
+        ["--watch"],
+        is_flag=False,
+        flag_value=2.0,
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="[SECONDS]",
+        help="Show it again every so many seconds (2 when none are given), until Ctrl-C.",
+    )
+
+
+def refused(command: str, value: Any) -> bool:
+    """Whether an answer is a no: nothing found, false, or an order that was asked for and is in error."""
+    if value is None or value is False:
+        return True
+    return isinstance(value, dict) and value.get("status") == "Error" and not READS.match(command)

@@ -1,0 +1,205 @@
+"""A command's result as text for people. Pure; what is not known here is shown by its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from tabulate import tabulate
+
+ORDER_COLUMNS = {
+    "id": ("permid",),
+    "time": ("created",),
+    "account": ("account",),
+    "symbol": ("symbol",),
+    "side": ("side",),
+    "quantity": ("quantity",),
+    "filled": ("filled",),
+    "type": ("order_type", "type"),
+    "limit": ("limit_price",),
+    "stop": ("stop_price",),
+    "average": ("avgfillprice",),
+    "status": ("order_status", "status"),
+}
+EXECUTION_COLUMNS = {
+    "id": ("ORDER_ID",),
+    "order": ("ORIGINAL_ORDER_ID",),
+    "account": ("ACCOUNT",),
+    "symbol": ("DISP_NAME",),
+    "side": ("BUYORSELL",),
+    "volume": ("VOLUME",),
+    "price": ("PRICE",),
+    "exchange": ("EXCHANGE",),
+    "date": ("MARKET_TRD_DATE",),
+    "time": ("TRD_TIME",),
+}
+SYMBOL_COLUMNS = {
+    name: (name,)
+    for name in ("symbol", "fullname", "last", "bid", "bidsize", "ask", "asksize", "volume", "close")
+}
+VENUE_COLUMNS = {
+    "venue": ("name",),
+    **{
+        name: (name,)
+        for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")
+    },
+}
+BAR_COLUMNS = ("date", "time", "open", "high", "low", "close", "volume")
+JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
+STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
+
+NOTHING = "(none)"
+HIDDEN = ("raw", "updates")
+"""The parts of an order that are for programs: a table shows what they add up to."""
+
+
+def render(value: Any, command: str = "") -> str:
+    """The result of a command (its name says which columns people want) as text."""
+    shape = _SHAPES.get(command)
+    if shape is not None and value and not _is_error(value):
+        return shape(value)
+    return _by_shape(value)
+
+
+def _is_error(value: Any) -> bool:
+    """Whether an error object stands where a list was expected."""
+    return isinstance(value, Mapping) and "errorMsg" in value
+
+
+def _records(columns: Mapping[str, Sequence[str]], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table of objects: each column is the first of its keys that an object has."""
+    cells = [
+        [
+            next((row[key] for key in keys if row.get(key) not in (None, "")), None)
+            for keys in columns.values()
+        ]
+        for row in rows
+    ]
+    return _table(list(columns), cells)
+
+
+def _by_id(columns: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Mapping[str, Any]]], str]:
+    """A table of the objects of a mapping, whose keys are in the objects too."""
+    return lambda value: _records(columns, value.values())
+
+
+def _venues(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of venues, named by their keys."""
+    return _records(VENUE_COLUMNS, ({"name": name, **venue} for name, venue in value.items()))
+
+
+def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each symbol held."""
+    held = [(account, symbol, quantity) for account, of in value.items() for symbol, quantity in of.items()]
+    return _table(["account", "symbol", "quantity"], held)
+
+
+def _balances(value: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """One row for each currency of each account."""
+    kinds = ("total", "available", "reserved")
+    rows = [
+        (account, currency, *(balance.get(kind) for kind in kinds))
+        for account, balances in value.items()
+        for currency, balance in balances.items()
+    ]
+    return _table(["account", "currency", *kinds], rows)
+
+
+def _bars(value: Sequence[Sequence[Any]]) -> str:
+    """One row for each bar."""
+    return _table(BAR_COLUMNS, value)
+
+
+def _journal(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each record."""
+    return _records(JOURNAL_COLUMNS, value)
+
+
+def _story(value: Mapping[str, Any]) -> str:
+    """What happened to an order, and what it is now."""
+    return f"{_by_shape(value.get('order'))}\n\n{_records(STORY_COLUMNS, value.get('story') or [])}"
+
+
+def _help(value: Mapping[str, Any]) -> str:
+    """The gateway's help texts, one under the other."""
+    return "\n\n".join(str(text).strip() for _, text in sorted(value.items()))
+
+
+_SHAPES: dict[str, Callable[[Any], str]] = {
+    "query_orders": _by_id(ORDER_COLUMNS),
+    "query_open_orders": _by_id(ORDER_COLUMNS),
+    "query_tickets": _by_id(ORDER_COLUMNS),
+    "query_executions": _by_id(EXECUTION_COLUMNS),
+    "query_order_executions": _by_id(EXECUTION_COLUMNS),
+    "query_all_symbols": _by_id(SYMBOL_COLUMNS),
+    "query_venues": _venues,
+    "query_positions": _positions,
+    "query_balances": _balances,
+    "query_bars": _bars,
+    "query_symbol_bars": _bars,
+    "query_journal": _journal,
+    "explain_order": _story,
+    "help": _help,
+}
+
+
+def _by_shape(value: Any) -> str:
+    """Any JSON: an object as name and value, a list as lines, everything else as its text."""
+    if isinstance(value, Mapping):
+        rows = [(name, item) for name, item in value.items() if name not in HIDDEN]
+        return tabulate(
+            [(_plain(str(name)), cell(item)) for name, item in rows], tablefmt="plain", disable_numparse=True
+        )
+    if isinstance(value, list):
+        return "\n".join(cell(item) for item in value) or NOTHING
+    return NOTHING if value is None else cell(value)
+
+
+def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table with numbers to the right, without columns that nothing is in."""
+    columns = list(zip(*rows, strict=False))
+    kept = [
+        (header, column)
+        for header, column in zip(headers, columns, strict=False)
+        if any(map(_filled, column))
+    ]
+    if not kept:
+        return NOTHING
+    return tabulate(
+        zip(*([cell(item) for item in column] for _, column in kept), strict=True),
+        headers=[header.upper() for header, _ in kept],
+        tablefmt="plain",
+        disable_numparse=True,
+        colalign=["right" if all(map(_numeric, column)) else "left" for _, column in kept],
+    )
+
+
+def _filled(item: Any) -> bool:
+    """Whether there is something to show."""
+    return item is not None and item != ""
+
+
+def _numeric(item: Any) -> bool:
+    """Whether a cell may stand in a column of numbers."""
+    return not _filled(item) or (isinstance(item, int | float) and not isinstance(item, bool))
+
+
+def cell(item: Any) -> str:
+    """One value as text on one line."""
+    if item is None:
+        return ""
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, float):
+        return format(Decimal(repr(item)), "f").removesuffix(".0")
+    if isinstance(item, Mapping):
+        return ", ".join(f"{_plain(str(name))}={cell(inner)}" for name, inner in item.items())
+    if isinstance(item, list):
+        return ", ".join(cell(inner) for inner in item)
+    return _plain(str(item))
+
+
+def _plain(text: str) -> str:
+    """Text that can do nothing to a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

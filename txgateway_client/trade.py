@@ -1,0 +1,127 @@
+"""`buy`, `sell`, `short`, `cover` and `submit`: an order in people's words, and a question before it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from .subcommands import (
+    NUMBER,
+    SIDES,
+    SYMBOL,
+    TIMES_IN_FORCE,
+    Argument,
+    GatewayCommand,
+    refused,
+    words,
+)
+from .terminal import Terminal, output_options
+
+VERBS = {"buy": "BUY", "sell": "SELL", "short": "SELL_SHORT", "cover": "BUY_TO_COVER"}
+
+TXTRADER_SIDES = {"SELLSHORT": "SELL_SHORT", "BUYTOCOVER": "BUY_TO_COVER"}
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What was asked for, not yet sent."""
+
+    side: str
+    quantity: int | str
+    symbol: str
+    stop: int | str | None
+    limit: int | str | None
+    staged: str | None
+    tif: str
+    client_order_id: str | None
+
+    @property
+    def order_type(self) -> str:
+        """What the prices make of it."""
+        if self.stop is not None:
+            return "STOP" if self.limit is None else "STOP_LIMIT"
+        return "MARKET" if self.limit is None else "LIMIT"
+
+    def describe(self, account: str, route: str) -> str:
+        """The order as one sentence."""
+        prices = [
+            f"{name} {price}"
+            for name, price in (("stop", self.stop), ("limit", self.limit))
+            if price is not None
+        ]
+        parts = [
+            f"{self.side} {self.quantity} {self.symbol}",
+            self.order_type,
+            *prices,
+            self.tif,
+            f"account {account}",
+            f"route {route}",
+            *([f"staged as {self.staged!r}"] if self.staged else []),
+        ]
+        return ", ".join(parts)
+
+
+def trade_commands() -> list[click.Command]:
+    """The five commands."""
+    action = Argument(["action"], type=words(*SIDES, *TXTRADER_SIDES))
+    return [
+        *(_command(verb, _sender(side), f"Send a {side} order.") for verb, side in VERBS.items()),
+        _command("submit", _sender(None), "Send an order whose side is ACTION.", action),
+    ]
+
+
+def _command(name: str, send: Callable[..., None], text: str, *first: click.Parameter) -> click.Command:
+    """A command with the arguments and options that all five have."""
+    params: list[click.Parameter] = [
+        *first,
+        Argument(["quantity"], type=NUMBER),
+        Argument(["symbol"], type=SYMBOL),
+        click.Option(["--staged"], metavar="TAG", help="Stage it as a ticket for a person to approve."),
+        click.Option(["-s", "--stop"], type=NUMBER, metavar="PRICE", help="Stop price."),
+        click.Option(["-l", "--limit"], type=NUMBER, metavar="PRICE", help="Limit price."),
+        click.Option(
+            ["--tif", "--time-in-force", "tif"], type=words(*TIMES_IN_FORCE), default="DAY", show_default=True
+        ),
+        click.Option(["--client-order-id"], metavar="KEY", help="The order's key: one key is taken once."),
+        click.Option(["-f", "--force/--noforce"], default=False, help="Send it without asking."),
+    ]
+    more = "The account and route are those of `-a` and `-r`. Answers with the order."
+    return output_options(
+        GatewayCommand(name, callback=send, params=params, help=f"{text}\n\n{more}", short_help=text)
+    )
+
+
+def _sender(side: str | None) -> Callable[..., None]:
+    """What a command does, for a side that its name fixes or that its first argument gives."""
+
+    @click.pass_context
+    def send(context: click.Context, /, force: bool, action: str | None = None, **terms: Any) -> None:
+        given = side or action or ""
+        ticket = Ticket(side=TXTRADER_SIDES.get(given, given), **terms)
+        if float(ticket.quantity) <= 0:
+            raise click.BadParameter("must be above zero: the command says which way", param_hint="QUANTITY")
+        terminal = context.ensure_object(Terminal)
+        api = terminal.api
+        if not force:
+            click.confirm(f"{ticket.describe(api.account, api.route)}: send it?", abort=True, err=True)
+        order = api.submit_order(
+            api.account,
+            ticket.symbol,
+            ticket.side,
+            ticket.quantity,
+            ticket.order_type,
+            limit_price=ticket.limit,
+            stop_price=ticket.stop,
+            time_in_force=ticket.tif,
+            route=api.route,
+            client_order_id=ticket.client_order_id,
+            tag=ticket.staged or None,
+        )
+        terminal.show(order, "submit_order")
+        if refused("submit_order", order):
+            context.exit(1)
+
+    return send

@@ -1,0 +1,8 @@
+"""`python -m txgateway_monitor` is the `txgateway-monitor` command."""
+
+from __future__ import annotations
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()
