@@ -18,23 +18,29 @@ PACKAGES = ("txgateway", "txgateway_client", "txgateway_monitor")
 MAY_IMPORT = {
     # composition
     "__main__": "cli config",
-    "cli": "service config",
+    "cli": "service config logs",
+    "logs": "",
     "service": "*",
     "config": "settings brokers",
     "settings": "",
     # edges
     "servers": "api wire feed access model",
-    "servers.*": "servers api wire feed access model",
+    "servers.*": "servers api wire render documents lines publisher feed access model",
     "brokers": "model",
     "brokers.*": "brokers model",
     "journal": "model codec",
-    "journal.*": "journal model codec",
+    "journal.*": "journal chain model",
     "bots": "",
     "bots.supervisor": "bots config",
     "bots.link": "bots txgateway_client txgateway_monitor",
     "bots.__main__": "bots bots.link",
+    # what clients see
+    "render": "api wire model",
+    "documents": "api commands",
+    "lines": "wire model",
+    "publisher": "gateway feed lines wire model",
     # commands
-    "api": "gateway feed signals access bars commands model",
+    "api": "gateway feed signals access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
@@ -55,6 +61,7 @@ MAY_IMPORT = {
     "signals.*": "signals model state",
     "access": "model",
     "codec": "model",
+    "chain": "codec model",
     # nouns
     "model": "",
     # outside
@@ -73,6 +80,10 @@ PURE = {
     "signals.*",
     "access",
     "codec",
+    "chain",
+    "render",
+    "documents",
+    "lines",
     "bars",
     "commands",
     "ids",

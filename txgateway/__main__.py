@@ -1,4 +1,4 @@
-"""`txgatewayd`: the only file that names the reactor. It must be installed before anything else brings in a default one."""
+"""`txgatewayd`: the only file that names the reactor, which is installed before anything brings in a default one."""
 
 from __future__ import annotations
 

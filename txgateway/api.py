@@ -35,18 +35,25 @@ from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, Orde
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A long list, read one by one as it is written: `ids` in order, `get` gives each (None: gone meanwhile).
+    """A long list, read one by one as it is written: `ids` in order, `get` gives each (None: not wanted, or gone).
 
-    `cached` names the renderings that may be kept between queries: those of the unfiltered working state.
+    `limit` ends it after so many. `kept` (orders, tickets, executions; empty: none) names the renderings that may be
+    kept between queries: those of an unfiltered list of today, where what `get` gives depends on the id alone.
     """
 
     ids: Sequence[str]
     get: Callable[[str], Order | Execution | None]
+    limit: int | None = None
+    kept: str = ""
 
     def __iter__(self) -> Iterator[tuple[str, Order | Execution]]:
+        wanted = len(self.ids) if self.limit is None else self.limit
         for each in self.ids:
+            if not wanted:
+                return
             item = self.get(each)
             if item is not None:
+                wanted -= 1
                 yield each, item
 
 
@@ -126,7 +133,7 @@ class Api:
         self._brokers = brokers
 
     def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
-        """Run a command: gives its result or an awaitable of it. Raises GatewayError subclasses; KeyError: no such command."""
+        """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command."""
         found = COMMANDS[name]
         if found.needs_up:
             self.gateway.intake.require_up(self.about.default_venue)
@@ -136,7 +143,7 @@ class Api:
 
     @command
     def status(self, caller: Caller) -> str:
-        """Give the connection status of the default venue: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
+        """Give the default venue's status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
         return self.status_word(self.about.default_venue)
 
     def status_word(self, venue: str) -> str:
@@ -365,7 +372,7 @@ class Api:
 
     @command
     async def query_order(self, caller: Caller, id: str) -> Order | None:
-        """Give an order or ticket by its permid, broker_order_id or client_order_id, of today or before; null when unknown."""
+        """Give an order or ticket, of any day, by its permid, broker_order_id or client_order_id; null when unknown."""
         await self.gateway.settled()
         return await self.gateway.history.find(id)
 
@@ -382,7 +389,8 @@ class Api:
     ) -> Listing:
         """Give permid -> order: the current trading day's and everything still working, tickets left out.
 
-        `since` (YYYY-MM-DD) goes back to earlier days; account, symbol and status narrow; after and limit page by permid.
+        `since` (YYYY-MM-DD) goes back to earlier days; account, symbol and status narrow; after and limit page by
+        permid.
         """
         return await self._orders(_Filter(since, account, symbol, status, after, limit), tickets=False)
 
@@ -405,7 +413,8 @@ class Api:
             if not working[each].staged or working[each].status is not OrderStatus.STAGED
         ]
         snapshot = {each: working[each] for each in ids}
-        return wanted.listing([each for each in ids if wanted.order(snapshot[each])], snapshot.get)
+        wanted_ids = wanted.page_from([each for each in ids if wanted.order(snapshot[each])])
+        return Listing(wanted_ids, snapshot.get, limit=wanted.limit)
 
     @command
     async def query_tickets(
@@ -418,7 +427,7 @@ class Api:
         after: str | None = None,
         limit: int | None = None,
     ) -> Listing:
-        """Give permid -> ticket: staged orders of the current trading day and all that still wait; filters as query_orders."""
+        """Give permid -> ticket: the trading day's staged orders and all that still wait; filters as query_orders."""
         return await self._orders(_Filter(since, account, symbol, status, after, limit), tickets=True)
 
     async def _orders(self, wanted: _Filter, tickets: bool) -> Listing:
@@ -437,7 +446,8 @@ class Api:
                 return None
             return order
 
-        return wanted.first(ids, get)
+        kept = ("tickets" if tickets else "orders") if wanted.everything else ""
+        return Listing(ids, get, wanted.limit, kept)
 
     @command
     async def query_execution(self, caller: Caller, id: str) -> Execution | None:
@@ -455,7 +465,7 @@ class Api:
         after: str | None = None,
         limit: int | None = None,
     ) -> Listing:
-        """Give id -> execution of the current trading day; filters as query_orders, after and limit page in time's order."""
+        """Give id -> execution of the current trading day; filters as query_orders, paged in the order they came."""
         await self.gateway.settled()
         wanted = _Filter(since, account, symbol, None, after, limit)
         state = self.gateway.state
@@ -471,7 +481,7 @@ class Api:
             execution = state.execution(execution_id) or older.get(execution_id)
             return execution if execution is not None and wanted.execution(execution) else None
 
-        return wanted.first(ids, get)
+        return Listing(ids, get, wanted.limit, "executions" if wanted.everything else "")
 
     @command
     async def query_order_executions(self, caller: Caller, id: str) -> dict[str, Execution]:
@@ -498,10 +508,10 @@ class Api:
         client_order_id: str | None = None,
         tag: str | None = None,
     ) -> Reply:
-        """Send an order: side BUY, SELL, SELL_SHORT or BUY_TO_COVER; order_type MARKET, LIMIT, STOP or STOP_LIMIT.
+        """Send an order: side BUY, SELL, SELL_SHORT, BUY_TO_COVER; order_type MARKET, LIMIT, STOP, STOP_LIMIT.
 
-        time_in_force DAY, GTC, IOC or FOK. A client_order_id makes it safe to send again: the same key gives the same order.
-        With a tag it is staged as a ticket that a person approves.
+        time_in_force DAY, GTC, IOC or FOK. A client_order_id makes it safe to send again: the same key gives the same
+        order. With a tag it is staged as a ticket that a person approves.
         """
         word = side.upper()
         request = OrderRequest(
@@ -573,7 +583,7 @@ class Api:
         """Submit a market order (quantity below zero sells); gives the order."""
         return await self._signed(
             caller, account, route, symbol, quantity, OrderType.MARKET, client_order_id, time_in_force
-        )  # fmt: skip
+        )
 
     @command
     async def limit_order(
@@ -590,7 +600,7 @@ class Api:
         """Submit a limit order (quantity below zero sells); gives the order."""
         return await self._signed(
             caller, account, route, symbol, quantity, OrderType.LIMIT, client_order_id, time_in_force, limit_price
-        )  # fmt: skip
+        )
 
     @command
     async def stop_order(
@@ -607,7 +617,7 @@ class Api:
         """Submit a stop order (quantity below zero sells); gives the order."""
         return await self._signed(
             caller, account, route, symbol, quantity, OrderType.STOP, client_order_id, time_in_force, None, stop_price
-        )  # fmt: skip
+        )
 
     @command
     async def stoplimit_order(
@@ -651,7 +661,7 @@ class Api:
         """Stage a market order as a ticket that waits for approve_ticket; gives the ticket."""
         return await self._signed(
             caller, account, route, symbol, quantity, OrderType.MARKET, client_order_id, time_in_force, tag=tag
-        )  # fmt: skip
+        )
 
     @command
     async def stage_limit_order(
@@ -668,8 +678,17 @@ class Api:
     ) -> Reply:
         """Stage a limit order as a ticket; gives the ticket."""
         return await self._signed(
-            caller, account, route, symbol, quantity, OrderType.LIMIT, client_order_id, time_in_force, limit_price, tag=tag
-        )  # fmt: skip
+            caller,
+            account,
+            route,
+            symbol,
+            quantity,
+            OrderType.LIMIT,
+            client_order_id,
+            time_in_force,
+            limit_price,
+            tag=tag,
+        )
 
     @command
     async def stage_stop_order(
@@ -686,8 +705,18 @@ class Api:
     ) -> Reply:
         """Stage a stop order as a ticket; gives the ticket."""
         return await self._signed(
-            caller, account, route, symbol, quantity, OrderType.STOP, client_order_id, time_in_force, None, stop_price, tag
-        )  # fmt: skip
+            caller,
+            account,
+            route,
+            symbol,
+            quantity,
+            OrderType.STOP,
+            client_order_id,
+            time_in_force,
+            None,
+            stop_price,
+            tag,
+        )
 
     @command
     async def stage_stoplimit_order(
@@ -738,7 +767,7 @@ class Api:
         limit_price: Decimal | None = None,
         stop_price: Decimal | None = None,
     ) -> Order:
-        """Ask for other terms of a working order (what is left out stays); gives the order after the broker's answer."""
+        """Ask for other terms of a working order (what is left out stays); gives the order after the answer."""
         return await self.gateway.replace(id, quantity, limit_price, stop_price, caller.user)
 
     @command
@@ -753,7 +782,7 @@ class Api:
 
     @command
     async def set_order_route(self, caller: Caller, route: Text) -> dict[str, Any]:
-        """Set the route of orders that name none: a name, an object {name: {parameter: value}}, or either as JSON."""
+        """Set the default route: a name, an object {name: {parameter: value}}, or either as JSON."""
         name = json.dumps(_route(route))
         self.gateway.change_setting("route", name, caller.user)
         await self.gateway.settled()
@@ -775,7 +804,7 @@ class Api:
         order: str | None = None,
         kind: str | None = None,
     ) -> list[Entry]:
-        """Give up to `limit` (1000 at most) records of the journal with seq > after, of one order or one kind if named."""
+        """Give up to `limit` (1000 at most) records with seq > after, of one order or some kinds if named."""
         kinds = [each.strip() for each in kind.split(",")] if kind else []
         for each in kinds:
             if each not in codec.KINDS:
@@ -828,6 +857,11 @@ class _Filter:
         if limit is not None and limit < 1:
             raise BadArgument(f"limit {limit} must be 1 or more.")
 
+    @property
+    def everything(self) -> bool:
+        """Whether all of today's are wanted: nothing narrows or widens the list, though it may be paged."""
+        return all(each is None for each in (self.since, self.account, self.symbol, self.status))
+
     def order(self, order: Order) -> bool:
         """Whether an order is wanted."""
         return (
@@ -843,23 +877,6 @@ class _Filter:
     def page_from(self, ids: Sequence[str]) -> Sequence[str]:
         """The ids after `after`, which are sorted."""
         return ids if self.after is None else [each for each in ids if each > self.after]
-
-    def first(self, ids: Sequence[str], get: Callable[[str], Any]) -> Listing:
-        """The first `limit` of those that `get` gives."""
-        if self.limit is None:
-            return Listing(ids, get)
-        found: dict[str, Any] = {}
-        for each in ids:
-            item = get(each)
-            if item is not None:
-                found[each] = item
-                if len(found) == self.limit:
-                    break
-        return Listing(list(found), found.get)
-
-    def listing(self, ids: Sequence[str], get: Callable[[str], Any]) -> Listing:
-        """The page of ids that are all wanted."""
-        return self.first(self.page_from(ids), get)
 
 
 def _word(name: str, text: str, words: type[StrEnum]) -> Any:

@@ -38,7 +38,10 @@ def main(arguments: Sequence[str], install: Callable[[str], Any]) -> int:
 @click.version_option(__version__, prog_name="txgatewayd")
 @click.pass_obj
 def txgatewayd(context: dict[str, Any], check: bool) -> int:
-    """Run the trading gateway in the foreground. Everything is configured by TXGATEWAY_* variables (etc/txgateway.env)."""
+    """Run the trading gateway in the foreground.
+
+    Everything is configured by TXGATEWAY_* variables (etc/txgateway.env lists them) and a TOML file (TXGATEWAY_CONFIG).
+    """
     try:
         settings = config.load(os.environ)
     except ConfigError as error:
@@ -91,8 +94,8 @@ def verify(path: Path | None) -> None:
 
     PATH is the journal's file; without it, the one that the environment configures.
     """
-    from txgateway.journal import chain
-    from txgateway.journal.sqlite import SqliteJournal
+
+    from txgateway.service import verify_journal
 
     if path is None:
         try:
@@ -102,7 +105,7 @@ def verify(path: Path | None) -> None:
     if not path.is_file():
         raise click.ClickException(f"There is no journal at {path}: give its path, or set TXGATEWAY_DATA_DIR.")
     try:
-        good, broken = chain.broken_at(SqliteJournal(path).rows())
+        good, broken = verify_journal(path)
     except Exception as error:
         raise click.ClickException(f"{path} cannot be read as a journal: {error}") from None
     if broken is not None:

@@ -5,42 +5,102 @@ Decimals and times are strings, so nothing is rounded; reading gives back exactl
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from txgateway.model.account import Position
 from txgateway.model.events import Event
 from txgateway.model.execution import Execution
-from txgateway.model.order import Order
+from txgateway.model.order import Order, OrderUpdate
+
+T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 """Any noun as JSON bytes."""
 
 KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _EVENTS: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
-decode_order = msgspec.json.Decoder(Order).decode
-"""An order from its JSON."""
-decode_execution = msgspec.json.Decoder(Execution).decode
-"""An execution from its JSON."""
 decode_position = msgspec.json.Decoder(Position).decode
 """A position from its JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 
 
-class Keys(msgspec.Struct):
-    """The members of a packed order or execution by which it is found, read without the rest."""
+class Shape(Generic[T]):
+    """A noun's members in their order: taken apart, put together and changed at several times dataclasses' speed.
 
-    venue: str
-    account: str
-    order_id: str = ""
-    client_order_id: str = ""
-    broker_order_id: str = ""
+    As JSON they are an array: half the size of an object with names.
+    """
+
+    def __init__(self, noun: type[T]) -> None:
+        hints = get_type_hints(noun)
+        names = [each.name for each in fields(noun)]  # type: ignore[arg-type]
+        self.values: Callable[[T], tuple[Any, ...]] = attrgetter(*names)
+        """The members of a noun."""
+        self.at = {name: at for at, name in enumerate(names)}
+        self._noun = noun
+        self._put = [getattr(noun, name).__set__ for name in names]
+        self._decode = msgspec.json.Decoder(tuple[tuple(_row_type(hints[name]) for name in names)]).decode  # type: ignore[misc]
+
+    def made(self, values: Iterable[Any]) -> T:
+        """The noun with these members."""
+        noun: T = object.__new__(self._noun)
+        for put, value in zip(self._put, values, strict=True):
+            put(noun, value)
+        return noun
+
+    def changed(self, noun: T, changes: Mapping[str, Any]) -> T:
+        """The noun with some members changed."""
+        values = list(self.values(noun))
+        for name, value in changes.items():
+            values[self.at[name]] = value
+        return self.made(values)
+
+    def decode(self, packed: bytes) -> list[Any]:
+        """The members in JSON."""
+        return list(self._decode(packed))
 
 
-decode_keys = msgspec.json.Decoder(Keys).decode
-"""The keys of a packed order or execution."""
+def _row_type(hint: Any) -> Any:
+    if hint != tuple[OrderUpdate, ...]:
+        return hint
+    hints = get_type_hints(OrderUpdate)
+    return tuple[tuple[tuple(hints[each.name] for each in fields(OrderUpdate))], ...]  # type: ignore[misc]
+
+
+UPDATE = Shape(OrderUpdate)
+ORDER = Shape(Order)
+EXECUTION = Shape(Execution)
+_UPDATES = ORDER.at["updates"]
+
+
+def pack_order(order: Order) -> bytes:
+    """An order in its shortest JSON: how closed ones are kept."""
+    values = list(ORDER.values(order))
+    values[_UPDATES] = [UPDATE.values(update) for update in order.updates]
+    return encode(values)
+
+
+def unpack_order(packed: bytes) -> Order:
+    """What `pack_order` packed."""
+    values = ORDER.decode(packed)
+    values[_UPDATES] = tuple([UPDATE.made(update) for update in values[_UPDATES]])
+    return ORDER.made(values)
+
+
+def pack_execution(execution: Execution) -> bytes:
+    """An execution in its shortest JSON."""
+    return encode(EXECUTION.values(execution))
+
+
+def unpack_execution(packed: bytes) -> Execution:
+    """What `pack_execution` packed."""
+    return EXECUTION.made(EXECUTION.decode(packed))
+
 
 _decode_line = msgspec.json.Decoder(tuple[str, str, str, str, msgspec.Raw]).decode
 

@@ -69,7 +69,8 @@ class History:
 
     async def executions_of(self, order: Order) -> dict[str, Execution]:
         """Every execution of an order, by id."""
-        now = [self._state.execution(each) for each in self._state.fills(order.order_id)]
+        ids = [update.id for update in order.updates if update.event == Executed.__name__]
+        now = [self._state.execution(each) for each in ids]
         fills = [fill for fill in now if fill is not None]
         if sum(fill.quantity for fill in fills) != order.filled_quantity:
             fills = fold(await self._journal.order_records(order.order_id))[1]

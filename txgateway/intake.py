@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import fields
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -31,10 +31,9 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.execution import Execution
-from txgateway.model.order import Order, OrderReport, OrderStatus, Origin, Terms
+from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
 
 log = Logger()
-_EXECUTION = tuple(each.name for each in fields(Execution))
 
 
 _NOT_ACCEPTED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN, OrderStatus.REJECTED})
@@ -136,10 +135,9 @@ class Intake:
 
     def _fill(self, execution: Execution, order: Order | None) -> None:
         self.start_day(execution.venue)
-        order_id = order.order_id if order else ""
+        order_id = order.order_id if order and order.may(Move.FILL) else ""
         if execution.order_id != order_id:
-            members = {name: getattr(execution, name) for name in _EXECUTION}
-            execution = Execution(**{**members, "order_id": order_id})
+            execution = replace(execution, order_id=order_id)
         after = self._ledger.record(Executed(execution, execution.time)).order
         if after is not None and after.filled_quantity > after.quantity:
             words = (f"{after.quantity:f}", f"{after.filled_quantity:f}")

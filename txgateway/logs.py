@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 
 def begin(logfile: str, level: str, form: str) -> Callable[[], None]:
-    """Send every event of `level` and above to a file (`-`: standard output); gives a function that reopens the file."""
+    """Send every event of `level` and above to a file (`-`: standard output); gives what opens the file anew."""
     lines = _Lines(logfile, _as_json if form == "json" else _as_text)
     predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
     globalLogBeginner.beginLoggingTo(
@@ -43,7 +43,7 @@ class _Lines:
     def reopen(self) -> None:
         """Open the file anew, after it was moved away."""
         if self._logfile != "-":
-            before, self._out = self._out, Path(self._logfile).open("a", encoding="utf-8")
+            before, self._out = self._out, Path(self._logfile).open("a", encoding="utf-8")  # noqa: SIM115
             if before is not sys.stdout:
                 before.close()
 

@@ -145,9 +145,7 @@ class GatewayService(Service):
             config.timeout_orderstatus,
             config.timeout_position,
         )
-        return BoundedBroker(
-            broker, deadlines, self._reactor, config.log_api_messages, config.log_callback_metrics
-        )
+        return BoundedBroker(broker, deadlines, self._reactor, config.log_api_messages, config.log_callback_metrics)
 
     def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:
         return Desk(
@@ -285,3 +283,8 @@ class GatewayService(Service):
         if isinstance(stopped, Deferred):
             await stopped
         broker.startService()
+
+
+def verify_journal(path: Path) -> tuple[int, int | None]:
+    """How many records of a journal's file fit their chain, and the first that does not (None: all do)."""
+    return chain.broken_at(SqliteJournal(path).rows())

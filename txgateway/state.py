@@ -1,7 +1,7 @@
-"""What is true now: the fold of the journal. The same `apply` runs live, in replay and on a snapshot's rest. Pure.
+"""What is true now: the fold of the journal. `apply` is the same live, in replay and on a snapshot's rest. Pure.
 
-Working orders are kept as objects. What closed, and every execution, is kept for the venue's trading day, packed
-(a hundred thousand orders a day must neither fill the memory nor slow the collector down); the journal has the rest.
+Working orders are kept as objects. What closed, and every execution, is kept packed for the venue's trading day (a
+hundred thousand orders a day must neither fill the memory nor slow the collector down); the journal has the rest.
 """
 
 from __future__ import annotations
@@ -40,19 +40,9 @@ from txgateway.model.order import CLOSED, Move, Order, OrderStatus, OrderUpdate,
 ZERO = Decimal(0)
 UPDATES_KEPT = 100
 _TERMS = tuple(each.name for each in fields_of(Terms))
-_ORDER = tuple(each.name for each in fields_of(Order))
-_EXECUTION = tuple(each.name for each in fields_of(Execution))
 
 
 # ---------------------------------------------------------------- one order
-
-
-def changed(order: Order, **changes: Any) -> Order:
-    """`order` with `changes`: dataclasses.replace at half its cost, for the hottest line of the house."""
-    fresh = object.__new__(Order)
-    for name in _ORDER:
-        object.__setattr__(fresh, name, changes[name] if name in changes else getattr(order, name))
-    return fresh
 
 
 def move_of(order: Order, event: OrderEvent) -> Move:
@@ -71,14 +61,11 @@ def advance(order: Order | None, record: Record) -> Order:
     assert order is not None, f"record {record.seq} tells of an order that never entered the journal"
     changes = _changes(order, event)  # type: ignore[arg-type]
     status = changes.pop("status", None) or order.after(move_of(order, event))  # type: ignore[arg-type]
-    return changed(
-        order,
-        **changes,
-        status=status,
-        updated=event.time,
-        seq=record.seq,
-        updates=(*order.updates[1 - UPDATES_KEPT :], _update(record, status)),
-    )
+    changes["status"] = status
+    changes["updated"] = event.time
+    changes["seq"] = record.seq
+    changes["updates"] = (*order.updates[1 - UPDATES_KEPT :], _update(record, status))
+    return codec.ORDER.changed(order, changes)
 
 
 def _entered(event: OrderSubmitted | OrderDenied | ExternalOrderFound, seq: int) -> Order:
@@ -161,7 +148,7 @@ def enriched(execution: Execution, order: Order | None, seq: int, day: date | No
             order_average_price=order.average_price,
             cusip=order.cusip,
         )
-    return Execution(**{name: extra[name] if name in extra else getattr(execution, name) for name in _EXECUTION})
+    return codec.EXECUTION.changed(execution, extra)
 
 
 # ---------------------------------------------------------------- everything
@@ -189,7 +176,10 @@ class Day:
     clients: dict[str, str] = field(default_factory=dict)
     brokers: dict[str, str] = field(default_factory=dict)
     executions: dict[str, bytes] = field(default_factory=dict)
-    fills: dict[str, list[str]] = field(default_factory=dict)
+
+    def copy(self) -> Day:
+        """The day as it is now, unmoved by what comes."""
+        return Day(self.day, self.orders.copy(), self.clients.copy(), self.brokers.copy(), self.executions.copy())
 
 
 def client_key(account: str, client_order_id: str) -> str:
@@ -231,11 +221,14 @@ class State:
         for day in self.days.values():
             packed = day.orders.get(order_id)
             if packed is not None:
-                return codec.decode_order(packed)
+                return codec.unpack_order(packed)
         return None
 
     def find_client(self, account: str, client_order_id: str) -> Order | None:
         """The order behind an idempotency key, if it is working or closed today."""
+        order = self.order(client_order_id)
+        if order is not None and order.account == account and order.client_order_id == client_order_id:
+            return order
         return self._find(client_key(account, client_order_id), self._clients, "clients")
 
     def find_broker(self, venue: str, broker_order_id: str) -> Order | None:
@@ -265,16 +258,12 @@ class State:
         for day in self.days.values():
             packed = day.executions.get(execution_id)
             if packed is not None:
-                return codec.decode_execution(packed)
+                return codec.unpack_execution(packed)
         return None
 
     def execution_ids(self) -> list[str]:
         """Every execution of today, in the order it came."""
         return [execution_id for day in self.days.values() for execution_id in day.executions]
-
-    def fills(self, order_id: str) -> list[str]:
-        """Today's execution ids of one order."""
-        return [execution_id for day in self.days.values() for execution_id in day.fills.get(order_id, ())]
 
     def trading_day(self, venue: str) -> date | None:
         """The venue's trading day, None before the first."""
@@ -320,24 +309,24 @@ class State:
             if self.working.pop(after.order_id, None) is not None:
                 self._clients.pop(client, None)
                 self._brokers.pop(broker_key(after.venue, before.broker_order_id if before else ""), None)
-            day.orders[after.order_id] = codec.encode(after)
-            day.clients[client] = after.order_id
+            day.orders[after.order_id] = codec.pack_order(after)
+            if after.client_order_id != after.order_id:
+                day.clients[client] = after.order_id
             if broker:
                 day.brokers[broker] = after.order_id
             return
         if after.order_id not in self.working:
             day.orders.pop(after.order_id, None)
-            self._clients[client] = after.order_id
+            if after.client_order_id != after.order_id:
+                self._clients[client] = after.order_id
         self.working[after.order_id] = after
         if broker:
             self._brokers[broker] = after.order_id
 
     def _fill(self, execution: Execution) -> None:
         day = self._day(execution.venue)
-        day.executions[execution.execution_id] = codec.encode(execution)
+        day.executions[execution.execution_id] = codec.pack_execution(execution)
         self.last_execution[execution.venue] = execution.time
-        if execution.order_id:
-            day.fills.setdefault(execution.order_id, []).append(execution.execution_id)
         held = self.positions.setdefault(execution.account, {})
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
         self._hold(position.after(execution.signed_quantity, execution.price))
@@ -381,7 +370,7 @@ class State:
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
-        days = [(venue, day.day, dict(day.orders), dict(day.executions)) for venue, day in self.days.items()]
+        days = [(venue, day.copy()) for venue, day in self.days.items()]
         return _lines(head, positions, working, days)
 
     @classmethod
@@ -393,15 +382,14 @@ class State:
             tag, a, b, c, body = codec.decode_line(line)
             if tag == "E":
                 day.executions[a] = body
-                if b:
-                    day.fills.setdefault(b, []).append(a)
             elif tag == "C":
                 day.orders[a] = body
-                day.clients[b] = a
+                if b:
+                    day.clients[b] = a
                 if c:
                     day.brokers[c] = a
             elif tag == "W":
-                state._put(None, codec.decode_order(body))
+                state._put(None, codec.unpack_order(body))
             elif tag == "P":
                 state._hold(codec.decode_position(body))
             elif tag == "D":
@@ -429,19 +417,19 @@ def _lines(
     head: dict[str, Any],
     positions: list[Position],
     working: list[Order],
-    days: list[tuple[str, date | None, dict[str, bytes], dict[str, bytes]]],
+    days: list[tuple[str, Day]],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", "", codec.encode(head))
     for position in positions:
         yield line("P", "", "", "", codec.encode(position))
     for order in working:
-        yield line("W", "", "", "", codec.encode(order))
-    for venue, day, orders, executions in days:
-        yield line("D", venue, day.isoformat() if day else "", "", b"null")
-        for order_id, packed in orders.items():
-            keys = codec.decode_keys(packed)
-            broker = broker_key(keys.venue, keys.broker_order_id) if keys.broker_order_id else ""
-            yield line("C", order_id, client_key(keys.account, keys.client_order_id), broker, packed)
-        for execution_id, packed in executions.items():
-            yield line("E", execution_id, codec.decode_keys(packed).order_id, "", packed)
+        yield line("W", "", "", "", codec.pack_order(order))
+    for venue, day in days:
+        yield line("D", venue, day.day.isoformat() if day.day else "", "", b"null")
+        clients = {order_id: key for key, order_id in day.clients.items()}
+        brokers = {order_id: key for key, order_id in day.brokers.items()}
+        for order_id, packed in day.orders.items():
+            yield line("C", order_id, clients.get(order_id, ""), brokers.get(order_id, ""), packed)
+        for execution_id, packed in day.executions.items():
+            yield line("E", execution_id, "", "", packed)

@@ -79,9 +79,7 @@ class GatewayGroup(click.Group):
 @click.option("-p", "--port", help="Its HTTP port. [TXGATEWAY_HTTP_PORT; default: 50080]")
 @click.option("-U", "--username", help="[TXGATEWAY_USERNAME; default: txtrader_user]")
 @click.option("-P", "--password", help="Better in TXGATEWAY_PASSWORD, or the file TXGATEWAY_PASSWORD_FILE.")
-@click.option(
-    "-a", "--account", metavar="ACCOUNT", help="Whose orders. [TXGATEWAY_API_ACCOUNT; default: API_ACCOUNT]"
-)
+@click.option("-a", "--account", metavar="ACCOUNT", help="Whose orders. [TXGATEWAY_API_ACCOUNT; default: API_ACCOUNT]")
 @click.option("-r", "--route", metavar="ROUTE", help="Where orders go. [TXGATEWAY_ROUTE; default: DEMO]")
 @click.option("-m", "--mode", default="paper", help="The gateway's mode, for programs that ask.")
 @click.option("-v", "--verbose/--no_verbose", help="Show where an error came from.")
@@ -94,9 +92,7 @@ def cli(
 ) -> None:
     """Trade and look through a txgateway."""
     names = {"port": "HTTP_PORT", "account": "API_ACCOUNT"}
-    config = {
-        f"TXGATEWAY_{names.get(name, name.upper())}": value for name, value in connection.items() if value
-    }
+    config = {f"TXGATEWAY_{names.get(name, name.upper())}": value for name, value in connection.items() if value}
     ctx.obj = Terminal(mode, config, as_json, compress, verbose)
 
 
@@ -153,6 +149,4 @@ def _load(entry: EntryPoint, quiet: bool) -> click.Command:
 
     anything = click.Argument(["anything"], nargs=-1, type=click.UNPROCESSED)
     settings = {"ignore_unknown_options": True}
-    return click.Command(
-        entry.name, callback=fail, params=[anything], context_settings=settings, short_help="(broken)"
-    )
+    return click.Command(entry.name, callback=fail, params=[anything], context_settings=settings, short_help="(broken)")

@@ -49,9 +49,7 @@ class API(Commands):
         self._sleep = sleep
         self._session = session or requests.Session()
         if session is None and self.settings.on_loopback:
-            self._session.trust_env = (
-                False  # no proxy between us and this machine, no .netrc; and a call is cheaper
-            )
+            self._session.trust_env = False  # no proxy between us and this machine, no .netrc; and a call is cheaper
 
     def __repr__(self) -> str:
         """The address and the user; no password."""
@@ -88,9 +86,7 @@ class API(Commands):
         while True:
             try:
                 status = self.status()
-                trouble: GatewayError = NotReady(
-                    f"the gateway at {self.url} is {status}, not Up, after {timeout:g} s"
-                )
+                trouble: GatewayError = NotReady(f"the gateway at {self.url} is {status}, not Up, after {timeout:g} s")
             except GatewayUnreachable as error:
                 status, trouble = "", error
             if status == "Up":

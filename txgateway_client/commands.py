@@ -129,9 +129,7 @@ class Commands(ABC):
         """Return a symbol's live minute bars; none when the gateway keeps no bar chart."""
         return self._read("query_symbol_bars", symbol=symbol)
 
-    def query_bars(
-        self, symbol: str, period: int | str, start: int | str, end: int | str
-    ) -> list[Bar] | None:
+    def query_bars(self, symbol: str, period: int | str, start: int | str, end: int | str) -> list[Bar] | None:
         """Return past bars `[date, time, open, high, low, close, volume]`, or None when there are none.
 
         period: minutes, or a word beginning with D, W or M (day, week, month). start, end: `YYYY-MM-DD`,
@@ -142,9 +140,7 @@ class Commands(ABC):
             raise BadArgument(f"period: {period!r} is neither minutes nor a word beginning with D, W or M")
         for name, moment in (("start", start), ("end", end)):
             if not _MOMENT.fullmatch(str(moment)):
-                raise BadArgument(
-                    f"{name}: {moment!r} is none of YYYY-MM-DD, YYYY-MM-DD HH:MM[:SS], '.' and -N"
-                )
+                raise BadArgument(f"{name}: {moment!r} is none of YYYY-MM-DD, YYYY-MM-DD HH:MM[:SS], '.' and -N")
         minutes = int(period) if str(period).isdigit() else period
         return self._read("query_bars", symbol=symbol, period=minutes, start=start, end=end)
 
@@ -154,9 +150,7 @@ class Commands(ABC):
 
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> dict[str, str]:
         """Set the exchange that a symbol means; None or "" deletes the mapping. Return all mappings."""
-        return self._call(
-            Call("set_primary_exchange", {"symbol": symbol, "exchange": exchange}, Kind.SETTING)
-        )
+        return self._call(Call("set_primary_exchange", {"symbol": symbol, "exchange": exchange}, Kind.SETTING))
 
     # -- accounts
 
@@ -485,9 +479,7 @@ class Commands(ABC):
         """Send an order under the caller's key, or one made here."""
         key = client_order_id or str(uuid.uuid4())
         return self._call(
-            Call(
-                method, _given({**terms, "client_order_id": key, "time_in_force": time_in_force}), Kind.ORDER
-            )
+            Call(method, _given({**terms, "client_order_id": key, "time_in_force": time_in_force}), Kind.ORDER)
         )
 
 

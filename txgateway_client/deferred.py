@@ -200,7 +200,7 @@ class DeferredAPI:
     async def _send(self, call: Call, body: bytes | None) -> Answer | NotSent | Lost:
         """Send a call once."""
 
-        async def answer() -> Answer:
+        async def answer() -> Answer | Lost:
             response = await self._http.request(
                 call.verb,
                 f"{self.url}/{call.method}",
@@ -212,18 +212,24 @@ class DeferredAPI:
             )
             return Answer(response.code, await response.content())
 
+        def out_of_time(result: object, _: float) -> Answer | Lost:
+            return result if isinstance(result, Answer) else Lost("no answer in time", timed_out=True)
+
+        asking: Deferred[Answer | Lost] = Deferred.fromCoroutine(answer())
         try:
-            return await Deferred.fromCoroutine(answer()).addTimeout(
-                self.settings.read_timeout, self._reactor
-            )
-        except defer.TimeoutError:
-            return Lost("no answer in time", timed_out=True)
+            return await asking.addTimeout(self.settings.read_timeout, self._reactor, out_of_time)
         except (error.ConnectError, error.DNSLookupError) as failure:
             return NotSent(_reason(failure))
-        except defer.CancelledError:
-            raise
         except Exception as failure:
+            if _is_cancelled(failure):
+                raise defer.CancelledError from failure
             return Lost(_reason(failure))
+
+
+def _is_cancelled(failure: Exception) -> bool:
+    """Whether the caller has cancelled the call: a web client may wrap that in an error of its own."""
+    held = [item.value for item in getattr(failure, "reasons", [])]
+    return any(isinstance(item, defer.CancelledError | error.ConnectingCancelledError) for item in (failure, *held))
 
 
 def _reason(failure: BaseException) -> str:

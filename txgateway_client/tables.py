@@ -35,15 +35,11 @@ EXECUTION_COLUMNS = {
     "time": ("TRD_TIME",),
 }
 SYMBOL_COLUMNS = {
-    name: (name,)
-    for name in ("symbol", "fullname", "last", "bid", "bidsize", "ask", "asksize", "volume", "close")
+    name: (name,) for name in ("symbol", "fullname", "last", "bid", "bidsize", "ask", "asksize", "volume", "close")
 }
 VENUE_COLUMNS = {
     "venue": ("name",),
-    **{
-        name: (name,)
-        for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")
-    },
+    **{name: (name,) for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")},
 }
 BAR_COLUMNS = ("date", "time", "open", "high", "low", "close", "volume")
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
@@ -70,10 +66,7 @@ def _is_error(value: Any) -> bool:
 def _records(columns: Mapping[str, Sequence[str]], rows: Iterable[Mapping[str, Any]]) -> str:
     """A table of objects: each column is the first of its keys that an object has."""
     cells = [
-        [
-            next((row[key] for key in keys if row.get(key) not in (None, "")), None)
-            for keys in columns.values()
-        ]
+        [next((row[key] for key in keys if row.get(key) not in (None, "")), None) for keys in columns.values()]
         for row in rows
     ]
     return _table(list(columns), cells)
@@ -146,24 +139,20 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
 
 def _by_shape(value: Any) -> str:
     """Any JSON: an object as name and value, a list as lines, everything else as its text."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         rows = [(name, item) for name, item in value.items() if name not in HIDDEN]
         return tabulate(
             [(_plain(str(name)), cell(item)) for name, item in rows], tablefmt="plain", disable_numparse=True
         )
     if isinstance(value, list):
         return "\n".join(cell(item) for item in value) or NOTHING
-    return NOTHING if value is None else cell(value)
+    return cell(value) if value not in (None, {}) else NOTHING
 
 
 def _table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table with numbers to the right, without columns that nothing is in."""
     columns = list(zip(*rows, strict=False))
-    kept = [
-        (header, column)
-        for header, column in zip(headers, columns, strict=False)
-        if any(map(_filled, column))
-    ]
+    kept = [(header, column) for header, column in zip(headers, columns, strict=False) if any(map(_filled, column))]
     if not kept:
         return NOTHING
     return tabulate(

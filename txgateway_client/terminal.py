@@ -76,21 +76,15 @@ class Terminal:
             click.echo(block, nl=bool(block))
         else:
             click.clear()
-            click.echo(
-                f"{command} every {seconds:g} s, {time.strftime('%H:%M:%S')}; Ctrl-C ends\n\n{block}\n"
-            )
+            click.echo(f"{command} every {seconds:g} s, {time.strftime('%H:%M:%S')}; Ctrl-C ends\n\n{block}\n")
         sys.stdout.flush()
 
 
 def output_options(command: F) -> F:
     """Give a command `--json`, `--table` and `--compress`, so that they may also stand after its name."""
     for option in (
-        click.option(
-            "--json/--table", "as_json", default=None, expose_value=False, callback=_set_json, help=JSON_HELP
-        ),
-        click.option(
-            "-c", "--compress", is_flag=True, expose_value=False, callback=_set_compress, help=COMPRESS_HELP
-        ),
+        click.option("--json/--table", "as_json", default=None, expose_value=False, callback=_set_json, help=JSON_HELP),
+        click.option("-c", "--compress", is_flag=True, expose_value=False, callback=_set_compress, help=COMPRESS_HELP),
     ):
         command = option(command)
     return command

@@ -48,9 +48,7 @@ class Ticket:
     def describe(self, account: str, route: str) -> str:
         """The order as one sentence."""
         prices = [
-            f"{name} {price}"
-            for name, price in (("stop", self.stop), ("limit", self.limit))
-            if price is not None
+            f"{name} {price}" for name, price in (("stop", self.stop), ("limit", self.limit)) if price is not None
         ]
         parts = [
             f"{self.side} {self.quantity} {self.symbol}",
@@ -89,9 +87,7 @@ def _command(name: str, send: Callable[..., None], text: str, *first: click.Para
         click.Option(["-f", "--force/--noforce"], default=False, help="Send it without asking."),
     ]
     more = "The account and route are those of `-a` and `-r`. Answers with the order."
-    return output_options(
-        GatewayCommand(name, callback=send, params=params, help=f"{text}\n\n{more}", short_help=text)
-    )
+    return output_options(GatewayCommand(name, callback=send, params=params, help=f"{text}\n\n{more}", short_help=text))
 
 
 def _sender(side: str | None) -> Callable[..., None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from txgateway.chain import START, Row, from_row, to_row
 from txgateway.journal import Failed, Key, Synced
-from txgateway.journal.chain import START, Row, from_row, to_row
 from txgateway.model.events import Record
 
 

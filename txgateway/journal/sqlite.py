@@ -16,8 +16,8 @@ from typing import IO, Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from txgateway.chain import START, Row, from_row, to_row
 from txgateway.journal import Failed, Key, Synced
-from txgateway.journal.chain import START, Row, from_row, to_row
 from txgateway.model.errors import JournalError
 from txgateway.model.events import Record
 

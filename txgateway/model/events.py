@@ -256,7 +256,7 @@ class TradingDayStarted:
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged:
-    """A person changed a setting that outlives a restart; None deletes it. `account`, `route`, `primary_exchange:SYM`."""
+    """A person changed a setting that outlives a restart: `account`, `route`, `primary_exchange:SYM`; None deletes."""
 
     name: str
     value: str | None

@@ -16,6 +16,7 @@ from txgateway.brokers.paper.periods import MINUTE, grouped, minutes
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.model.market import Bar, Trade
 
+MILLISECOND = timedelta(milliseconds=1)
 KEPT = 8
 """So many files' minute bars are kept ready."""
 
@@ -44,16 +45,19 @@ class History:
 
     def minutes(self, symbol: str, start: datetime, end: datetime, now: datetime) -> Iterator[Bar | None]:
         """Minute bars that start in [start, end); None now and then while reading takes time."""
-        sources = [each for each in self._sources if each.symbol == symbol and each.first < end]
-        barred = {each for each in sources if each.kind is Kind.BARS}
-        chosen = [each for each in sources if each in barred or (each.kind is Kind.TRADES and not barred)]
+        chosen = [
+            each
+            for each in self._sources
+            if each.symbol == symbol and each.kind in (Kind.TRADES, Kind.BARS) and each.first < end
+        ]
         found: dict[datetime, Bar] = {}
-        for source in sorted(chosen, key=lambda each: (each.first, each.path)):
+        for source in sorted(chosen, key=lambda each: (each.kind is Kind.BARS, each.first, each.path)):
             yield None
+            length = max(source.step, MINUTE) - MILLISECOND
             for number, bar in enumerate(self._minutes_of(source)):
                 if bar is None or number % 500 == 499:
                     yield None
-                if bar is not None and start <= bar.time < end and bar.time + max(source.step, MINUTE) <= now:
+                if bar is not None and start <= bar.time < end and bar.time + length <= now:
                     found[bar.time] = bar
         for moment in sorted(found):
             yield found[moment]

@@ -31,7 +31,7 @@ class Stream:
         if not self._sources:
             raise ValueError("There is nothing to stream in the files to replay: add quotes, trades or bars.")
         self._loop = loop
-        self._round = 0
+        self.round = 0
         self._events = self._merged()
         first = next(self._events, None)
         if first is None:
@@ -60,7 +60,7 @@ class Stream:
         if self._length is None:
             return [timedelta(0)]
         first = max(0, (start - self.first) // self._length - 1)
-        last = min(self._round, (end - self.first) // self._length)
+        last = min(self.round, (end - self.first) // self._length)
         return [number * self._length for number in range(first, last + 1)]
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Stream:
         if event is None and self._loop:
             if self._length is None:
                 self._length = ((self._last - self.first) // WEEK + 1) * WEEK
-            self._round += 1
+            self.round += 1
             self._events = self._merged()
             event = next(self._events, None)
         if event is not None:
@@ -84,11 +84,11 @@ class Stream:
         """One round: a file is opened once the stream has come to its first row."""
         waiting = list(enumerate(self._sources))
         heads: list[tuple[datetime, int, int, Event, Iterator[Event]]] = []
-        shift = self._round * self._length if self._length else timedelta(0)
+        shift = self.round * self._length if self._length else timedelta(0)
         while waiting or heads:
             while waiting and (not heads or waiting[0][1].first + shift <= heads[0][0]):
                 number, source = waiting.pop(0)
-                events = _shifted(_read(source, quiet=self._round > 0), shift)
+                events = _shifted(_read(source, quiet=self.round > 0), shift)
                 event = next(events, None)
                 if event is not None:
                     heapq.heappush(heads, (event.time, _rank(event), number, event, events))

@@ -1,0 +1,402 @@
+"""The `txgateway` command against a gateway on a real socket: what it sends, writes, asks, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import click
+import pytest
+import pytest_twisted
+from click.testing import CliRunner, Result
+from twisted.internet.threads import deferToThread
+
+from txgateway_client import GatewayUnreachable, cli
+from txgateway_client.errors import EXIT_CODES
+from txgateway_client.subcommands import subcommands
+from txgateway_client.terminal import Terminal
+
+Run = Callable[..., Awaitable[Result]]
+
+ORDERS = {
+    "A1": {
+        "permid": "A1",
+        "symbol": "IBM",
+        "side": "BUY",
+        "quantity": 100,
+        "order_type": "LIMIT",
+        "limit_price": 183.5,
+        "status": "Accepted",
+        "order_status": "NEW",
+        "raw": {"SECRET": 1},
+    },
+    "A2": {"permid": "A2", "symbol": "SPY", "side": "SELL", "quantity": 5, "status": "Filled", "avgfillprice": 168.0},
+}
+
+
+@pytest.fixture
+def run(config: dict[str, object]) -> Run:
+    """Runs the command in a thread, configured by the environment."""
+    environment = {name: str(value) for name, value in config.items()}
+
+    def start(*arguments: str, text: str = "", **more: str) -> Awaitable[Result]:
+        return deferToThread(CliRunner().invoke, cli.cli, list(arguments), input=text, env={**environment, **more})
+
+    return start
+
+
+@pytest_twisted.ensureDeferred
+async def test_json_where_no_terminal_is(run: Run) -> None:
+    result = await run("status")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, '"Up"\n', "")
+    result = await run("query_accounts")
+    assert json.loads(result.stdout) == ["API_ACCOUNT"]
+
+
+@pytest.mark.parametrize("arguments", [("--compress", "query_orders"), ("query_orders", "-c"), ("-c", "query-orders")])
+@pytest_twisted.ensureDeferred
+async def test_json_on_one_line(gateway: Any, run: Run, arguments: tuple[str, ...]) -> None:
+    gateway.answers["query_orders"] = ORDERS
+    result = await run(*arguments)
+    assert result.stdout.count("\n") == 1
+    assert json.loads(result.stdout) == ORDERS
+
+
+@pytest.mark.parametrize("arguments", [("--table", "query_orders"), ("query_orders", "--table")])
+@pytest_twisted.ensureDeferred
+async def test_a_table_when_it_is_asked_for(gateway: Any, run: Run, arguments: tuple[str, ...]) -> None:
+    gateway.answers["query_orders"] = ORDERS
+    result = await run(*arguments)
+    assert result.stdout.splitlines() == [
+        "ID    SYMBOL    SIDE      QUANTITY  TYPE      LIMIT    AVERAGE  STATUS",
+        "A1    IBM       BUY            100  LIMIT     183.5             NEW",
+        "A2    SPY       SELL             5                         168  Filled",
+    ]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_said_after_the_command_comes_first(run: Run) -> None:
+    assert (await run("--table", "status", "--json")).stdout == '"Up"\n'
+    assert (await run("--json", "status", "--table")).stdout == "Up\n"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_table_on_a_terminal(gateway: Any, config: dict[str, object]) -> None:
+    gateway.answers["query_positions"] = {"API_ACCOUNT": {"IBM": -100}}
+
+    def on_terminal() -> tuple[str, int]:
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, **{name: str(value) for name, value in config.items()}}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "txgateway_client", "query_positions"], stdout=theirs, env=environment
+        )
+        os.close(theirs)
+        written = b""
+        while part := _read(ours):
+            written += part
+        os.close(ours)
+        return written.decode(), process.wait(60)
+
+    written, code = await deferToThread(on_terminal)
+    assert written.split("\r\n") == ["ACCOUNT      SYMBOL      QUANTITY", "API_ACCOUNT  IBM             -100", ""]
+    assert code == 0
+
+
+def _read(terminal: int) -> bytes:
+    """What was written to a terminal; nothing at its end."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
+
+
+@pytest_twisted.ensureDeferred
+async def test_negative_quantities(gateway: Any, run: Run) -> None:
+    for command in ("market_order", "market-order"):
+        assert (await run(command, "ACC", "DEMO", "ibm", "-100")).exit_code == 0
+    assert (await run("limit_order", "ACC", "DEMO", "IBM@ib", "-1.50", "-0.25", "--tif", "gtc")).exit_code == 0
+    first, second = gateway.called("market_order")
+    assert (first["symbol"], first["quantity"]) == ("IBM", -100)
+    assert second["quantity"] == -100
+    (limit,) = gateway.called("limit_order")
+    assert {"limit_price": "-1.50", "quantity": "-0.25", "time_in_force": "GTC"}.items() <= limit.items()
+    assert limit["symbol"] == "IBM@ib"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_last_n_bars(gateway: Any, run: Run) -> None:
+    gateway.answers["query_bars"] = [["2013-10-07", "09:31:00", 183.0, 183.2, 182.9, 183.1, 12345]]
+    result = await run("query_bars", "ibm", "D", "-5", ".", "--table")
+    assert gateway.called("query_bars") == [{"symbol": "IBM", "period": "D", "start": "-5", "end": "."}]
+    assert result.stdout.splitlines()[1] == "2013-10-07  09:31:00     183   183.2  182.9    183.1     12345"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("market_order", "ACC", "DEMO", "IBM", "--forze"), "No such option '--forze'"),
+        (("market_order", "ACC", "DEMO", "IBM", "-x"), "No such option '-x'"),
+        (("market_order", "ACC", "DEMO", "IBM", "many"), "'many' is no number"),
+        (("market_order", "ACC", "DEMO", "IBM", "nan"), "'nan' is no number"),
+        (("market_order", "ACC", "DEMO", "IBM"), "Missing argument 'QUANTITY'"),
+        (("market_order", "ACC", "DEMO", "IBM", "1", "2"), "unexpected extra argument"),
+        (("query_orders", "--limit", "0"), "Invalid value for '--limit'"),
+        (("query_bars", "IBM", "hour", ".", "."), "period: 'hour' is neither minutes"),
+        (("sell", "-100", "IBM", "--force"), "must be above zero"),
+        (("buy", "0", "IBM", "--force"), "must be above zero"),
+        (("submit", "HOLD", "1", "IBM"), "'HOLD' is not one of"),
+        (("nonsense",), "No such command 'nonsense'"),
+        (("-p", "http", "status"), "HTTP_PORT must be a port number"),
+        (("completion", "tcsh"), "'tcsh' is not one of"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_usage(gateway: Any, run: Run, arguments: tuple[str, ...], said: str) -> None:
+    result = await run(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert not gateway.calls
+
+
+@pytest_twisted.ensureDeferred
+async def test_exit_codes_of_troubles(gateway: Any, run: Run, wire: Any, nobody: int) -> None:
+    gateway.answers |= {"query_orders": wire.NOT_READY, "uptime": wire.Reply(500), "query_bars": wire.Reply(400, b"no")}
+    order = ("market_order", "A", "R", "IBM", "1", "--client-order-id", "k1")
+    for arguments, environment, code, said in (
+        (("query_bars", "IBM", "5", ".", "."), {}, 2, "txgateway: query_bars: no\n"),
+        (("status",), {"TXGATEWAY_HTTP_PORT": str(nobody)}, 3, "is txgatewayd running there?"),
+        (("status",), {"TXGATEWAY_PASSWORD": "wrong"}, 4, "check TXGATEWAY_USERNAME"),
+        (("query_orders",), {}, 5, "is not up yet"),
+        (order, {}, 6, "(here: --client-order-id k1)\n"),
+        (("uptime",), {}, 7, "answered HTTP 500"),
+    ):
+        gateway.trouble("market_order", *[wire.DROP] * 6)
+        result = await run(*arguments, **environment)
+        assert result.exit_code == code, arguments
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert result.stdout == ""
+        assert "Traceback" in (await run("-v", *arguments, **environment)).stderr
+        assert str(code) in (await run("--help")).stdout
+        assert EXIT_CODES[code] in (await run("--help")).stdout
+
+
+@pytest_twisted.ensureDeferred
+async def test_negative_answers_end_with_1(gateway: Any, run: Run) -> None:
+    gateway.answers |= {"query_order": None, "del_symbol": False, "query_symbols": [], "add_symbol": None}
+    gateway.answers["cancel_order"] = {"status": "Error", "errorMsg": "Order not found", "id": "X"}
+    for arguments, code in (
+        (("query_order", "X"), 1),
+        (("del_symbol", "X"), 1),
+        (("add_symbol", "X"), 1),
+        (("cancel_order", "X"), 1),
+        (("market_order", "A", "R", "IBM", "0"), 1),
+        (("buy", "1", "IBM", "--force"), 0),
+        (("query_symbols",), 0),
+    ):
+        assert (await run(*arguments)).exit_code == code, arguments
+    gateway.answers["query_order"] = {"permid": "X", "status": "Error", "order_status": "REJECTED"}
+    assert (await run("query_order", "X")).exit_code == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_unexpected_error_is_one_sentence(gateway: Any, run: Run) -> None:
+    gateway.answers["query_positions"] = [1, 2]
+    result = await run("--table", "query_positions")
+    assert result.exit_code == 7
+    assert result.stderr.startswith("txgateway: AttributeError: ")
+    assert "Traceback" in (await run("-v", "--table", "query_positions")).stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "side"), [("buy", "BUY"), ("sell", "SELL"), ("short", "SELL_SHORT"), ("cover", "BUY_TO_COVER")]
+)
+@pytest_twisted.ensureDeferred
+async def test_trades_in_peoples_words(gateway: Any, run: Run, verb: str, side: str) -> None:
+    assert (await run("-a", "ACC", "-r", "SMART", verb, "100", "ibm", "--force")).exit_code == 0
+    (sent,) = gateway.called("submit_order")
+    assert sent.pop("client_order_id")
+    assert sent == {
+        "account": "ACC",
+        "symbol": "IBM",
+        "side": side,
+        "quantity": 100,
+        "order_type": "MARKET",
+        "time_in_force": "DAY",
+        "route": "SMART",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--limit", "183.50"], {"order_type": "LIMIT", "limit_price": "183.50"}),
+        (["--stop", "180"], {"order_type": "STOP", "stop_price": 180}),
+        (["-s", "-1.5", "-l", "0"], {"order_type": "STOP_LIMIT", "stop_price": "-1.5", "limit_price": 0}),
+        (["--staged", "rebalance"], {"order_type": "MARKET", "tag": "rebalance"}),
+        (["--tif", "ioc", "--client-order-id", "k1"], {"time_in_force": "IOC", "client_order_id": "k1"}),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_options_of_trades(gateway: Any, run: Run, options: list[str], expected: dict[str, Any]) -> None:
+    assert (await run("submit", "sellshort", "5", "IBM", *options, "--force")).exit_code == 0
+    (sent,) = gateway.called("submit_order")
+    assert {"side": "SELL_SHORT", **expected}.items() <= sent.items()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_trade_is_asked_about_before_it_is_sent(gateway: Any, run: Run) -> None:
+    result = await run("buy", "100", "ibm", "--limit", "183.5", "--staged", "T", text="n\n")
+    assert "BUY 100 IBM, LIMIT, limit 183.5, DAY, account API_ACCOUNT, route DEMO, staged as 'T'" in result.stderr
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (await run("buy", "100", "ibm")).exit_code == 1
+    assert not gateway.calls
+    result = await run("buy", "100", "ibm", text="y\n")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "Filled"
+
+
+@pytest_twisted.ensureDeferred
+async def test_options_before_the_command_come_before_the_environment(gateway: Any, run: Run) -> None:
+    port = str(gateway.port)
+    result = await run("-h", "localhost", "-p", port, "status", TXGATEWAY_HOST="192.0.2.1", TXGATEWAY_HTTP_PORT="1")
+    assert result.exit_code == 0
+    assert (await run("-U", "nobody", "-P", "wrong", "status")).exit_code == 4
+
+
+@pytest_twisted.ensureDeferred
+async def test_help_of_the_gateway(gateway: Any, run: Run) -> None:
+    gateway.answers["help"] = {"b": "b(x)\n\n  second\n", "a": "a()\n\n  first\n"}
+    assert (await run("help", "--table")).stdout == "a() \n\n  first\n\nb(x)\n\n  second\n".replace("() ", "()")
+    assert json.loads((await run("help")).stdout) == gateway.answers["help"]
+
+
+def test_every_method_has_a_command_with_a_short_text() -> None:
+    commands = {command.name: command for command in subcommands()}
+    assert {"query_bars", "replace_order", "explain_order", "stage_stoplimit_order", "set_account"} <= commands.keys()
+    for name, command in commands.items():
+        assert command.short_help, name
+        assert {"--json", "--compress"} <= {option for param in command.params for option in param.opts}, name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    result = CliRunner().invoke(cli.cli, ["completion", shell])
+    assert result.exit_code == 0
+    assert f"_TXGATEWAY_COMPLETE={shell}_complete" in result.stdout
+
+
+def test_completion_completes() -> None:
+    words = {"COMP_WORDS": "txgateway query_ord", "COMP_CWORD": "1", "_TXGATEWAY_COMPLETE": "bash_complete"}
+    result = CliRunner().invoke(cli.cli, [], prog_name="txgateway", env=words)
+    assert result.stdout.split() == ["plain,query_order", "plain,query_order_executions", "plain,query_orders"]
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs entry points for one test."""
+
+    def install(*entries: tuple[str, str]) -> None:
+        group = cli.COMMANDS_GROUP
+        found = {name: EntryPoint(name, value, group) for name, value in entries}
+        monkeypatch.setattr(cli, "_plugins", lambda: found)
+
+    return install
+
+
+@click.command()
+@click.argument("word")
+@click.pass_obj
+def say_word(terminal: Terminal, word: str) -> None:
+    """Say a word with the status."""
+    terminal.show([word, terminal.api.status()])
+
+
+@pytest_twisted.ensureDeferred
+async def test_commands_of_other_packages(
+    run: Run, plugins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "a_plugin", sys.modules[__name__])
+    plugins(("say-word", "a_plugin:say_word"))
+    for name in ("say-word", "say_word"):
+        result = await run("--table", name, "hello")
+        assert (result.exit_code, result.stdout) == (0, "hello\nUp\n")
+    assert "say-word" in (await run("--help")).stdout
+
+
+@pytest.mark.parametrize("value", ["no_such_package.cli:journal", "json:no_such_name", "json:dumps"])
+@pytest_twisted.ensureDeferred
+async def test_a_broken_command_of_another_package_is_a_warning(
+    run: Run, plugins: Callable[..., None], value: str
+) -> None:
+    plugins(("journal", value))
+    result = await run("--help")
+    assert result.exit_code == 0
+    assert "query_orders" in result.stdout
+    assert f"txgateway: warning: the command 'journal' ({value}) cannot be loaded: " in result.stderr
+    result = await run("journal", "verify", "--all")
+    assert result.exit_code == 7
+    assert f"txgateway: the command 'journal' ({value}) cannot be loaded: " in result.stderr
+    assert (await run("status")).stderr == ""
+
+
+@pytest_twisted.ensureDeferred
+async def test_watch_writes_blocks_until_ctrl_c(gateway: Any, config: dict[str, object]) -> None:
+    gateway.answers["query_positions"] = {"API_ACCOUNT": {"IBM": 100}}
+    command = [sys.executable, "-m", "txgateway_client", "--table", "query_positions", "--watch", "0.01"]
+
+    def watch() -> tuple[list[str], str, int]:
+        environment = {**os.environ, **{name: str(value) for name, value in config.items()}}
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            lines = [process.stdout.readline() for _ in range(10)]
+            process.send_signal(signal.SIGINT)
+            return lines, process.stderr.read(), process.wait(60)
+
+    lines, errors, code = await deferToThread(watch)
+    assert lines[0].startswith("query_positions every 0.01 s, ")
+    assert lines[3] == lines[8] == "API_ACCOUNT  IBM              100\n"
+    assert (errors, code) == ("", 0)
+
+
+def test_watch_waits_for_a_gateway_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = iter([{"A": {"IBM": 1}}, GatewayUnreachable("nobody there"), {"A": {"IBM": 2}}])
+    naps: list[float] = []
+
+    def ask() -> Any:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            raise KeyboardInterrupt
+
+    Terminal(as_json=False, sleep=sleep).watch(ask, 2, "query_positions")
+    written = capsys.readouterr().out
+    assert naps == [2, 2, 2]
+    assert written.count("query_positions every 2 s") == 3
+    assert written.index("IBM") < written.index("(nobody there)") < written.rindex("IBM")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_optional_argument(gateway: Any, run: Run) -> None:
+    gateway.answers |= {"query_account": {"_cash": 1.0}, "reject_ticket": {"permid": "T"}}
+    await run("query_account", "A")
+    await run("query_account", "A", "_cash,EXCESS")
+    await run("reject_ticket", "T")
+    assert gateway.called("query_account") == [{"account": "A"}, {"account": "A", "fields": "_cash,EXCESS"}]
+    assert gateway.called("reject_ticket") == [{"id": "T", "reason": ""}]

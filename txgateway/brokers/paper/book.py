@@ -1,0 +1,379 @@
+"""The paper broker's book file: what it was sent and what became of it, whatever anybody else says (SQLite, WAL).
+
+One transaction takes all that happened in one turn, before any of it is told. It survives the death of the process at any
+point, not the loss of power: `synchronous` is OFF, so that a write costs no disk's wait (the gateway's journal is the
+file that is synced). One process at a time can open it. Orders and executions are never deleted; only open orders,
+accounts and positions are kept in memory by others. Money and quantities are text, times microseconds of UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from txgateway.brokers.paper.exchange import Numbers, Turn
+from txgateway.brokers.paper.held import Fill, Held, execution
+from txgateway.model.account import Position
+from txgateway.model.errors import GatewayError, Reason
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import AssetClass
+from txgateway.model.order import OrderStatus, OrderType, Side, TimeInForce
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+PAGE = 500
+"""So many executions are read at once."""
+
+UPGRADES = (
+    """
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE orders (
+        number INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, symbol TEXT NOT NULL,
+        side TEXT NOT NULL, quantity TEXT NOT NULL, order_type TEXT NOT NULL, time_in_force TEXT NOT NULL,
+        limit_price TEXT, stop_price TEXT, received INTEGER NOT NULL, status TEXT NOT NULL,
+        asset_class TEXT NOT NULL, currency TEXT NOT NULL, cusip TEXT NOT NULL, priority INTEGER NOT NULL,
+        triggered INTEGER NOT NULL, expires INTEGER, filled TEXT NOT NULL, value TEXT NOT NULL,
+        commission TEXT NOT NULL, reserve_price TEXT NOT NULL, reason TEXT, text TEXT NOT NULL
+    );
+    CREATE INDEX open_orders ON orders (number) WHERE status IN ('STAGED', 'NEW', 'PARTIALLY_FILLED');
+    CREATE TABLE executions (
+        number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL REFERENCES orders, quantity TEXT NOT NULL,
+        price TEXT NOT NULL, commission TEXT NOT NULL, time INTEGER NOT NULL, order_quantity TEXT NOT NULL,
+        cumulative TEXT NOT NULL, value TEXT NOT NULL
+    );
+    CREATE TABLE accounts (
+        name TEXT PRIMARY KEY, cash TEXT NOT NULL, realized TEXT NOT NULL, commissions TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE positions (
+        account TEXT NOT NULL, symbol TEXT NOT NULL, quantity TEXT NOT NULL, average_price TEXT NOT NULL,
+        asset_class TEXT NOT NULL, currency TEXT NOT NULL, PRIMARY KEY (account, symbol)
+    ) WITHOUT ROWID;
+    CREATE TABLE duplicates (order_id TEXT NOT NULL, what TEXT NOT NULL, time INTEGER NOT NULL);
+    """,
+)
+"""The schema, step by step: the file's user_version says how many of them it has been through."""
+
+_SAVE_ORDER = f"INSERT OR REPLACE INTO orders VALUES ({', '.join('?' * 24)})"
+_SAVE_FILL = f"INSERT INTO executions VALUES ({', '.join('?' * 9)})"
+_SAVE_ACCOUNT = "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)"
+_SAVE_POSITION = "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?)"
+_DROP_POSITION = "DELETE FROM positions WHERE account = ? AND symbol = ?"
+
+
+class BookError(GatewayError):
+    """The book file cannot be opened, upgraded or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAccount:
+    """An account as the book has it."""
+
+    cash: dict[str, Decimal] = field(default_factory=dict)
+    realized: Decimal = Decimal(0)
+    commissions: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosition:
+    """A position as the book has it."""
+
+    position: Position
+    asset_class: AssetClass
+    currency: str
+
+
+class Book:
+    """One venue's book file, open from `open` to `close`."""
+
+    def __init__(self, path: Path, venue: str) -> None:
+        self._path = path
+        self._venue = venue
+        self._db: Any = None
+        self.serial = ""
+
+    def open(self, now: datetime, feed_time: datetime) -> None:
+        """Take the file, upgrade it, and note when the feed's clock has gone back since the last fill. BookError else."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
+            self._take()
+            self._upgrade()
+            self.serial = self._fact("serial") or self._set_fact("serial", _base36((now - EPOCH) // MICROSECOND // 1000))
+            self._note_clock(feed_time)
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise BookError(
+                f"The paper broker's book {self._path} cannot be opened ({error}): see that no other txgatewayd has it, "
+                "or move it away, with its -wal file, to begin with a new one."
+            ) from error
+        except BookError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    # writing
+
+    def write(self, turn: Turn) -> None:
+        """One turn's changes in one transaction; sqlite3.Error leaves the file as it was."""
+        db = self._db
+        db.execute("BEGIN")
+        try:
+            db.executemany(_SAVE_ORDER, [_order_row(held) for held in turn.orders.values()])
+            if turn.fills:
+                db.executemany(_SAVE_FILL, [_fill_row(fill) for fill in turn.fills])
+                db.executemany(_SAVE_ACCOUNT, [_account_row(*item) for item in turn.accounts.items()])
+                self._write_positions(turn)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def write_account(self, name: str, account: StoredAccount) -> None:
+        """Open an account."""
+        self._db.execute(_SAVE_ACCOUNT, _account_row(name, account))
+
+    def write_duplicate(self, order_id: str, what: str, now: datetime) -> None:
+        """Note that a command came a second time."""
+        self._db.execute("INSERT INTO duplicates VALUES (?, ?, ?)", (order_id, what, _micro(now)))
+
+    def _write_positions(self, turn: Turn) -> None:
+        for (name, symbol), position in turn.positions.items():
+            holding = turn.accounts[name].holdings.get(symbol)
+            if holding is None:
+                self._db.execute(_DROP_POSITION, (name, symbol))
+            else:
+                kind = (holding.asset_class.value, holding.currency)
+                row = (name, symbol, str(position.quantity), str(position.average_price), *kind)
+                self._db.execute(_SAVE_POSITION, row)
+
+    # reading
+
+    def numbers(self) -> Numbers:
+        """The last numbers that the file has."""
+        order, fill = (self._one(f"SELECT max(number) FROM {table}")[0] or 0 for table in ("orders", "executions"))
+        return Numbers(self.serial, order, fill)
+
+    def has(self, order_id: str) -> bool:
+        """True when an order of this id was ever sent."""
+        return self._one("SELECT 1 FROM orders WHERE order_id = ?", order_id) is not None
+
+    def find(self, order_id: str) -> Held | None:
+        """An order by our client's id, open or closed."""
+        row = self._one("SELECT * FROM orders WHERE order_id = ?", order_id)
+        return _held(row) if row else None
+
+    def open_orders(self) -> list[Held]:
+        """The open orders, the oldest first."""
+        status = "status IN ('STAGED', 'NEW', 'PARTIALLY_FILLED')"
+        return [_held(row) for row in self._db.execute(f"SELECT * FROM orders WHERE {status} ORDER BY number")]
+
+    def accounts(self) -> dict[str, StoredAccount]:
+        """Every account that was ever opened."""
+        rows = self._db.execute("SELECT name, cash, realized, commissions FROM accounts")
+        return {
+            name: StoredAccount(
+                {currency: Decimal(each) for currency, each in json.loads(cash).items()},
+                Decimal(realized),
+                Decimal(commissions),
+            )
+            for name, cash, realized, commissions in rows
+        }
+
+    def positions(self) -> list[StoredPosition]:
+        """Every open position."""
+        return [
+            StoredPosition(
+                Position(self._venue, account, symbol, Decimal(quantity), Decimal(price)), AssetClass(kind), currency
+            )
+            for account, symbol, quantity, price, kind, currency in self._db.execute("SELECT * FROM positions")
+        ]
+
+    def execution_pages(self, since: datetime | None) -> Iterator[Sequence[Execution]]:
+        """The executions after `since` (all: None), the oldest first, some at a time.
+
+        Those made after the feed's clock went back (a replay begun anew) come too, whatever `since` says.
+        """
+        after = self._before(since)
+        while True:
+            rows = self._db.execute(
+                "SELECT executions.*, orders.* FROM executions JOIN orders ON orders.number = order_number "
+                "WHERE executions.number > ? ORDER BY executions.number LIMIT ?",
+                (after, PAGE),
+            ).fetchall()
+            if not rows:
+                return
+            yield [execution(_held(row[9:]), _fill(row[:9]), self._venue, self.serial) for row in rows]
+            after = rows[-1][0]
+
+    def duplicates(self) -> int:
+        """How many commands ever came a second time."""
+        return int(self._one("SELECT count(*) FROM duplicates")[0])
+
+    # the file
+
+    def _take(self) -> None:
+        db = self._db
+        db.execute("PRAGMA page_size = 1024")
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise BookError(f"The folder of {self._path} takes no write-ahead log ({mode}): keep it on a local disk.")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")
+
+    def _upgrade(self) -> None:
+        version = self._one("PRAGMA user_version")[0]
+        if version > len(UPGRADES):
+            raise BookError(
+                f"The paper broker's book {self._path} has schema {version} and this txgatewayd knows {len(UPGRADES)}: "
+                "run the newer txgatewayd that wrote it, or move it away."
+            )
+        for number, script in enumerate(UPGRADES[version:], version + 1):
+            self._db.executescript(f"BEGIN;{script};PRAGMA user_version = {number};COMMIT;")
+
+    def _note_clock(self, feed_time: datetime) -> None:
+        """Where fills begin that may carry times before older ones': the last two such places are kept."""
+        last = self._one("SELECT number, time FROM executions ORDER BY number DESC LIMIT 1")
+        if last is not None and _micro(feed_time) < last[1]:
+            self._set_fact("back_before", self._fact("back") or str(last[0]))
+            self._set_fact("back", str(last[0]))
+
+    def _before(self, since: datetime | None) -> int:
+        """The number of the last execution that need not be told."""
+        if since is None:
+            return 0
+        row = self._one("SELECT number FROM executions WHERE time <= ? ORDER BY number DESC LIMIT 1", _micro(since))
+        back = self._fact("back_before")
+        return min([row[0] if row else 0] + ([int(back)] if back else []))
+
+    def _fact(self, name: str) -> str | None:
+        row = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return row[0] if row else None
+
+    def _set_fact(self, name: str, value: str) -> str:
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+        return value
+
+    def _one(self, statement: str, *values: Any) -> Any:
+        return self._db.execute(statement, values).fetchone()
+
+
+def _order_row(held: Held) -> tuple[Any, ...]:
+    return (
+        held.number,
+        held.order_id,
+        held.account,
+        held.symbol,
+        held.side.value,
+        str(held.quantity),
+        held.order_type.value,
+        held.time_in_force.value,
+        _text(held.limit_price),
+        _text(held.stop_price),
+        _micro(held.received),
+        held.status.value,
+        held.asset_class.value,
+        held.currency,
+        held.cusip,
+        held.priority,
+        held.triggered,
+        None if held.expires is None else _micro(held.expires),
+        str(held.filled),
+        str(held.value),
+        str(held.commission),
+        str(held.reserve_price),
+        held.reason.value if held.reason else None,
+        held.text,
+    )
+
+
+def _held(row: Sequence[Any]) -> Held:
+    return Held(
+        number=row[0],
+        order_id=row[1],
+        account=row[2],
+        symbol=row[3],
+        side=Side(row[4]),
+        quantity=Decimal(row[5]),
+        order_type=OrderType(row[6]),
+        time_in_force=TimeInForce(row[7]),
+        limit_price=_number(row[8]),
+        stop_price=_number(row[9]),
+        received=_moment(row[10]),
+        status=OrderStatus(row[11]),
+        asset_class=AssetClass(row[12]),
+        currency=row[13],
+        cusip=row[14],
+        priority=row[15],
+        triggered=bool(row[16]),
+        expires=None if row[17] is None else _moment(row[17]),
+        filled=Decimal(row[18]),
+        value=Decimal(row[19]),
+        commission=Decimal(row[20]),
+        reserve_price=Decimal(row[21]),
+        reason=Reason(row[22]) if row[22] else None,
+        text=row[23],
+    )
+
+
+def _fill_row(fill: Fill) -> tuple[Any, ...]:
+    return (
+        fill.number,
+        fill.order_number,
+        str(fill.quantity),
+        str(fill.price),
+        str(fill.commission),
+        _micro(fill.time),
+        str(fill.order_quantity),
+        str(fill.cumulative),
+        str(fill.value),
+    )
+
+
+def _fill(row: Sequence[Any]) -> Fill:
+    number, order_number, quantity, price, commission, time, order_quantity, cumulative, value = row
+    amounts = (Decimal(quantity), Decimal(price), Decimal(commission))
+    sums = (Decimal(order_quantity), Decimal(cumulative), Decimal(value))
+    return Fill(number, order_number, *amounts, _moment(time), *sums)
+
+
+def _account_row(name: str, account: Any) -> tuple[str, ...]:
+    cash = json.dumps({currency: str(each) for currency, each in account.cash.items()})
+    return name, cash, str(account.realized), str(account.commissions)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _micro(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
+
+
+def _moment(microseconds: int) -> datetime:
+    return EPOCH + microseconds * MICROSECOND
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[digit] + digits
+    return digits or "0"

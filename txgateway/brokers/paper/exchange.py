@@ -1,0 +1,473 @@
+"""The paper counterparty itself: takes orders, holds them, fills them against what the market shows. Pure.
+
+Every command and every event of the market goes into one `Turn`: what is to be told, and what has to be in the book
+before it is told. Time comes in as an argument, and the market as a few questions.
+
+How long an order lives: DAY until the session's close (local midnight where a market never closes), GTC until it is
+ended, IOC and FOK for the moment; a stop's moment is when it is triggered, and until then it is like a DAY order. While
+the market is closed orders rest, but a market order, IOC or FOK is refused. A ticket (staged) waits for its release for as
+long as it takes and reserves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from txgateway.brokers.paper.accounts import BASE, Account, Refusal
+from txgateway.brokers.paper.commission import Commission
+from txgateway.brokers.paper.held import Fill, Held, execution
+from txgateway.brokers.paper.matching import Matcher
+from txgateway.brokers.paper.sessions import Sessions
+from txgateway.model.account import Position
+from txgateway.model.errors import Reason
+from txgateway.model.events import (
+    CancelRejected,
+    Executed,
+    OrderAccepted,
+    OrderCanceled,
+    OrderEvent,
+    OrderExpired,
+    OrderRejected,
+    OrderReplaced,
+    ReplaceRejected,
+)
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Quote, Trade
+from txgateway.model.order import Order, OrderStatus, OrderType, TimeInForce
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
+
+
+class Market(Protocol):
+    """What has to be known of the market beside what it shows."""
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """The trading rules; None for an unknown symbol."""
+
+    def quoted(self, symbol: str) -> bool:
+        """True when quotes are shown; else trades alone are."""
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The last price."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What happened and is not yet in the book: to be written in one go, and then told in order."""
+
+    reports: list[OrderEvent] = field(default_factory=list)
+    orders: dict[int, Held] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """True when something has to be written."""
+        return bool(self.orders or self.accounts)
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The last numbers given; none is ever given twice. `serial` is the book's own."""
+
+    serial: str
+    order: int = 0
+    fill: int = 0
+    priority: int = 0
+
+
+class Worth:
+    """What things are worth, by the market's prices (the `Marks` of the accounts)."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def price(self, symbol: str) -> Decimal | None:
+        """The last price of an instrument."""
+        return self._market.price(symbol)
+
+    def rate(self, currency: str) -> Decimal | None:
+        """What one unit of a currency is worth in BASE, by the pair of the two."""
+        if currency == BASE:
+            return ONE
+        price = self._market.price(f"{BASE}{currency}")
+        return ONE / price if price else self._market.price(f"{currency}{BASE}")
+
+
+class Exchange:
+    """All orders that are open, by our client's order id, and the accounts they are for."""
+
+    def __init__(
+        self,
+        venue: str,
+        market: Market,
+        accounts: Mapping[str, Account],
+        sessions: Sessions,
+        fees: Commission,
+        numbers: Numbers,
+        closed: Callable[[str], Held | None],
+    ) -> None:
+        self._venue = venue
+        self._market = market
+        self.accounts = accounts
+        self._sessions = sessions
+        self._fees = fees
+        self._numbers = numbers
+        self._closed = closed
+        self.open: dict[str, Held] = {}
+        self.turn = Turn()
+        self.matchers: dict[str, Matcher] = {}
+        self._expiring: dict[datetime, dict[int, Held]] = {}
+
+    # commands
+
+    def submit(self, order: Order, now: datetime) -> None:
+        """A new order, or a new ticket: accepted or rejected, and filled as far as the market goes."""
+        self._numbers.order += 1
+        instrument = self._market.instrument(order.symbol)
+        held = _held(order, self._numbers.order, instrument, now)
+        refusal = self._malformed(held, instrument)
+        if refusal is None and order.staged and order.status is OrderStatus.STAGED:
+            held.status = OrderStatus.STAGED
+            self.open[held.order_id] = held
+            self._tell(held, OrderAccepted(held.order_id, held.broker_order_id, now))
+        elif refusal is not None or instrument is None:
+            self._reject(held, refusal or (Reason.REJECTED, ""), now)
+        else:
+            self._enter(held, instrument, now)
+
+    def release(self, order: Order, now: datetime) -> bool:
+        """Make a ticket a live order; False when there is no such ticket."""
+        held = self.find(order)
+        instrument = self._market.instrument(order.symbol)
+        if held is None or held.status is not OrderStatus.STAGED:
+            return False
+        if instrument is None:
+            self._reject(held, (Reason.REJECTED, f"{held.symbol} trades here no more."), now)
+        else:
+            self._enter(held, instrument, now)
+        return True
+
+    def cancel(self, order: Order, now: datetime) -> None:
+        """End an order that is still open."""
+        held = self.find(order)
+        if held is None:
+            reason, text = self._gone(order)
+            self.turn.reports.append(CancelRejected(order.order_id, reason, text, now))
+        else:
+            text = "Canceled by request."
+            self._end(held, OrderStatus.CANCELED, Reason.USER, text)
+            self._tell(held, OrderCanceled(order.order_id, Reason.USER, text, now))
+
+    def replace(self, order: Order, now: datetime) -> None:
+        """Give an open order the terms asked for. Other prices or more quantity lose its place in the queue."""
+        held = self.find(order)
+        refusal = self._gone(order) if held is None else self._change(held, order)
+        if refusal is not None or held is None:
+            reason, text = refusal or (Reason.REJECTED, "")
+            self.turn.reports.append(ReplaceRejected(order.order_id, reason, text, now))
+            return
+        terms = (held.quantity, held.limit_price, held.stop_price)
+        self._tell(held, OrderReplaced(order.order_id, *terms, now, held.broker_order_id))
+        if held.status is not OrderStatus.STAGED:
+            self._work(held, now)
+
+    # the market
+
+    def show(self, event: Quote | Trade) -> None:
+        """What the market shows: orders meet it at its time."""
+        matcher = self.matcher(event.symbol)
+        if isinstance(event, Quote):
+            matcher.show_quote(event)
+        else:
+            matcher.show_trade(event)
+        if not matcher.idle:
+            self._meet(matcher, event.symbol, event.time)
+
+    def expire(self, now: datetime) -> None:
+        """End what has come to its time."""
+        for moment in sorted(each for each in self._expiring if each <= now):
+            for held in list(self._expiring[moment].values()):
+                text = f"The order was good until {moment.isoformat()}."
+                self._end(held, OrderStatus.EXPIRED, None, text)
+                self._tell(held, OrderExpired(held.order_id, text, moment))
+            self._expiring.pop(moment, None)
+
+    # looking
+
+    def matcher(self, symbol: str) -> Matcher:
+        """What a symbol shows, and the orders that wait for it."""
+        matcher = self.matchers.get(symbol)
+        if matcher is None:
+            matcher = self.matchers[symbol] = Matcher(self._market.quoted(symbol))
+        return matcher
+
+    def find(self, order: Order) -> Held | None:
+        """An open order, by our client's id or by ours."""
+        held = self.open.get(order.order_id)
+        if held is None and order.broker_order_id:
+            theirs = (each for each in self.open.values() if each.broker_order_id == order.broker_order_id)
+            held = next(theirs, None)
+        return held
+
+    def restore(self, orders: Iterable[Held]) -> None:
+        """Take back the open orders of the book, without telling and without filling."""
+        for held in orders:
+            self.open[held.order_id] = held
+            self._numbers.priority = max(self._numbers.priority, held.priority)
+            if held.status is OrderStatus.STAGED:
+                continue
+            if held.account in self.accounts:
+                self.accounts[held.account].reserve(held)
+                self.matcher(held.symbol).add(held)
+            self._await_expiry(held)
+
+    # an order's way in
+
+    def _malformed(self, held: Held, instrument: Instrument | None) -> Refusal | None:
+        """What the venue would not even look at."""
+        if held.account not in self.accounts:
+            return Reason.REJECTED, f"There is no account {held.account} here: {', '.join(self.accounts)} are."
+        if instrument is None:
+            return Reason.REJECTED, f"{held.symbol} does not trade here."
+        return _bad_terms(held, instrument)
+
+    def _enter(self, held: Held, instrument: Instrument, now: datetime) -> None:
+        matcher = self.matcher(held.symbol)
+        opened = self._sessions.is_open(instrument.asset_class, now)
+        held.triggered = held.triggered or (held.order_type.has_stop and opened and matcher.reaches(held))
+        refusal = self._closed_market(held, opened) or self._unpaid(held, instrument) or self._unfillable(held, matcher)
+        if refusal is not None:
+            self._reject(held, refusal, now)
+            return
+        held.status = OrderStatus.NEW
+        if held.time_in_force is not TimeInForce.GTC:
+            held.expires = self._sessions.day_end(instrument.asset_class, now)
+        self._numbers.priority += 1
+        held.priority = self._numbers.priority
+        self.open[held.order_id] = held
+        self._await_expiry(held)
+        self.accounts[held.account].reserve(held)
+        matcher.add(held)
+        self._tell(held, OrderAccepted(held.order_id, held.broker_order_id, now))
+        self._work(held, now)
+
+    def _closed_market(self, held: Held, opened: bool) -> Refusal | None:
+        if opened or not (held.order_type is OrderType.MARKET or held.time_in_force in AT_ONCE):
+            return None
+        return Reason.MARKET_CLOSED, f"The market of {held.symbol} is closed: a limit order would wait for its opening."
+
+    def _unpaid(self, held: Held, instrument: Instrument) -> Refusal | None:
+        price = self._reserve_price(held)
+        if price is None:
+            return Reason.REJECTED, f"{held.symbol} has shown no price yet: try again shortly."
+        held.reserve_price = price
+        return self.accounts[held.account].refusal(held, instrument)
+
+    def _unfillable(self, held: Held, matcher: Matcher) -> Refusal | None:
+        if held.time_in_force is not TimeInForce.FOK or held.waits_for_stop:
+            return None
+        reachable = matcher.reachable(held)
+        if reachable >= held.leaves:
+            return None
+        return Reason.NOT_FILLABLE, f"The market shows {reachable:f} of {held.leaves:f} at the order's price: all or none."
+
+    def _reserve_price(self, held: Held) -> Decimal | None:
+        """What a unit will cost or bring at worst, as far as can be told."""
+        shown, left = self.matcher(held.symbol).shown(held.buys)
+        market = shown if left > 0 else self._market.price(held.symbol)
+        if held.limit_price is not None:
+            return held.limit_price if held.buys or market is None else max(held.limit_price, market)
+        return held.stop_price if held.waits_for_stop else market
+
+    # an order's life
+
+    def _work(self, held: Held, now: datetime) -> None:
+        """Let an order that came or changed meet the market, when it is open."""
+        matcher = self.matcher(held.symbol)
+        if self._sessions.is_open(held.asset_class, now):
+            if held.waits_for_stop and matcher.reaches(held):
+                matcher.remove(held)
+                self._trigger(held, matcher, now)
+            else:
+                matcher.match(self._executor(now))
+        self._end_rest(held, now)
+
+    def _meet(self, matcher: Matcher, symbol: str, now: datetime) -> None:
+        """Let the waiting orders meet what is shown: those that rest first, then the stops that it triggers."""
+        instrument = self._market.instrument(symbol)
+        if instrument is None or not self._sessions.is_open(instrument.asset_class, now):
+            return
+        matcher.match(self._executor(now))
+        for held in matcher.triggered():
+            self._trigger(held, matcher, now)
+            self._end_rest(held, now)
+
+    def _trigger(self, held: Held, matcher: Matcher, now: datetime) -> None:
+        """A stop becomes a market or a limit order; its time in force begins. The matcher has let go of it."""
+        held.triggered = True
+        self._numbers.priority += 1
+        held.priority = self._numbers.priority
+        self.turn.orders[held.number] = held
+        refusal = self._unfillable(held, matcher)
+        if refusal is not None:
+            self._end(held, OrderStatus.CANCELED, *refusal)
+            self._tell(held, OrderCanceled(held.order_id, *refusal, now))
+            return
+        matcher.add(held)
+        matcher.match(self._executor(now))
+
+    def _executor(self, now: datetime) -> Callable[[Held, Decimal, Decimal], Decimal]:
+        return lambda held, quantity, price: self._execute(held, quantity, price, now)
+
+    def _execute(self, held: Held, offered: Decimal, price: Decimal, now: datetime) -> Decimal:
+        """Fill as much of an offer as the account can pay; an order that it cannot pay whole is over."""
+        account = self.accounts[held.account]
+        instrument = self._market.instrument(held.symbol)
+        quantity = account.payable(held, offered, price, instrument.lot_size if instrument else ONE)
+        if quantity > 0:
+            self._fill(held, account, quantity, price, now)
+        if quantity < offered:
+            text = f"Account {account.name} has no cash for the rest: {held.leaves:f} were left at {price:f}."
+            self._end(held, OrderStatus.CANCELED, Reason.INSUFFICIENT_FUNDS, text)
+            self._tell(held, OrderCanceled(held.order_id, Reason.INSUFFICIENT_FUNDS, text, now))
+        return quantity
+
+    def _fill(self, held: Held, account: Account, quantity: Decimal, price: Decimal, now: datetime) -> None:
+        account.release(held)
+        held.filled += quantity
+        held.value += quantity * price
+        total = self._fees.total(held.asset_class, held.filled, held.value)
+        commission, held.commission = total - held.commission, total
+        position = account.fill(held, quantity, price, commission)
+        if held.leaves > 0:
+            held.status = OrderStatus.PARTIALLY_FILLED
+            account.reserve(held)
+        else:
+            held.status = OrderStatus.FILLED
+            self._forget(held)
+        self._numbers.fill += 1
+        fill = Fill(
+            self._numbers.fill, held.number, quantity, price, commission, now, held.quantity, held.filled, held.value
+        )
+        turn = self.turn
+        turn.fills.append(fill)
+        turn.accounts[account.name] = account
+        turn.positions[account.name, held.symbol] = position
+        self._tell(held, Executed(execution(held, fill, self._venue, self._numbers.serial), now))
+
+    def _end_rest(self, held: Held, now: datetime) -> None:
+        """What IOC (and FOK) leave over does not stay."""
+        if held.open and held.time_in_force in AT_ONCE and not held.waits_for_stop:
+            text = f"{held.leaves:f} could not be filled at once."
+            self._end(held, OrderStatus.CANCELED, Reason.NOT_FILLABLE, text)
+            self._tell(held, OrderCanceled(held.order_id, Reason.NOT_FILLABLE, text, now))
+
+    def _change(self, held: Held, order: Order) -> Refusal | None:
+        """Give the asked-for terms to an open order, or say why not and leave it as it was."""
+        before = (held.quantity, held.limit_price, held.stop_price, held.reserve_price)
+        quantity = held.quantity if order.asked_quantity is None else order.asked_quantity
+        limit = held.limit_price if order.asked_limit_price is None else order.asked_limit_price
+        stop = held.stop_price if order.asked_stop_price is None else order.asked_stop_price
+        if quantity <= held.filled:
+            return Reason.REJECTED, f"{held.filled:f} are filled: the new quantity must be above that, or cancel the rest."
+        if held.triggered and stop != held.stop_price:
+            return Reason.TOO_LATE, f"The stop was triggered at {held.stop_price or ZERO:f} already."
+        live = held.status is not OrderStatus.STAGED
+        if live:
+            self.accounts[held.account].release(held)
+            self.matcher(held.symbol).remove(held)
+        held.quantity, held.limit_price, held.stop_price = quantity, limit, stop
+        refusal = self._unchangeable(held, live)
+        if refusal is not None:
+            held.quantity, held.limit_price, held.stop_price, held.reserve_price = before
+        elif live and (quantity > before[0] or (limit, stop) != before[1:3]):
+            self._numbers.priority += 1
+            held.priority = self._numbers.priority
+        if live:
+            self.accounts[held.account].reserve(held)
+            self.matcher(held.symbol).add(held)
+        return refusal
+
+    def _unchangeable(self, held: Held, live: bool) -> Refusal | None:
+        instrument = self._market.instrument(held.symbol)
+        if instrument is None:
+            return Reason.REJECTED, f"{held.symbol} trades here no more: cancel the order instead."
+        return _bad_terms(held, instrument) or (self._unpaid(held, instrument) if live else None)
+
+    # an order's end
+
+    def _reject(self, held: Held, refusal: Refusal, now: datetime) -> None:
+        reason, text = refusal
+        self.open.pop(held.order_id, None)
+        held.status, held.reason, held.text = OrderStatus.REJECTED, reason, text
+        self._tell(held, OrderRejected(held.order_id, reason, text, now))
+
+    def _end(self, held: Held, status: OrderStatus, reason: Reason | None, text: str) -> None:
+        if held.status is not OrderStatus.STAGED and held.account in self.accounts:
+            self.accounts[held.account].release(held)
+            self.matcher(held.symbol).remove(held)
+        self._forget(held)
+        held.status, held.reason, held.text = status, reason, text
+
+    def _forget(self, held: Held) -> None:
+        self.open.pop(held.order_id, None)
+        if held.expires is not None:
+            self._expiring.get(held.expires, {}).pop(held.number, None)
+
+    def _await_expiry(self, held: Held) -> None:
+        if held.expires is not None:
+            self._expiring.setdefault(held.expires, {})[held.number] = held
+
+    def _gone(self, order: Order) -> Refusal:
+        held = self._closed(order.order_id)
+        if held is None:
+            return Reason.NO_SUCH_ORDER, f"There is no order {order.order_id} here."
+        return Reason.TOO_LATE, f"Order {held.broker_order_id} is {held.status} already."
+
+    def _tell(self, held: Held, event: OrderEvent) -> None:
+        self.turn.orders[held.number] = held
+        self.turn.reports.append(event)
+
+
+def _held(order: Order, number: int, instrument: Instrument | None, now: datetime) -> Held:
+    held = Held(
+        number=number,
+        order_id=order.order_id,
+        account=order.account,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        received=now,
+        status=OrderStatus.PENDING_NEW,
+    )
+    if instrument is not None:
+        held.asset_class, held.currency, held.cusip = instrument.asset_class, instrument.currency, instrument.cusip
+    return held
+
+
+def _bad_terms(held: Held, instrument: Instrument) -> Refusal | None:
+    """Terms against the type and the instrument's steps."""
+    if held.quantity <= 0 or held.quantity % instrument.lot_size:
+        return Reason.REJECTED, f"{held.symbol} trades in steps of {instrument.lot_size:f}: {held.quantity:f} is not one."
+    for name, price, wanted in (
+        ("limit price", held.limit_price, held.order_type.has_limit),
+        ("stop price", held.stop_price, held.order_type.has_stop),
+    ):
+        if (price is None) is wanted:
+            return Reason.REJECTED, f"A {held.order_type} order {'needs a' if wanted else 'takes no'} {name}."
+        if price is not None and (price <= 0 or price % instrument.tick_size):
+            step = f"{instrument.tick_size:f}"
+            return Reason.REJECTED, f"{held.symbol} is priced in steps of {step}: the {name} {price:f} is not one."
+    return None

@@ -1,0 +1,562 @@
+"""The stream's language: what clients may say, and every line the server says. Pure.
+
+The protocol, on TCP (default port 50090). It is txTrader's; what is marked + is new and stands beside it.
+
+A message is a netstring, `<length>:<bytes>,`, with one line of UTF-8 text inside: at most 1 MB from a client (64 kB
+before it has logged in), at most 512 MB to it. A client that sends anything else, is silent before it has logged in, or
+leaves half a message lying, is told why (`.error: ...`) where that can be done, and disconnected.
+
+    server  .connected: <label> <version> <date> ... on <hostname>
+    client  auth <username> <password> <options>
+    server  .Authorized <channel>                  the channel is a venue's name: the default one's, or option `venue`'s
+            .Authorized <channel> <seq>            + with option `position` or `resume`: the journal's last record
+            .Authorization required!               and closes: the wrong password, or a command before `auth`
+
+Options are a JSON object (a true value asks for it), or words with spaces between them; exactly `noquotes notrades`
+means `order-notification`. Names that are not known mean nothing.
+
+    order-notification  order-data   ticket-notification  ticket-data   execution-notification  execution-data
+    quotes  trades  SYMBOL_FIELDS: [raw names, for this client's symbol objects]
+  + position-data  reconciliation-data  status-data
+  + venue: the name of another venue: its channel, its status, and its symbols without `@venue`
+  + resume: a seq: everything after it comes first, from the journal, then what happens now, without a gap or a repeat
+  + position: true: `.Authorized` says the seq of the journal's last record, from which a first `resume` can start
+
+A client may send (the answers to commands may overtake each other):
+
+    help                                      .commands: [...]                       also before auth
+    status                                    .status: Up                            also before auth
+    quit, exit, bye [TEXT]                    closes
+    accounts                                  .accounts: ['A', ...] and <channel>.accounts: <json>
+    setaccount A                              true or false, and <channel>.current-account: A to all
+    add SYM, del SYM, query SYM               <channel>.symbol: <json>               null when it is unknown
+    querydata SYM                             <channel>.symbol-data: <json>
+    symbols                                   <channel>.symbols: <json>              name -> symbol object
+    positions, orders, tickets, executions    <channel>.positions: <json>, ...
+    getbars SYM PERIOD DATE TIME DATE TIME    the bars as JSON (also `.` for a date and time, -N for the first pair)
+    marketorder ACCOUNT ROUTE SYM QTY         the order as JSON; a refusal is the Error object
+    limitorder, stoporder ACCOUNT ROUTE SYM PRICE QTY
+    stoplimitorder ACCOUNT ROUTE SYM STOP LIMIT QTY
+    stagemarketorder TAG ACCOUNT ROUTE SYM QTY
+    cancel ID
+    globalcancel                              .global order cancel requested
+    shutdown TEXT                             the daemon stops
+  + each order command takes one more word, a client_order_id: sent twice, it is the same order
+  + call METHOD {json arguments} [TAG]        <channel>.result: {"method": .., "tag": .., "result": ..} of any method of
+                                              the API, or {"method": .., "tag": .., "error": {"message": .., "reason": ..}}
+
+Anything else is answered `.what?`; a command that fails `.error: <text>`; one that comes before the venue has been up
+`.Initialization not complete!`, and a close.
+
+The server says by itself (without an option unless one is named in brackets):
+
+    <channel>.time: YYYY-mm-dd HH:MM:00                        each minute of the feed's clock
+    <channel>.error: <id> <text>
+    <channel>.connection-status-changed: <status>              the channel's venue; Shutdown when the daemon stops
+    <channel>.accounts: <json>, <channel>.current-account: A
+    <channel>.order.<id> <account> <type> <status>             [order-notification]      and the same with `ticket`
+    <channel>.order-data <json order>                          [order-data]              and the same with `ticket`
+    <channel>.execution.<id> <account> <order id> <status>     [execution-notification]
+    <channel>.execution-data <json execution>                  [execution-data]
+    <channel>.quote.SYM:<bid> <bidsize> <ask> <asksize>        [quotes]
+    <channel>.trade.SYM:<last> <size> <volume>                 [trades]
+  + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
+  + <channel>.status-data <json>          [status-data]          a venue's life; trading halted and resumed
+  + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ
+
+`-data` carries `seq`, its place in the journal, as a member. One record's lines come in the order order, execution,
+position; each notification just before its data. Other venues' instruments are SYM@venue in quotes, trades and symbol
+objects. A client that reads slowly gets the newest quote and trade of each instrument only, and every other line; when
+too many wait for it, it is told so and disconnected, and can resume.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from txgateway import wire
+from txgateway.model.account import Position
+from txgateway.model.errors import BadArgument, GatewayError, Refused
+from txgateway.model.events import (
+    DifferenceFound,
+    Event,
+    OrderDenied,
+    OrderDoubted,
+    OrderRejected,
+    Record,
+    SettingChanged,
+    Severity,
+    TradingHalted,
+    TradingResumed,
+    VenueStatus,
+    VenueStatusChanged,
+)
+from txgateway.model.execution import Execution
+from txgateway.model.market import Quote, Trade
+from txgateway.model.order import Order
+
+BEFORE_AUTH = 64 * 1024
+"""The longest message of a client that has not logged in: a login with its options."""
+AFTER_AUTH = 1024 * 1024
+"""The longest message of one that has: the longest route and arguments that any command takes, many times over."""
+
+# ---------------------------------------------------------------- bytes
+
+
+class BrokenNetstring(GatewayError):
+    """The bytes are no netstring, or one above the limit: nothing after them can be understood."""
+
+
+class Netstrings:
+    """Cuts received bytes into messages, wherever the network has cut them."""
+
+    def __init__(self, limit: int = BEFORE_AUTH) -> None:
+        self.limit = limit
+        self._buffer = bytearray()
+
+    @property
+    def partial(self) -> bool:
+        """Whether a message has begun that is not whole yet."""
+        return bool(self._buffer)
+
+    def receive(self, data: bytes) -> Iterator[bytes]:
+        """Every message that is whole now; BrokenNetstring after the last good one."""
+        buffer = self._buffer
+        buffer += data
+        while buffer:
+            digits = len(str(self.limit))
+            colon = buffer.find(b":", 0, digits + 1)
+            head = bytes(buffer[:colon] if colon >= 0 else buffer[: digits + 1])
+            if not head.isdigit() or len(head) > digits or (head[0] == 48 and len(head) > 1):
+                raise BrokenNetstring(f"a message begins with {head!r}, which is no netstring's length")
+            if int(head) > self.limit:
+                raise BrokenNetstring(f"a message of {int(head)} bytes is above the limit of {self.limit}")
+            end = colon + 1 + int(head)
+            if colon < 0 or len(buffer) <= end:
+                return
+            if buffer[end] != 44:
+                raise BrokenNetstring(f"a message of {int(head)} bytes does not end with a comma")
+            message = bytes(buffer[colon + 1 : end])
+            del buffer[: end + 1]
+            yield message
+
+
+def netstring(body: bytes) -> bytes:
+    """A message as it is sent."""
+    return b"%d:%b," % (len(body), body)
+
+
+# ---------------------------------------------------------------- what clients say
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a client asked for when it logged in; `complaints` are about what could not be understood."""
+
+    wanted: frozenset[str] = frozenset()
+    venue: str | None = None
+    resume: int | None = None
+    symbol_fields: tuple[str, ...] | None = None
+    position: bool = False
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """`auth`, with its options as they were written: they are read once the password has been found right."""
+
+    username: str
+    password: str
+    options: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command: the API's method and arguments (none for what the stream answers by itself), and where its answer goes."""
+
+    word: str
+    method: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    tag: str | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether the answer may be a long list: one at a time for each client."""
+        return self.method in _LONG if self.word != "call" else self.method.startswith(("query_", "explain_"))
+
+    def around(self, channel: str) -> tuple[str, str]:
+        """What stands before and after the result's JSON in the answer's line."""
+        if self.word == "call":
+            return f'{channel}.result: {{{self._about},"result":', "}"
+        return (f"{channel}.{self.label}: " if self.label else ""), ""
+
+    def failed(self, channel: str, error: GatewayError) -> str:
+        """The line that answers a command which failed; a refusal is a result, so that it looks the same everywhere."""
+        if isinstance(error, Refused):
+            before, after = self.around(channel)
+            return f"{before}{wire.dumps(wire.refusal(error)).decode()}{after}"
+        if self.word != "call":
+            return f".error: {error}"
+        why = wire.dumps({"message": str(error), "reason": type(error).__name__}).decode()
+        return f'{channel}.result: {{{self._about},"error":{why}}}'
+
+    @property
+    def _about(self) -> str:
+        tag = "" if self.tag is None else f',"tag":{wire.dumps(self.tag).decode()}'
+        return f'"method":{wire.dumps(self.method).decode()}{tag}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A command's words as help shows them, the method behind it, and the label of its answer."""
+
+    usage: str
+    method: str
+    names: tuple[str, ...] = ()
+    label: str = ""
+
+    @property
+    def required(self) -> int:
+        """How many words it needs."""
+        return len(self.names) - self.usage.count("[")
+
+
+_ORDER = ("account", "route", "symbol")
+_KEY = ("quantity", "client_order_id")
+_COMMANDS = {
+    each.usage.partition(" ")[0]: each
+    for each in (
+        _Command("add SYM", "add_symbol", ("symbol",), "symbol"),
+        _Command("del SYM", "del_symbol", ("symbol",), "symbol"),
+        _Command("query SYM", "query_symbol", ("symbol",), "symbol"),
+        _Command("querydata SYM", "query_symbol_data", ("symbol",), "symbol-data"),
+        _Command("accounts", "query_accounts", (), "accounts"),
+        _Command("setaccount A", "set_account", ("account",)),
+        _Command("positions", "query_positions", (), "positions"),
+        _Command("orders", "query_orders", (), "orders"),
+        _Command("tickets", "query_tickets", (), "tickets"),
+        _Command("executions", "query_executions", (), "executions"),
+        _Command("marketorder ACCOUNT ROUTE SYM QTY [CLIENT_ORDER_ID]", "market_order", (*_ORDER, *_KEY)),
+        _Command("limitorder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "limit_order", (*_ORDER, "limit_price", *_KEY)),
+        _Command("stoporder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "stop_order", (*_ORDER, "stop_price", *_KEY)),
+        _Command(
+            "stoplimitorder ACCOUNT ROUTE SYM STOP LIMIT QTY [CLIENT_ORDER_ID]",
+            "stoplimit_order",
+            (*_ORDER, "stop_price", "limit_price", *_KEY),
+        ),
+        _Command(
+            "stagemarketorder TAG ACCOUNT ROUTE SYM QTY [CLIENT_ORDER_ID]", "stage_market_order", ("tag", *_ORDER, *_KEY)
+        ),
+        _Command("cancel ID", "cancel_order", ("id",)),
+        _Command("globalcancel", "global_cancel"),
+    )
+}
+_BARS = "getbars SYM PERIOD DATE TIME DATE TIME"
+_CALL = "call METHOD {json arguments} [TAG]"
+_QUIT = ("quit", "exit", "bye")
+_LONG = {"query_symbols", "query_orders", "query_tickets", "query_executions", "query_bars"}
+WORDS = ("auth", "help", *_QUIT, "status", *_COMMANDS, "symbols", "getbars", "shutdown", "call")
+"""Every command, as help lists them."""
+_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?|\.")
+_ALONE = re.compile(r"\.|-\d+")
+"""What stands for a date and a time by itself."""
+
+
+def parse(text: str) -> Login | Request | None:
+    """What a client says; None when it is no command. BadArgument shows how the command is written."""
+    words = text.split()
+    word = words[0] if words else ""
+    if word not in WORDS:
+        return None
+    rest = text.strip()[len(word) :].strip()
+    if word == "auth":
+        return _login(rest)
+    if word == "call":
+        return _call(rest)
+    if word == "getbars":
+        return _bars(words[1:])
+    if word == "shutdown":
+        return Request(word, "shutdown", {"message": rest})
+    if word == "symbols":
+        return Request(word, "query_symbols", {"data": True}, "symbols")
+    if word not in _COMMANDS:
+        return Request(word)
+    command = _COMMANDS[word]
+    if not command.required <= len(words) - 1 <= len(command.names):
+        raise BadArgument(f"it is written: {command.usage}")
+    return Request(word, command.method, dict(zip(command.names, words[1:], strict=False)), command.label)
+
+
+def _login(rest: str) -> Login:
+    words = rest.split(maxsplit=2)
+    if len(words) < 2:
+        raise BadArgument("it is written: auth USERNAME PASSWORD [OPTIONS]")
+    return Login(words[0], words[1], words[2] if len(words) > 2 else "")
+
+
+def _call(rest: str) -> Request:
+    method, _, given = rest.partition(" ")
+    given, brace, tag = given.strip().rpartition("}")
+    try:
+        arguments = wire.loads((given + brace).encode()) if brace else {}
+    except (BadArgument, UnicodeEncodeError) as error:
+        raise BadArgument(f"the arguments cannot be read: {error} It is written: {_CALL}") from None
+    words = tag.split()
+    if not method or len(words) > 1 or not isinstance(arguments, dict):
+        raise BadArgument(f"it is written: {_CALL}")
+    return Request("call", method, arguments, "result", words[0] if words else None)
+
+
+def _bars(words: Sequence[str]) -> Request:
+    rest = list(words[2:])
+    alone = len(rest) == 2 or (len(rest) == 3 and _ALONE.fullmatch(rest[0]) and not _TIME.fullmatch(rest[1]))
+    start, end = (rest[:1], rest[1:]) if alone else (rest[:2], rest[2:])
+    if not (len(start) and 1 <= len(end) <= 2):
+        raise BadArgument(f"it is written: {_BARS}")
+    arguments = {"symbol": words[0], "period": words[1], "start": _moment(*start), "end": _moment(*end)}
+    return Request("getbars", "query_bars", arguments)
+
+
+def _moment(day: str, clock: str = ".") -> str:
+    return day if clock == "." or _ALONE.fullmatch(day) else f"{day} {clock}"
+
+
+def options(text: str) -> Options:
+    """The options of a login, in any of their three forms."""
+    text = text.strip()
+    if text == "noquotes notrades":
+        return Options(frozenset({"order-notification"}))
+    if not text.startswith("{"):
+        words = frozenset(text.split())
+        return Options(words, position="position" in words)
+    try:
+        return options_from(wire.loads(text.encode()))
+    except BadArgument as error:
+        return Options(complaints=(f"the options cannot be read and are left out: {error}",))
+
+
+def options_from(given: Mapping[str, Any]) -> Options:
+    """The same from an object."""
+    complaints = []
+    resume, fields, venue = given.get("resume"), given.get("SYMBOL_FIELDS"), given.get("venue")
+    if resume is not None and (isinstance(resume, bool) or not isinstance(resume, int) or resume < 0):
+        complaints.append(f"resume {_short(resume)} is no record's number: you hear what happens from now on")
+        resume = None
+    if fields is not None and not (isinstance(fields, list) and all(isinstance(each, str) for each in fields)):
+        complaints.append("SYMBOL_FIELDS is no list of names: you get the whole symbol objects")
+        fields = None
+    if venue is not None and not isinstance(venue, str):
+        complaints.append(f"venue {_short(venue)} is no venue's name: you are on the default one's channel")
+        venue = None
+    wanted = frozenset(name for name, value in given.items() if value)
+    chosen = tuple(fields) if fields else None
+    return Options(wanted, venue, resume, chosen, bool(given.get("position")), tuple(complaints))
+
+
+def _short(value: Any) -> str:
+    text = wire.dumps(value).decode()
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+# ---------------------------------------------------------------- what the server says
+
+
+def connected(header: str, hostname: str) -> str:
+    """The greeting."""
+    return f".connected: {header} on {hostname}"
+
+
+def authorized(channel: str, seq: int | None) -> str:
+    """The answer to a right login."""
+    return f".Authorized {channel}" if seq is None else f".Authorized {channel} {seq}"
+
+
+AUTHORIZATION_REQUIRED = ".Authorization required!"
+NOT_UP = ".Initialization not complete!"
+WHAT = ".what?"
+CANCELING = ".global order cancel requested"
+
+
+def error(text: str) -> str:
+    """Why a command failed, or a client is disconnected."""
+    return f".error: {text}"
+
+
+def accounts(names: Sequence[str]) -> str:
+    """The first of the two lines that answer `accounts`."""
+    return f".accounts: {list(names)}"
+
+
+def help_line() -> str:
+    """The answer to `help`."""
+    return f".commands: {list(WORDS)}"
+
+
+LINE, DATA = 1, 2
+"""The two ways in which a piece of news may be told: a short line, and an object."""
+_PARTS = {
+    "order": ("order-notification", "order-data"),
+    "ticket": ("ticket-notification", "ticket-data"),
+    "execution": ("execution-notification", "execution-data"),
+    "position": (None, "position-data"),
+    "status": (None, "status-data"),
+    "reconciliation": (None, "reconciliation-data"),
+    "quote": ("quotes", None),
+    "trade": ("trades", None),
+}
+"""Which option asks for which part of the news; what is not here is told as a line to all."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One thing to tell: its short line (without channel), and its object as JSON; `venue`: only on that one's channels."""
+
+    kind: str
+    line: str = ""
+    data: bytes = b""
+    seq: int = 0
+    venue: str = ""
+
+
+class Lines:
+    """How news is told on the stream."""
+
+    def part(self, kind: str, wanted: frozenset[str]) -> int:
+        """What a client with these options is told of a kind of news."""
+        line, data = _PARTS.get(kind, ("", None))
+        return (LINE if line == "" or line in wanted else 0) | (DATA if data in wanted else 0)
+
+    def news(self, channel: str, news: News, part: int) -> bytes:
+        """The lines of a piece of news."""
+        told = b""
+        if part & LINE and news.line:
+            told = netstring(f"{channel}.{news.line}".encode())
+        if part & DATA:
+            told += netstring(b"%b.%b-data %b" % (channel.encode(), news.kind.encode(), news.data))
+        return told
+
+    def quote(self, channel: str, name: str, quote: Quote) -> bytes:
+        """A quote's line."""
+        return netstring(f"{channel}.{wire.quote_line(name, quote)}".encode())
+
+    def trade(self, channel: str, name: str, trade: Trade, volume: Decimal) -> bytes:
+        """A trade's line."""
+        return netstring(f"{channel}.{wire.trade_line(name, trade.price, trade.size, volume)}".encode())
+
+    def frame(self, length: int) -> tuple[bytes, bytes]:
+        """What stands around a message of so many bytes."""
+        return b"%d:" % length, b","
+
+    def farewell(self, text: str) -> bytes:
+        """The last words to a client that is disconnected."""
+        return netstring(error(text).encode())
+
+
+LINES = Lines()
+"""The stream's way of telling."""
+
+
+def connection_word(status: VenueStatus, been_up: bool) -> str:
+    """A venue's status in txTrader's words."""
+    return "Startup" if status is VenueStatus.DOWN and not been_up else _CONNECTION[status]
+
+
+_CONNECTION = {
+    VenueStatus.DOWN: "Disconnected",
+    VenueStatus.CONNECTING: "Pending",
+    VenueStatus.RECONCILING: "Initializing",
+    VenueStatus.UP: "Up",
+    VenueStatus.STOPPING: "Shutdown",
+}
+
+
+def news_of_order(order: Order, wanted: frozenset[str]) -> News:
+    """An order's or a ticket's state after a record."""
+    kind = wire.order_class(order)
+    data = wire.dumps(wire.order(order)) if f"{kind}-data" in wanted else b""
+    return News(kind, wire.order_note(order), data, order.seq)
+
+
+def news_of_execution(execution: Execution, flags: wire.Flags, wanted: frozenset[str]) -> News:
+    """A fill of ours."""
+    data = wire.dumps(wire.execution(execution, flags)) if "execution-data" in wanted else b""
+    return News("execution", wire.execution_note(execution), data, execution.seq)
+
+
+def news_of_position(position: Position, seq: int) -> News:
+    """A position as it is after a record."""
+    value = {
+        "seq": seq,
+        "venue": position.venue,
+        "account": position.account,
+        "symbol": position.symbol,
+        "quantity": wire.number(position.quantity),
+        "average_price": wire.price(position.average_price),
+    }
+    return News("position", "", wire.dumps(value), seq)
+
+
+def news_of_status(record: Record, word: str) -> News | None:
+    """A venue's life, and halts; `word` is what the venue's status is called. None for other records."""
+    event = record.event
+    value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
+    if isinstance(event, VenueStatusChanged):
+        value.update(venue=event.venue, status=event.status, connection=word, text=event.text)
+    elif isinstance(event, TradingHalted):
+        value.update(halted=True, text=event.text, by=event.by)
+    elif isinstance(event, TradingResumed):
+        value.update(halted=False, text="", by=event.by)
+    else:
+        return None
+    return News("status", "", wire.dumps(value), record.seq)
+
+
+def news_of_difference(event: DifferenceFound, record: Record) -> News:
+    """Ours and the broker's words differ."""
+    names = ("venue", "account", "what", "key", "ours", "theirs", "severity")
+    value = {"seq": record.seq, "time": wire.iso(record.time), **{name: getattr(event, name) for name in names}}
+    return News("reconciliation", "", wire.dumps(value), record.seq)
+
+
+def news_of_connection(venue: str, word: str) -> News:
+    """A venue's connection, on its own channels."""
+    data = wire.dumps({"venue": venue, "status": word})
+    return News("connection", f"connection-status-changed: {word}", data, venue=venue)
+
+
+def news_of_accounts(names: Sequence[str]) -> News:
+    """The accounts."""
+    data = wire.dumps(list(names))
+    return News("accounts", f"accounts: {data.decode()}", data)
+
+
+def news_of_time(venue: str, text: str) -> News:
+    """A minute of a venue's clock, on its own channels."""
+    return News("time", f"time: {text}", wire.dumps(text), venue=venue)
+
+
+def news_of_error(about: str, text: str) -> News:
+    """Something went wrong."""
+    data = wire.dumps({"id": about, "text": text})
+    return News("error", f"error: {about} {_one_line(text)}", data)
+
+
+def news_of_trouble(event: Event) -> News | None:
+    """What of a record all clients hear as an error or as the new current account; None for most."""
+    if isinstance(event, OrderDenied | OrderRejected | OrderDoubted):
+        return news_of_error(event.order_id, f"{event.reason} {event.text}")
+    if isinstance(event, DifferenceFound) and event.severity is not Severity.INFO:
+        words = f"{event.what} {event.key} of {event.account}: ours is {event.ours}, theirs is {event.theirs}"
+        return news_of_error(event.venue, words)
+    if isinstance(event, SettingChanged) and event.name == "account" and event.value is not None:
+        return News("current-account", f"current-account: {event.value}", wire.dumps(event.value))
+    return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
