@@ -165,7 +165,8 @@ class Api:
     @command
     def time(self, caller: Caller) -> str:
         """Give the time of the data feed's clock, in the local zone, as YYYY-mm-dd HH:MM:SS."""
-        return f"{self.feed.now().astimezone(self.about.zone):%Y-%m-%d %H:%M:%S}"
+        form = "%Y-%m-%d %H:%M:%S" if self.about.flags["SECONDS_TICK"] else "%Y-%m-%d %H:%M:00"
+        return self.feed.now().astimezone(self.about.zone).strftime(form)
 
     @command
     def version(self, caller: Caller) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Feed:
         local_date: Callable[[datetime], date],
         timeout: float = 15.0,
         keep_bars: bool = True,
+        offset: timedelta = timedelta(0),
     ) -> None:
         self._brokers = brokers
         self._default = default_venue
@@ -65,6 +66,7 @@ class Feed:
         self._local_date = local_date
         self._timeout = timeout
         self._keep_bars = keep_bars
+        self._offset = offset
         self._lines: dict[tuple[str, str], _Line] = {}
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self.streams: list[Callable[[str, str, Market], None]] = []
@@ -177,8 +179,8 @@ class Feed:
         return line.ticker() if line else None
 
     def now(self, venue: str | None = None) -> datetime:
-        """The clock of a venue's feed (default: the default venue's)."""
-        return self._brokers[venue or self._default].now()
+        """The clock of a venue's feed (default: the default venue's), moved by the configured offset."""
+        return self._brokers[venue or self._default].now() + self._offset
 
     async def bars(self, name: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar] | None:
         """Bars whose start lies in [start, end), oldest first; None for an unknown symbol."""
@@ -242,7 +244,7 @@ class Feed:
         """Fetch the day's bars so far, behind what comes in live."""
 
         async def load() -> None:
-            now = self.now(line.venue)
+            now = self._brokers[line.venue].now()
             start = now - timedelta(hours=24)
             bars = await self._brokers[line.venue].bars(line.instrument.symbol, Period(1, Unit.MINUTE), start, now)
             today = self._local_date(now)

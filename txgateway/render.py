@@ -8,21 +8,22 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from txgateway import codec, stories, wire
-from txgateway.api import BarRows, Entry, InstrumentReport, Listing, Reply, Story, VenueReport
+from txgateway.api import BarRows, Entry, InstrumentReport, Listing, Story, VenueReport
+from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import Record, TradingDayStarted
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Session
-from txgateway.model.market import Bar, Ticker
+from txgateway.model.market import Ticker
 from txgateway.model.order import Order
 from txgateway.wire import Flags, dumps
 
 PIECE = 64 * 1024
 """Bytes in a piece, about."""
 EFFORT = 1024
-"""Work in a piece, in units of a fragment that is at hand (0.1 us): 2 ms on a slow machine."""
-_RENDERED, _ROW = 32, 8
-"""What a noun costs that must be rendered, and a bar's row."""
+"""Work in a piece, in units of about a microsecond."""
+_RENDERED, _ROW = 32, 6
+"""What a noun costs that must be read and rendered, and a bar's row."""
 SHORT = 16
 """So many members may be rendered at once."""
 
@@ -203,7 +204,7 @@ def is_long(value: Any) -> bool:
 def pieces(value: Any, flags: Flags, fragments: Fragments | None = None) -> Iterator[bytes]:
     """The JSON text in pieces, each a few milliseconds' work at most; some may be empty."""
     if isinstance(value, Listing):
-        return _listing(value, flags, fragments)
+        return _enclosed(b"{", _listed(value, flags, fragments), b"}")
     if isinstance(value, BarRows):
         return _enclosed(b"[", _rows(value), b"]")
     if isinstance(value, Story):
@@ -252,8 +253,21 @@ def _fragment(name: str, value: Any) -> bytes:
     return b",%b:%b" % (dumps(name), dumps(value))
 
 
-def _listing(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iterator[bytes]:
-    if fragments is None or not listing.kept:
-        parts = ((_fragment(key, render(each, flags)), _RENDERED) for key, each in _examined(listing))
-        return _enclosed(b"{", parts, b"}")
-    return _enclosed(b"{", _kept(listing, flags, fragments), b"}")
+def _listed(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iterator[tuple[bytes, int]]:
+    """The list's fragments, kept ones where there are; what is not wanted costs its reading all the same."""
+    kept: Mapping[str, bytes] = fragments.of(listing.kept) if fragments is not None and listing.kept else {}
+    left = len(listing.ids) if listing.limit is None else listing.limit
+    for key in listing.ids:
+        if not left:
+            return
+        fragment = kept.get(key)
+        cost = 1
+        if fragment is None:
+            item = listing.get(key)
+            fragment = b"" if item is None else _fragment(key, render(item, flags))
+            if fragments is not None and listing.kept:
+                fragments.keep(listing.kept, key, fragment)
+            cost = _RENDERED
+        if fragment:
+            left -= 1
+        yield fragment, cost

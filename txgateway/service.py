@@ -7,7 +7,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ log = Logger()
 
 HEADER = f"txGateway {__version__}"
 ERRORS_KEPT = 100
+NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
 
 
@@ -70,6 +71,7 @@ class GatewayService(Service):
         self._down_since: dict[str, float] = {}
         self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
         self._stopping: Deferred[None] | None = None
+        self._today = (NEVER, NEVER, NEVER.date())
 
     # building
 
@@ -91,6 +93,7 @@ class GatewayService(Service):
             self._local_date,
             self.config.timeout_addsymbol,
             self.config.enable_barchart,
+            timedelta(seconds=self.config.time_offset),
         )
         self.gateway = Gateway(self._desk(rebuilt, journal))
         self._snapshots = Snapshots(
@@ -127,7 +130,7 @@ class GatewayService(Service):
                 folder=self.config.data_dir / "venues" / venue.name,
                 report=self._report_of(venue.name),
                 reactor=self._reactor,
-                clock=self._venue_clock,
+                clock=self._clock,
             )
             try:
                 found[venue.name] = kinds[venue.kind].load()(setup)
@@ -244,11 +247,14 @@ class GatewayService(Service):
 
     # times
 
-    def _venue_clock(self) -> datetime:
-        return self._clock() + timedelta(seconds=self.config.time_offset)
-
     def _local_date(self, moment: datetime) -> date:
-        return moment.astimezone(self._zone).date()
+        """The date in API_TIMEZONE; the last one found is kept with its bounds, for it is asked for with every order."""
+        start, end, day = self._today
+        if not start <= moment < end:
+            day = moment.astimezone(self._zone).date()
+            start, end = (self._zone.localize(datetime.combine(each, time())) for each in (day, day + timedelta(days=1)))
+            self._today = (start, end, day)
+        return day
 
     def _next_turn(self, call: Callable[[], None]) -> Any:
         return self._reactor.callLater(0, call)
@@ -283,6 +289,78 @@ class GatewayService(Service):
         if isinstance(stopped, Deferred):
             await stopped
         broker.startService()
+
+    # what a person is told
+
+    def _banner(self, http: str, stream: str) -> str:
+        """Where the daemon is, who may come in, and a first thing to try."""
+        config = self.config
+        venues = ", ".join(f"{venue.name} ({venue.kind})" for venue in config.venues)
+        source = config.password_source
+        where = f"file {config.generated_password_file}" if source == "default" else source
+        path = config.generated_password_file if source == "default" else source
+        word = f'$(cat "{path}")' if "/" in str(path) else f"${path}"
+        return "\n".join(
+            [
+                f"{HEADER}, venues: {venues}",
+                f"  HTTP and JSON-RPC   http://{http}",
+                f"  stream              {stream}",
+                f"  WebSocket           ws://{http}/stream",
+                f"  user                {config.username}",
+                f"  password            {where}",
+                f'  try                 curl -u "{config.username}:{word}" http://{http}/status',
+            ]
+        )
+
+    # life
+
+    def startService(self) -> None:
+        """Let the rooms live: the journal first, the venues last."""
+        super().startService()
+        self.gateway.start()
+        self._start_servers()
+        for name, broker in self.brokers.items():
+            self._start_venue(name, broker)
+        if self.config.enable_auto_reset:
+            self._plan_reset()
+
+    def _start_venue(self, name: str, broker: Broker) -> None:
+        try:
+            broker.startService()
+        except Exception as error:
+            log.failure("Venue {venue} could not be started.", venue=name)
+            self._complain(VenueError(name, 0, f"could not be started: {error}"))
+
+    def _shutdown(self, text: str) -> None:
+        """Stop the daemon in the next turn, so that who asked for it is answered."""
+        log.warn("{text}", text=text)
+        self._reactor.callLater(0, self._reactor.stop)
+
+    def stopService(self) -> Deferred[None]:
+        """Take no more orders, tell who listens, let the venues go, write what waits, keep a snapshot."""
+        if self._stopping is None:
+            self._stopping = Deferred.fromCoroutine(self._stop())
+            self._stopping.addErrback(self._stop_failed)
+        return self._stopping
+
+    def _stop_failed(self, failure: Any) -> None:
+        self.failed = True
+        log.failure("The daemon did not stop in order.", failure)
+
+    async def _stop(self) -> None:
+        super().stopService()
+        self.gateway.stopping = True
+        for name in list(self._timers):
+            self._cancel(name)
+        await self._stop_servers()
+        for broker in self.brokers.values():
+            stopped = broker.stopService()
+            if isinstance(stopped, Deferred):
+                await stopped
+        await self.gateway.stop()
+        await self._snapshots.stop()
+        if self.gateway.ledger.error is None:
+            self._snapshots.take_now(self.gateway.state)
 
 
 def verify_journal(path: Path) -> tuple[int, int | None]:

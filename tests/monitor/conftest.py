@@ -24,10 +24,12 @@ class Link(NetstringReceiver):
 
     def connectionMade(self) -> None:
         self.factory.links.append(self)
+        self.factory.accepted += 1
         self.authorized = False
         self.budget: int | None = None
         if self.factory.greets:
             self.say(".connected: txGateway 1.0 today on here")
+        self.factory.changed()
 
     def say(self, line: str) -> None:
         """Send a line, or as much of it as may go before the link is cut."""
@@ -84,6 +86,7 @@ class FakeStream(Factory):
 
     def __init__(self) -> None:
         self.links: list[Link] = []
+        self.accepted = 0
         self.logins: list[dict[str, Any]] = []
         self.received: list[str] = []
         self.records: list[tuple[int, list[str]]] = []

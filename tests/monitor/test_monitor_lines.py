@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -21,7 +22,7 @@ def received(deframer: Deframer, chunks: Iterable[bytes]) -> list[str]:
 def test_lines_arrive_whole_wherever_the_bytes_were_cut(lines: list[str], cuts: list[int]) -> None:
     data = b"".join(map(frame, lines))
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    chunks = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [data[start:end] for start, end in itertools.pairwise(edges)]
     assert received(Deframer(), chunks) == lines
 
 

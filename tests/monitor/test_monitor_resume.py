@@ -155,5 +155,5 @@ def test_a_file_keeps_a_position(tmp_path: Path) -> None:
     assert kept.resume == 6
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
     file.path.write_text("half a {")
-    with pytest.raises(ValueError, match="place: no position .* delete it"):
+    with pytest.raises(ValueError, match=r"place: no position .* delete it"):
         file.load()

@@ -91,7 +91,7 @@ async def test_a_callback_that_returns_false_ends_the_monitor(stream: Any, heard
     await heard.until("STATUS", ".Authorized paper")
     stream.say("paper.time: 1", "paper.quote.IBM:1 2 3 4")
     await heard.until("SHUTDOWN")
-    assert stream.received[-1] == "exit client requested shutdown"
+    await stream.until(lambda: stream.received[-1] == "exit client requested shutdown")
     assert heard.texts("QUOTE") == []
     assert heard.texts("CONNECTION")[-2:] == ["DISCONNECT_PENDING", "DISCONNECTED"]
     assert watching.send("status") is False
@@ -117,10 +117,9 @@ async def test_reconnects_after_a_lost_link_and_after_failed_attempts(stream: An
     await heard.until("STATUS", ".Authorized paper")
     stream.greets = False
     stream.cut()
-    await stream.until(lambda: stream.links)
-    stream.cut()
-    await stream.until(lambda: not stream.links)
+    await stream.until(lambda: stream.accepted == 2 and stream.links)
     stream.greets = True
+    stream.cut()
     await stream.until(lambda: len(stream.logins) == 2)
     assert waits == [0, 1]
     stream.cut()
@@ -306,8 +305,10 @@ async def test_a_position_that_cannot_be_kept_is_logged(
     monitor(DATA, resume_file=tmp_path / "no such folder" / "place").connect()
     await heard.until("STATUS", ".Authorized paper")
     stream.order("A1")
-    await heard.until("ORDER_DATA")
-    await stream.until(lambda: "the position could not be kept" in caplog.text)
+    stream.say("paper.time: 1")
+    await heard.until("TIME")
+    assert "the position could not be kept" in caplog.text
+    assert heard.data() == [("A1", 1)]
 
 
 @pytest_twisted.ensureDeferred

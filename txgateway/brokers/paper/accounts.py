@@ -1,8 +1,8 @@
 """An account: cash, positions, what resting orders reserve, what may be bought and sold short. Pure.
 
-A margin account follows the initial margins of Regulation T (12 CFR 220.12): half the value of a stock bought, and for a
-stock sold short 150 % of its value, which is its proceeds, kept in the account, and half the value more. Crypto is
-paid in full and not lent; currency pairs take 5 % (17 CFR 5.9 asks 2 % of major pairs, 5 % of others). Nothing is
+A margin account follows the initial margins of Regulation T (12 CFR 220.12): half the value of a stock bought, and
+for a stock sold short 150 % of its value, which is its proceeds, kept in the account, and half the value more. Crypto
+is paid in full and not lent; currency pairs take 5 % (17 CFR 5.9 asks 2 % of major pairs, 5 % of others). Nothing is
 called in when the market turns: a paper account only opens no more.
 
 A cash account buys for what cash it has, commission included, and sells what it holds.
@@ -19,7 +19,7 @@ from decimal import ROUND_FLOOR, ROUND_UP, Decimal
 from typing import Protocol
 
 from txgateway.brokers.paper.commission import Commission
-from txgateway.brokers.paper.held import Held
+from txgateway.brokers.paper.held import Held, Refusal
 from txgateway.model.account import AccountReport, Balance, Position
 from txgateway.model.errors import Reason
 from txgateway.model.instrument import AssetClass, Instrument
@@ -30,8 +30,6 @@ BASE = "USD"
 """The currency that accounts are kept in."""
 MARGIN = {AssetClass.CRYPTO: Decimal(1), AssetClass.FOREX: Decimal("0.05")}
 HALF = Decimal("0.5")
-
-Refusal = tuple[Reason, str]
 
 
 class Marks(Protocol):
@@ -121,9 +119,15 @@ class Account:
     def refusal(self, held: Held, instrument: Instrument) -> Refusal | None:
         """Why the account cannot take the order at its reserve price, if so. The order reserves nothing yet."""
         if not self.margin and held.currency != BASE:
-            return Reason.REJECTED, f"Cash account {self.name} trades in {BASE} only, and {held.symbol} is in {held.currency}."
+            return (
+                Reason.REJECTED,
+                f"Cash account {self.name} trades in {BASE} only, and {held.symbol} is in {held.currency}.",
+            )
         if self.marks.rate(held.currency) is None:
-            return Reason.REJECTED, f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid."
+            return (
+                Reason.REJECTED,
+                f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid.",
+            )
         resting = self._resting.get(held.symbol)
         if not held.buys:
             left = self.quantity(held.symbol) - (resting.sells if resting else ZERO) - held.leaves

@@ -1,32 +1,38 @@
 """The paper broker's book file: what it was sent and what became of it, whatever anybody else says (SQLite, WAL).
 
-One transaction takes all that happened in one turn, before any of it is told. It survives the death of the process at any
-point, not the loss of power: `synchronous` is OFF, so that a write costs no disk's wait (the gateway's journal is the
-file that is synced). One process at a time can open it. Orders and executions are never deleted; only open orders,
+One transaction takes all that happened in one turn, before any of it is told. It survives the death of the process at
+any point, not the loss of power: `synchronous` is OFF, so that a write costs no disk's wait (the gateway's journal is
+the file that is synced). One process at a time can open it. Orders and executions are never deleted; only open orders,
 accounts and positions are kept in memory by others. Money and quantities are text, times microseconds of UTC.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from txgateway.brokers.paper.exchange import Numbers, Turn
-from txgateway.brokers.paper.held import Fill, Held, execution
+from txgateway.brokers.paper.held import Held, execution
+from txgateway.brokers.paper.rows import (
+    StoredAccount,
+    account_of,
+    account_row,
+    fill_of,
+    fill_row,
+    held_of,
+    micro,
+    order_row,
+)
+from txgateway.brokers.paper.turn import Numbers, Turn
 from txgateway.model.account import Position
-from txgateway.model.errors import GatewayError, Reason
+from txgateway.model.errors import GatewayError
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import AssetClass
-from txgateway.model.order import OrderStatus, OrderType, Side, TimeInForce
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 PAGE = 500
 """So many executions are read at once."""
 
@@ -59,7 +65,10 @@ UPGRADES = (
 )
 """The schema, step by step: the file's user_version says how many of them it has been through."""
 
-_SAVE_ORDER = f"INSERT OR REPLACE INTO orders VALUES ({', '.join('?' * 24)})"
+_CHANGING = "quantity limit_price stop_price status priority triggered expires filled value commission reserve_price reason text"
+_SAVE_ORDER = f"INSERT INTO orders VALUES ({', '.join('?' * 24)}) ON CONFLICT (number) DO UPDATE SET " + ", ".join(
+    f"{column} = excluded.{column}" for column in _CHANGING.split()
+)
 _SAVE_FILL = f"INSERT INTO executions VALUES ({', '.join('?' * 9)})"
 _SAVE_ACCOUNT = "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)"
 _SAVE_POSITION = "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?)"
@@ -68,15 +77,6 @@ _DROP_POSITION = "DELETE FROM positions WHERE account = ? AND symbol = ?"
 
 class BookError(GatewayError):
     """The book file cannot be opened, upgraded or read."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAccount:
-    """An account as the book has it."""
-
-    cash: dict[str, Decimal] = field(default_factory=dict)
-    realized: Decimal = Decimal(0)
-    commissions: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,19 @@ class Book:
         self.serial = ""
 
     def open(self, now: datetime, feed_time: datetime) -> None:
-        """Take the file, upgrade it, and note when the feed's clock has gone back since the last fill. BookError else."""
+        """Take the file, upgrade it, and note whether the feed's clock went back since the last fill; or BookError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
             self._take()
             self._upgrade()
-            self.serial = self._fact("serial") or self._set_fact("serial", _base36((now - EPOCH) // MICROSECOND // 1000))
+            self.serial = self._fact("serial") or self._set_fact("serial", _base36(micro(now) // 1000))
             self._note_clock(feed_time)
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise BookError(
-                f"The paper broker's book {self._path} cannot be opened ({error}): see that no other txgatewayd has it, "
-                "or move it away, with its -wal file, to begin with a new one."
+                f"The paper broker's book {self._path} cannot be opened ({error}): see that no other txgatewayd has "
+                "it, or move it away, with its -wal file, to begin with a new one."
             ) from error
         except BookError:
             self.close()
@@ -129,10 +129,10 @@ class Book:
         db = self._db
         db.execute("BEGIN")
         try:
-            db.executemany(_SAVE_ORDER, [_order_row(held) for held in turn.orders.values()])
+            db.executemany(_SAVE_ORDER, [order_row(held) for held in turn.orders.values()])
             if turn.fills:
-                db.executemany(_SAVE_FILL, [_fill_row(fill) for fill in turn.fills])
-                db.executemany(_SAVE_ACCOUNT, [_account_row(*item) for item in turn.accounts.items()])
+                db.executemany(_SAVE_FILL, [fill_row(fill) for fill in turn.fills])
+                db.executemany(_SAVE_ACCOUNT, [account_row(*item) for item in turn.accounts.items()])
                 self._write_positions(turn)
             db.execute("COMMIT")
         except BaseException:
@@ -142,11 +142,11 @@ class Book:
 
     def write_account(self, name: str, account: StoredAccount) -> None:
         """Open an account."""
-        self._db.execute(_SAVE_ACCOUNT, _account_row(name, account))
+        self._db.execute(_SAVE_ACCOUNT, account_row(name, account))
 
     def write_duplicate(self, order_id: str, what: str, now: datetime) -> None:
         """Note that a command came a second time."""
-        self._db.execute("INSERT INTO duplicates VALUES (?, ?, ?)", (order_id, what, _micro(now)))
+        self._db.execute("INSERT INTO duplicates VALUES (?, ?, ?)", (order_id, what, micro(now)))
 
     def _write_positions(self, turn: Turn) -> None:
         for (name, symbol), position in turn.positions.items():
@@ -172,24 +172,17 @@ class Book:
     def find(self, order_id: str) -> Held | None:
         """An order by our client's id, open or closed."""
         row = self._one("SELECT * FROM orders WHERE order_id = ?", order_id)
-        return _held(row) if row else None
+        return held_of(row) if row else None
 
     def open_orders(self) -> list[Held]:
         """The open orders, the oldest first."""
         status = "status IN ('STAGED', 'NEW', 'PARTIALLY_FILLED')"
-        return [_held(row) for row in self._db.execute(f"SELECT * FROM orders WHERE {status} ORDER BY number")]
+        return [held_of(row) for row in self._db.execute(f"SELECT * FROM orders WHERE {status} ORDER BY number")]
 
     def accounts(self) -> dict[str, StoredAccount]:
         """Every account that was ever opened."""
         rows = self._db.execute("SELECT name, cash, realized, commissions FROM accounts")
-        return {
-            name: StoredAccount(
-                {currency: Decimal(each) for currency, each in json.loads(cash).items()},
-                Decimal(realized),
-                Decimal(commissions),
-            )
-            for name, cash, realized, commissions in rows
-        }
+        return {name: account_of(*columns) for name, *columns in rows}
 
     def positions(self) -> list[StoredPosition]:
         """Every open position."""
@@ -214,7 +207,7 @@ class Book:
             ).fetchall()
             if not rows:
                 return
-            yield [execution(_held(row[9:]), _fill(row[:9]), self._venue, self.serial) for row in rows]
+            yield [execution(held_of(row[9:]), fill_of(row[:9]), self._venue, self.serial) for row in rows]
             after = rows[-1][0]
 
     def duplicates(self) -> int:
@@ -247,7 +240,7 @@ class Book:
     def _note_clock(self, feed_time: datetime) -> None:
         """Where fills begin that may carry times before older ones': the last two such places are kept."""
         last = self._one("SELECT number, time FROM executions ORDER BY number DESC LIMIT 1")
-        if last is not None and _micro(feed_time) < last[1]:
+        if last is not None and micro(feed_time) < last[1]:
             self._set_fact("back_before", self._fact("back") or str(last[0]))
             self._set_fact("back", str(last[0]))
 
@@ -255,7 +248,7 @@ class Book:
         """The number of the last execution that need not be told."""
         if since is None:
             return 0
-        row = self._one("SELECT number FROM executions WHERE time <= ? ORDER BY number DESC LIMIT 1", _micro(since))
+        row = self._one("SELECT number FROM executions WHERE time <= ? ORDER BY number DESC LIMIT 1", micro(since))
         back = self._fact("back_before")
         return min([row[0] if row else 0] + ([int(back)] if back else []))
 
@@ -269,106 +262,6 @@ class Book:
 
     def _one(self, statement: str, *values: Any) -> Any:
         return self._db.execute(statement, values).fetchone()
-
-
-def _order_row(held: Held) -> tuple[Any, ...]:
-    return (
-        held.number,
-        held.order_id,
-        held.account,
-        held.symbol,
-        held.side.value,
-        str(held.quantity),
-        held.order_type.value,
-        held.time_in_force.value,
-        _text(held.limit_price),
-        _text(held.stop_price),
-        _micro(held.received),
-        held.status.value,
-        held.asset_class.value,
-        held.currency,
-        held.cusip,
-        held.priority,
-        held.triggered,
-        None if held.expires is None else _micro(held.expires),
-        str(held.filled),
-        str(held.value),
-        str(held.commission),
-        str(held.reserve_price),
-        held.reason.value if held.reason else None,
-        held.text,
-    )
-
-
-def _held(row: Sequence[Any]) -> Held:
-    return Held(
-        number=row[0],
-        order_id=row[1],
-        account=row[2],
-        symbol=row[3],
-        side=Side(row[4]),
-        quantity=Decimal(row[5]),
-        order_type=OrderType(row[6]),
-        time_in_force=TimeInForce(row[7]),
-        limit_price=_number(row[8]),
-        stop_price=_number(row[9]),
-        received=_moment(row[10]),
-        status=OrderStatus(row[11]),
-        asset_class=AssetClass(row[12]),
-        currency=row[13],
-        cusip=row[14],
-        priority=row[15],
-        triggered=bool(row[16]),
-        expires=None if row[17] is None else _moment(row[17]),
-        filled=Decimal(row[18]),
-        value=Decimal(row[19]),
-        commission=Decimal(row[20]),
-        reserve_price=Decimal(row[21]),
-        reason=Reason(row[22]) if row[22] else None,
-        text=row[23],
-    )
-
-
-def _fill_row(fill: Fill) -> tuple[Any, ...]:
-    return (
-        fill.number,
-        fill.order_number,
-        str(fill.quantity),
-        str(fill.price),
-        str(fill.commission),
-        _micro(fill.time),
-        str(fill.order_quantity),
-        str(fill.cumulative),
-        str(fill.value),
-    )
-
-
-def _fill(row: Sequence[Any]) -> Fill:
-    number, order_number, quantity, price, commission, time, order_quantity, cumulative, value = row
-    amounts = (Decimal(quantity), Decimal(price), Decimal(commission))
-    sums = (Decimal(order_quantity), Decimal(cumulative), Decimal(value))
-    return Fill(number, order_number, *amounts, _moment(time), *sums)
-
-
-def _account_row(name: str, account: Any) -> tuple[str, ...]:
-    cash = json.dumps({currency: str(each) for currency, each in account.cash.items()})
-    return name, cash, str(account.realized), str(account.commissions)
-
-
-def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)
-
-
-def _number(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
-
-
-def _micro(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
-
-
-def _moment(microseconds: int) -> datetime:
-    return EPOCH + microseconds * MICROSECOND
 
 
 def _base36(number: int) -> str:

@@ -1,7 +1,7 @@
 """PaperBroker: the contract over a feed, an exchange and a book. What happened in a turn is written, then told.
 
 Commands arrive after the configured latency, in the order given; without one they are answered within the call. All
-that comes in goes through `_arrive`, all that goes out through `_flush`: there is no other door.
+of them come in by `_line` and `_do`, and all that is told goes out by `_flush` and `_tell`: there is no other door.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from twisted.logger import Logger
 
 from txgateway.brokers import Can, Setup
-from txgateway.brokers.paper import files
-from txgateway.brokers.paper.accounts import BASE, Account, Holding, positions
-from txgateway.brokers.paper.book import Book, StoredAccount
-from txgateway.brokers.paper.exchange import Exchange, Turn, Worth
+from txgateway.brokers.paper.accounts import positions
+from txgateway.brokers.paper.book import Book
+from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.feed import Feed, breather
-from txgateway.brokers.paper.options import ReplayChoice, SyntheticChoice, read
-from txgateway.brokers.paper.player import ReplayFeed
-from txgateway.brokers.paper.pulse import SyntheticFeed
+from txgateway.brokers.paper.latency import Line
+from txgateway.brokers.paper.opening import make_exchange, make_feed
+from txgateway.brokers.paper.options import read
 from txgateway.brokers.paper.sessions import Sessions, load_schedule
+from txgateway.brokers.paper.turn import Turn
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import OrderEvent, VenueStatus, VenueStatusChanged
@@ -62,14 +62,17 @@ class PaperBroker:
         self._settings = read(setup.options)
         self._accounts = tuple(opening.name for opening in self._settings.accounts)
         self._book = Book(setup.folder / f"book-{re.sub(r'[^A-Za-z0-9_.-]', '_', setup.venue)}.sqlite3", setup.venue)
+        self._clock = setup.clock
         self._running = False
         self._feed: Feed
         self._exchange: Exchange
         self._listened: set[str] = set()
-        self._arriving: deque[tuple[float, Callable[[], None]]] = deque()
+        self._shown: set[str] = set()
+        self._pinned = ""
+        self._line = Line(setup.reactor, self._settings.latency, self._do)
+        self._retry: Any = None
         self._telling: deque[Told] = deque()
         self._is_telling = False
-        self._timers: dict[str, Any] = {}
 
     # life
 
@@ -77,49 +80,45 @@ class PaperBroker:
         """Open the feed and the book; resting orders go on. ValueError or BookError when that cannot be."""
         if self._running:
             return
-        self._report_status(VenueStatus.CONNECTING, "opening the book")
-        settings = self._settings
-        sessions = Sessions(settings.timezone, load_schedule(settings.calendar) if settings.calendar else None)
-        self._feed = self._make_feed(sessions)
-        self._feed.start(self._hear)
+        self._report_status(VenueStatus.CONNECTING, "opening the feed and the book")
         try:
-            self._book.open(self._setup.clock(), self._feed.now())
-            self.duplicates = self._book.duplicates()
-            self._exchange = self._make_exchange(sessions)
-        except BaseException:
-            self._feed.stop()
-            self._book.close()
+            self._open()
+        except Exception as error:
+            self._report_status(VenueStatus.DOWN, str(error))
             raise
         self._running = True
+        self._clock = self._feed.now
         self._report_status(VenueStatus.RECONCILING, "ready to be asked")
         self._exchange.expire(self._feed.now())
         self._flush()
-        for symbol in sorted({held.symbol for held in self._exchange.open.values()}):
+        for symbol, matcher in list(self._exchange.matchers.items()):
+            if matcher.idle:
+                continue
             if self._feed.instrument(symbol) is None:
                 log.warn("{symbol} has open orders and does not trade here: they wait.", symbol=symbol)
-            elif symbol not in self._listened:
-                self._feed.subscribe(symbol)
+            else:
+                self._show(symbol)
 
     def stopService(self) -> None:
         """Let what is on its way arrive, and close the book."""
         if not self._running:
             return
         self._report_status(VenueStatus.STOPPING, "closing the book")
-        self._deliver(everything=True)
+        self._line.close()
         self._flush()
         self._running = False
-        for timer in self._timers.values():
-            if timer.active():
-                timer.cancel()
-        self._timers.clear()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         self._feed.stop()
         self._listened.clear()
+        self._shown.clear()
         self._book.close()
         self._report_status(VenueStatus.DOWN, "stopped")
 
     def now(self) -> datetime:
-        """The feed's clock; the wall's while stopped."""
-        return self._feed.now() if self._running else self._setup.clock()
+        """The feed's clock, once there is one."""
+        return self._clock()
 
     def accounts(self) -> Sequence[str]:
         """The configured accounts."""
@@ -130,30 +129,29 @@ class PaperBroker:
     async def submit(self, order: Order) -> None:
         """Take an order, or a ticket when it is staged. The same id again raises DuplicateOrder."""
         self._require_running()
-        self._arrive(lambda: self._submit(order))
+        self._line.send(lambda: self._submit(order))
 
     async def release(self, order: Order) -> None:
         """Make a ticket a live order. Once; after that DuplicateOrder is raised."""
         self._require_running()
-        self._arrive(lambda: self._release(order))
+        self._line.send(lambda: self._release(order))
 
     async def cancel(self, order: Order) -> None:
         """Answers OrderCanceled, or CancelRejected (TOO_LATE, NO_SUCH_ORDER)."""
         self._require_running()
-        self._arrive(lambda: self._exchange.cancel(order, self._feed.now()))
+        self._line.send(lambda: self._exchange.cancel(order, self._feed.now()))
 
     async def replace(self, order: Order) -> None:
         """Answers OrderReplaced, or ReplaceRejected."""
         self._require_running()
-        self._arrive(lambda: self._exchange.replace(order, self._feed.now()))
+        self._line.send(lambda: self._exchange.replace(order, self._feed.now()))
 
     # questions
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Every order that works or is staged."""
         self._require_running()
-        self._exchange.expire(self._feed.now())
-        self._flush()
+        self._do(lambda: None)
         return [held.report() for held in self._exchange.open.values()]
 
     async def lookup(self, order: Order) -> OrderReport | None:
@@ -202,7 +200,7 @@ class PaperBroker:
         """Report the day's figures, the quote and the trade of now, and every one that follows."""
         if not self._running or self._feed.instrument(symbol) is None:
             return
-        self._listened.discard(symbol)
+        self._feed.poll()
         self._show(symbol)
         self._listened.add(symbol)
         matcher = self._exchange.matcher(symbol)
@@ -213,8 +211,7 @@ class PaperBroker:
     def unsubscribe(self, symbol: str) -> None:
         """Report it no more; its resting orders still meet the market."""
         self._listened.discard(symbol)
-        if self._running:
-            self._hide(symbol)
+        self._hide(symbol)
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now; none for an unknown symbol."""
@@ -225,64 +222,25 @@ class PaperBroker:
 
     # building
 
-    def _make_feed(self, sessions: Sessions) -> Feed:
-        settings, choice = self._settings, self._settings.feed
-        if isinstance(choice, SyntheticChoice):
-            interval = settings.interval_us
-            clock = self._setup.clock
-            return SyntheticFeed(self.venue, choice.seed, interval, sessions, self._reactor, clock, settings.start)
-        assert isinstance(choice, ReplayChoice)
-        looked_into = (files.look_into(path) for path in files.find(choice.where))
-        sources = [source for source in looked_into if source is not None]
-        return ReplayFeed(self.venue, sources, choice.speed, choice.loop, sessions, self._reactor)
-
-    def _make_exchange(self, sessions: Sessions) -> Exchange:
-        """The exchange as the book has it; accounts that are new are opened with their amount."""
-        worth = Worth(self._feed)
-        stored = self._book.accounts()
-        accounts: dict[str, Account] = {}
-        for opening in self._settings.accounts:
-            known = stored.get(opening.name)
-            if known is None:
-                known = StoredAccount({BASE: opening.amount})
-                self._book.write_account(opening.name, known)
-            account = Account(self.venue, opening.name, opening.margin, self._settings.commission, worth)
-            account.cash, account.realized, account.commissions = known.cash, known.realized, known.commissions
-            accounts[opening.name] = account
-        for each in self._book.positions():
-            if each.position.account in accounts:
-                holding = Holding(each.position, each.asset_class, each.currency)
-                accounts[each.position.account].holdings[each.position.symbol] = holding
-        fees, numbers = self._settings.commission, self._book.numbers()
-        exchange = Exchange(self.venue, self._feed, accounts, sessions, fees, numbers, self._book.find)
-        exchange.restore(self._book.open_orders())
-        return exchange
+    def _open(self) -> None:
+        settings = self._settings
+        sessions = Sessions(settings.timezone, load_schedule(settings.calendar) if settings.calendar else None)
+        self._feed = make_feed(self._setup, settings, sessions)
+        self._feed.start(self._hear)
+        try:
+            self._book.open(self._setup.clock(), self._feed.now())
+            self.duplicates = self._book.duplicates()
+            self._exchange = make_exchange(self.venue, settings, self._feed, sessions, self._book)
+        except BaseException:
+            self._feed.stop()
+            self._book.close()
+            raise
 
     # in
 
     def _require_running(self) -> None:
         if not self._running:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
-
-    def _arrive(self, command: Callable[[], None]) -> None:
-        """Let a command reach the market, after the latency."""
-        if not self._settings.latency:
-            self._do(command)
-            return
-        self._arriving.append((self._reactor.seconds() + self._settings.latency, command))
-        if len(self._arriving) == 1:
-            self._timers["arrive"] = self._reactor.callLater(self._settings.latency, self._deliver)
-
-    def _deliver(self, everything: bool = False) -> None:
-        while self._arriving and (everything or self._arriving[0][0] <= self._reactor.seconds()):
-            _, command = self._arriving.popleft()
-            try:
-                self._do(command)
-            except Exception:
-                log.failure("A command that was on its way failed.")
-        if self._arriving:
-            wait = self._arriving[0][0] - self._reactor.seconds()
-            self._timers["arrive"] = self._reactor.callLater(wait, self._deliver)
 
     def _do(self, command: Callable[[], None]) -> None:
         self._feed.poll()
@@ -295,20 +253,14 @@ class PaperBroker:
     def _submit(self, order: Order) -> None:
         if order.order_id in self._exchange.open or self._is_unwritten(order) or self._book.has(order.order_id):
             raise self._duplicate(order, "submit")
-        if self._feed.instrument(order.symbol) is None:
-            self._exchange.submit(order, self._feed.now())
-            return
-        self._show(order.symbol)
-        self._exchange.submit(order, self._feed.now())
-        self._hide(order.symbol)
+        self._with_market(order.symbol, lambda: self._exchange.submit(order, self._feed.now()))
 
     def _release(self, order: Order) -> None:
-        if self._feed.instrument(order.symbol) is not None:
-            self._show(order.symbol)
-        if self._exchange.release(order, self._feed.now()):
-            self._hide(order.symbol)
+        ticket = self._exchange.find(order)
+        if ticket is not None and ticket.status is OrderStatus.STAGED:
+            self._with_market(ticket.symbol, lambda: self._exchange.release(order, self._feed.now()))
             return
-        held = self._exchange.find(order) or self._book.find(order.order_id)
+        held = ticket or self._book.find(order.order_id)
         if held is None:
             raise Refused(Reason.NO_SUCH_ORDER, f"There is no ticket {order.order_id} here.")
         if held.status in (OrderStatus.CANCELED, OrderStatus.REJECTED) and not held.filled:
@@ -325,25 +277,44 @@ class PaperBroker:
         log.critical("{text}", text=text, order_id=order.order_id)
         return DuplicateOrder(text)
 
+    def _with_market(self, symbol: str, command: Callable[[], object]) -> None:
+        """Do something while the present market of a symbol is shown, whether anybody listens to it or not."""
+        self._pinned = symbol
+        try:
+            self._show(symbol)
+            command()
+        finally:
+            self._pinned = ""
+            self._hide(symbol)
+
     def _show(self, symbol: str) -> None:
-        """Make sure that the present market of a symbol is known."""
-        if symbol not in self._listened and symbol not in self._resting_symbols():
+        if symbol not in self._shown and self._feed.instrument(symbol) is not None:
+            self._shown.add(symbol)
             self._feed.subscribe(symbol)
 
     def _hide(self, symbol: str) -> None:
-        """Listen no more to a symbol that nobody asked for and no order waits for."""
-        if symbol not in self._listened and symbol not in self._resting_symbols():
+        """Show a symbol no more that nobody listens to and no order waits for."""
+        needed = symbol in self._listened or symbol == self._pinned
+        if symbol in self._shown and not needed and self._exchange.matcher(symbol).idle:
+            self._shown.discard(symbol)
             self._feed.unsubscribe(symbol)
 
     def _hear(self, events: Sequence[Quote | Trade]) -> None:
-        """What the market shows: orders meet it, listeners are told, in one turn."""
+        """What the market shows: listeners are told, orders meet it, in one turn."""
+        exchange, listened = self._exchange, self._listened
         try:
             for event in events:
-                self._exchange.expire(event.time)
-                self._exchange.show(event)
+                exchange.expire(event.time)
+                if event.symbol in listened:
+                    exchange.turn.reports.append(event)
+                exchange.show(event)
+            if not events:
+                exchange.expire(self._feed.now())
         except Exception:
-            log.failure("The market's events could not be taken in.")
+            log.failure("What the market showed could not be taken in.")
         self._flush()
+        for symbol in {event.symbol for event in events} - listened:
+            self._hide(symbol)
 
     # out
 
@@ -351,15 +322,23 @@ class PaperBroker:
         """Write the turn, then tell it; what cannot be written now is kept, untold, and tried again."""
         turn = self._exchange.turn
         if turn.changed:
-            try:
-                self._book.write(turn)
-            except sqlite3.Error:
-                log.failure("The paper broker's book cannot be written: nothing is told until it can.")
-                self._timers["flush"] = self._reactor.callLater(RETRY_SECONDS, self._flush)
+            if self._retry is None:
+                try:
+                    self._book.write(turn)
+                except sqlite3.Error:
+                    log.failure("The paper broker's book cannot be written: nothing is told until it can.")
+                    self._retry = self._reactor.callLater(RETRY_SECONDS, self._try_again)
+            if self._retry is not None:
+                turn.drop_market()
                 return
-        self._exchange.turn = Turn()
-        self._telling.extend(turn.reports)
-        self._tell()
+        if turn.reports:
+            self._exchange.turn = Turn()
+            self._telling.extend(turn.reports)
+            self._tell()
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._flush()
 
     def _tell(self) -> None:
         """Report in order, even when a report leads to the next command at once."""

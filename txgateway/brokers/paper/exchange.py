@@ -4,25 +4,23 @@ Every command and every event of the market goes into one `Turn`: what is to be 
 before it is told. Time comes in as an argument, and the market as a few questions.
 
 How long an order lives: DAY until the session's close (local midnight where a market never closes), GTC until it is
-ended, IOC and FOK for the moment; a stop's moment is when it is triggered, and until then it is like a DAY order. While
-the market is closed orders rest, but a market order, IOC or FOK is refused. A ticket (staged) waits for its release for as
-long as it takes and reserves nothing.
+ended, IOC and FOK for the moment; a stop's moment is when it is triggered, and until then it is like a DAY order.
+While the market is closed orders rest, but a market order, IOC or FOK is refused. A ticket (staged) waits for its
+release for as long as it takes and reserves nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
-from txgateway.brokers.paper.accounts import BASE, Account, Refusal
+from txgateway.brokers.paper.accounts import Account
 from txgateway.brokers.paper.commission import Commission
-from txgateway.brokers.paper.held import Fill, Held, execution
+from txgateway.brokers.paper.held import Fill, Held, Refusal, bad_terms, execution, taken
 from txgateway.brokers.paper.matching import Matcher
 from txgateway.brokers.paper.sessions import Sessions
-from txgateway.model.account import Position
+from txgateway.brokers.paper.turn import Market, Numbers, Turn
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
     CancelRejected,
@@ -42,63 +40,6 @@ from txgateway.model.order import Order, OrderStatus, OrderType, TimeInForce
 ZERO = Decimal(0)
 ONE = Decimal(1)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
-
-
-class Market(Protocol):
-    """What has to be known of the market beside what it shows."""
-
-    def instrument(self, symbol: str) -> Instrument | None:
-        """The trading rules; None for an unknown symbol."""
-
-    def quoted(self, symbol: str) -> bool:
-        """True when quotes are shown; else trades alone are."""
-
-    def price(self, symbol: str) -> Decimal | None:
-        """The last price."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """What happened and is not yet in the book: to be written in one go, and then told in order."""
-
-    reports: list[OrderEvent] = field(default_factory=list)
-    orders: dict[int, Held] = field(default_factory=dict)
-    fills: list[Fill] = field(default_factory=list)
-    accounts: dict[str, Account] = field(default_factory=dict)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
-
-    @property
-    def changed(self) -> bool:
-        """True when something has to be written."""
-        return bool(self.orders or self.accounts)
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The last numbers given; none is ever given twice. `serial` is the book's own."""
-
-    serial: str
-    order: int = 0
-    fill: int = 0
-    priority: int = 0
-
-
-class Worth:
-    """What things are worth, by the market's prices (the `Marks` of the accounts)."""
-
-    def __init__(self, market: Market) -> None:
-        self._market = market
-
-    def price(self, symbol: str) -> Decimal | None:
-        """The last price of an instrument."""
-        return self._market.price(symbol)
-
-    def rate(self, currency: str) -> Decimal | None:
-        """What one unit of a currency is worth in BASE, by the pair of the two."""
-        if currency == BASE:
-            return ONE
-        price = self._market.price(f"{BASE}{currency}")
-        return ONE / price if price else self._market.price(f"{currency}{BASE}")
 
 
 class Exchange:
@@ -132,7 +73,7 @@ class Exchange:
         """A new order, or a new ticket: accepted or rejected, and filled as far as the market goes."""
         self._numbers.order += 1
         instrument = self._market.instrument(order.symbol)
-        held = _held(order, self._numbers.order, instrument, now)
+        held = taken(order, self._numbers.order, instrument, now)
         refusal = self._malformed(held, instrument)
         if refusal is None and order.staged and order.status is OrderStatus.STAGED:
             held.status = OrderStatus.STAGED
@@ -146,11 +87,12 @@ class Exchange:
     def release(self, order: Order, now: datetime) -> bool:
         """Make a ticket a live order; False when there is no such ticket."""
         held = self.find(order)
-        instrument = self._market.instrument(order.symbol)
         if held is None or held.status is not OrderStatus.STAGED:
             return False
-        if instrument is None:
-            self._reject(held, (Reason.REJECTED, f"{held.symbol} trades here no more."), now)
+        instrument = self._market.instrument(held.symbol)
+        refusal = self._malformed(held, instrument)
+        if refusal is not None or instrument is None:
+            self._reject(held, refusal or (Reason.REJECTED, ""), now)
         else:
             self._enter(held, instrument, now)
         return True
@@ -193,6 +135,8 @@ class Exchange:
 
     def expire(self, now: datetime) -> None:
         """End what has come to its time."""
+        if not self._expiring or now < min(self._expiring):
+            return
         for moment in sorted(each for each in self._expiring if each <= now):
             for held in list(self._expiring[moment].values()):
                 text = f"The order was good until {moment.isoformat()}."
@@ -237,7 +181,7 @@ class Exchange:
             return Reason.REJECTED, f"There is no account {held.account} here: {', '.join(self.accounts)} are."
         if instrument is None:
             return Reason.REJECTED, f"{held.symbol} does not trade here."
-        return _bad_terms(held, instrument)
+        return bad_terms(held, instrument)
 
     def _enter(self, held: Held, instrument: Instrument, now: datetime) -> None:
         matcher = self.matcher(held.symbol)
@@ -277,7 +221,19 @@ class Exchange:
         reachable = matcher.reachable(held)
         if reachable >= held.leaves:
             return None
-        return Reason.NOT_FILLABLE, f"The market shows {reachable:f} of {held.leaves:f} at the order's price: all or none."
+        return (
+            Reason.NOT_FILLABLE,
+            f"The market shows {reachable:f} of {held.leaves:f} at the order's price: all or none.",
+        )
+
+    def _unpayable(self, held: Held, matcher: Matcher) -> Refusal | None:
+        """The same for the cash of an order that is reserved already, perhaps at a better price."""
+        if held.time_in_force is not TimeInForce.FOK:
+            return None
+        payable = self._payable(held, held.leaves, matcher.shown(held.buys)[0])
+        if payable >= held.leaves:
+            return None
+        return Reason.INSUFFICIENT_FUNDS, f"Account {held.account} can pay {payable:f} of {held.leaves:f}: all or none."
 
     def _reserve_price(self, held: Held) -> Decimal | None:
         """What a unit will cost or bring at worst, as far as can be told."""
@@ -316,7 +272,7 @@ class Exchange:
         self._numbers.priority += 1
         held.priority = self._numbers.priority
         self.turn.orders[held.number] = held
-        refusal = self._unfillable(held, matcher)
+        refusal = self._unfillable(held, matcher) or self._unpayable(held, matcher)
         if refusal is not None:
             self._end(held, OrderStatus.CANCELED, *refusal)
             self._tell(held, OrderCanceled(held.order_id, *refusal, now))
@@ -329,16 +285,19 @@ class Exchange:
 
     def _execute(self, held: Held, offered: Decimal, price: Decimal, now: datetime) -> Decimal:
         """Fill as much of an offer as the account can pay; an order that it cannot pay whole is over."""
-        account = self.accounts[held.account]
-        instrument = self._market.instrument(held.symbol)
-        quantity = account.payable(held, offered, price, instrument.lot_size if instrument else ONE)
+        quantity = self._payable(held, offered, price)
         if quantity > 0:
-            self._fill(held, account, quantity, price, now)
+            self._fill(held, self.accounts[held.account], quantity, price, now)
         if quantity < offered:
-            text = f"Account {account.name} has no cash for the rest: {held.leaves:f} were left at {price:f}."
+            text = f"Account {held.account} has no cash for the rest: {held.leaves:f} were left at {price:f}."
             self._end(held, OrderStatus.CANCELED, Reason.INSUFFICIENT_FUNDS, text)
             self._tell(held, OrderCanceled(held.order_id, Reason.INSUFFICIENT_FUNDS, text, now))
         return quantity
+
+    def _payable(self, held: Held, quantity: Decimal, price: Decimal) -> Decimal:
+        instrument = self._market.instrument(held.symbol)
+        lot = instrument.lot_size if instrument else ONE
+        return self.accounts[held.account].payable(held, quantity, price, lot)
 
     def _fill(self, held: Held, account: Account, quantity: Decimal, price: Decimal, now: datetime) -> None:
         account.release(held)
@@ -372,12 +331,17 @@ class Exchange:
 
     def _change(self, held: Held, order: Order) -> Refusal | None:
         """Give the asked-for terms to an open order, or say why not and leave it as it was."""
+        if held.account not in self.accounts:
+            return Reason.REJECTED, f"Account {held.account} is no longer here: cancel the order instead."
         before = (held.quantity, held.limit_price, held.stop_price, held.reserve_price)
         quantity = held.quantity if order.asked_quantity is None else order.asked_quantity
         limit = held.limit_price if order.asked_limit_price is None else order.asked_limit_price
         stop = held.stop_price if order.asked_stop_price is None else order.asked_stop_price
         if quantity <= held.filled:
-            return Reason.REJECTED, f"{held.filled:f} are filled: the new quantity must be above that, or cancel the rest."
+            return (
+                Reason.REJECTED,
+                f"{held.filled:f} are filled: the new quantity must be above that, or cancel the rest.",
+            )
         if held.triggered and stop != held.stop_price:
             return Reason.TOO_LATE, f"The stop was triggered at {held.stop_price or ZERO:f} already."
         live = held.status is not OrderStatus.STAGED
@@ -400,7 +364,7 @@ class Exchange:
         instrument = self._market.instrument(held.symbol)
         if instrument is None:
             return Reason.REJECTED, f"{held.symbol} trades here no more: cancel the order instead."
-        return _bad_terms(held, instrument) or (self._unpaid(held, instrument) if live else None)
+        return bad_terms(held, instrument) or (self._unpaid(held, instrument) if live else None)
 
     # an order's end
 
@@ -435,39 +399,3 @@ class Exchange:
     def _tell(self, held: Held, event: OrderEvent) -> None:
         self.turn.orders[held.number] = held
         self.turn.reports.append(event)
-
-
-def _held(order: Order, number: int, instrument: Instrument | None, now: datetime) -> Held:
-    held = Held(
-        number=number,
-        order_id=order.order_id,
-        account=order.account,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        order_type=order.order_type,
-        time_in_force=order.time_in_force,
-        limit_price=order.limit_price,
-        stop_price=order.stop_price,
-        received=now,
-        status=OrderStatus.PENDING_NEW,
-    )
-    if instrument is not None:
-        held.asset_class, held.currency, held.cusip = instrument.asset_class, instrument.currency, instrument.cusip
-    return held
-
-
-def _bad_terms(held: Held, instrument: Instrument) -> Refusal | None:
-    """Terms against the type and the instrument's steps."""
-    if held.quantity <= 0 or held.quantity % instrument.lot_size:
-        return Reason.REJECTED, f"{held.symbol} trades in steps of {instrument.lot_size:f}: {held.quantity:f} is not one."
-    for name, price, wanted in (
-        ("limit price", held.limit_price, held.order_type.has_limit),
-        ("stop price", held.stop_price, held.order_type.has_stop),
-    ):
-        if (price is None) is wanted:
-            return Reason.REJECTED, f"A {held.order_type} order {'needs a' if wanted else 'takes no'} {name}."
-        if price is not None and (price <= 0 or price % instrument.tick_size):
-            step = f"{instrument.tick_size:f}"
-            return Reason.REJECTED, f"{held.symbol} is priced in steps of {step}: the {name} {price:f} is not one."
-    return None

@@ -117,5 +117,7 @@ async def gathered(bars: Iterator[Bar | None], breathe: Callable[[], Awaitable[N
             if len(found) == begun:
                 return found
         if len(found) > MOST_BARS:
-            raise BadArgument(f"More than {MOST_BARS} bars lie in that range: ask for a shorter one, or for longer bars.")
+            raise BadArgument(
+                f"More than {MOST_BARS} bars lie in that range: ask for a shorter one, or for longer bars."
+            )
         await breathe()

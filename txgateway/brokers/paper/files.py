@@ -97,7 +97,9 @@ def find(where: str) -> list[Path]:
     else:
         paths = [each for found in glob.glob(str(path), recursive=True) if _is_data(each := Path(found))]
     if not paths:
-        raise ValueError(f"There is no file to replay at {where}: name CSV or Parquet files, a folder of them or a glob.")
+        raise ValueError(
+            f"There is no file to replay at {where}: name CSV or Parquet files, a folder of them or a glob."
+        )
     return sorted(paths)
 
 
@@ -135,7 +137,9 @@ class Reader:
     def events(self, quiet: bool = False) -> Iterator[Seen]:
         """The file's quotes, trades or bars, in the order of time; a row that goes back in time is a bad row."""
         self._quiet = quiet
-        make: Callable[[Row], Seen] = {Kind.QUOTES: self._quote, Kind.TRADES: self._trade, Kind.BARS: self._bar}[self._kind]
+        make: Callable[[Row], Seen] = {Kind.QUOTES: self._quote, Kind.TRADES: self._trade, Kind.BARS: self._bar}[
+            self._kind
+        ]
         before = EPOCH
         for number, row in self._rows():
             try:
@@ -178,7 +182,12 @@ class Reader:
                     except IndexError as error:
                         self._skip(number, row, error)
         except (EOFError, OSError, csv.Error, UnicodeDecodeError) as error:
-            log.warn("{path}: broken after line {line} ({error}): the rest is left out.", path=str(self._path), line=number, error=str(error))
+            log.warn(
+                "{path}: broken after line {line} ({error}): the rest is left out.",
+                path=str(self._path),
+                line=number,
+                error=str(error),
+            )
 
     def _quote(self, row: Row) -> Quote:
         bid, bid_size, ask, ask_size = _numbers(row[1:])

@@ -8,10 +8,12 @@ from decimal import Decimal
 
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
-from txgateway.model.instrument import AssetClass
-from txgateway.model.order import OrderReport, OrderStatus, OrderType, Side, TimeInForce
+from txgateway.model.instrument import AssetClass, Instrument
+from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Side, TimeInForce
 
 ZERO = Decimal(0)
+Refusal = tuple[Reason, str]
+"""Why something was not done: the code and a sentence."""
 OPEN = frozenset({OrderStatus.STAGED, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -137,3 +139,43 @@ def execution(held: Held, fill: Fill, venue: str, serial: str) -> Execution:
         order_average_price=fill.value / fill.cumulative,
         cusip=held.cusip,
     )
+
+
+def taken(order: Order, number: int, instrument: Instrument | None, now: datetime) -> Held:
+    """An order as it comes in."""
+    held = Held(
+        number=number,
+        order_id=order.order_id,
+        account=order.account,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        order_type=order.order_type,
+        time_in_force=order.time_in_force,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        received=now,
+        status=OrderStatus.PENDING_NEW,
+    )
+    if instrument is not None:
+        held.asset_class, held.currency, held.cusip = instrument.asset_class, instrument.currency, instrument.cusip
+    return held
+
+
+def bad_terms(held: Held, instrument: Instrument) -> Refusal | None:
+    """Terms against the type and the instrument's steps."""
+    if held.quantity <= 0 or held.quantity % instrument.lot_size:
+        return (
+            Reason.REJECTED,
+            f"{held.symbol} trades in steps of {instrument.lot_size:f}: {held.quantity:f} is not one.",
+        )
+    for name, price, wanted in (
+        ("limit price", held.limit_price, held.order_type.has_limit),
+        ("stop price", held.stop_price, held.order_type.has_stop),
+    ):
+        if (price is None) is wanted:
+            return Reason.REJECTED, f"A {held.order_type} order {'needs a' if wanted else 'takes no'} {name}."
+        if price is not None and (price <= 0 or price % instrument.tick_size):
+            step = f"{instrument.tick_size:f}"
+            return Reason.REJECTED, f"{held.symbol} is priced in steps of {step}: the {name} {price:f} is not one."
+    return None

@@ -99,7 +99,9 @@ class History:
             if isinstance(event, Bar):
                 bars.append(event)
             elif isinstance(event, Trade):
-                if trades and trades[0].time.replace(second=0, microsecond=0) != event.time.replace(second=0, microsecond=0):
+                if trades and trades[0].time.replace(second=0, microsecond=0) != event.time.replace(
+                    second=0, microsecond=0
+                ):
                     bars.extend(minutes(trades))
                     trades.clear()
                 trades.append(event)

@@ -46,6 +46,7 @@ class SyntheticFeed:
         self._instruments = {symbol: instrument_of(name, venue, sessions) for symbol, name in NAMES.items()}
         self._shown: dict[str, tuple[Quote, Trade]] = {}
         self._due = EPOCH
+        self._glanced: dict[str, tuple[datetime, Decimal | None]] = {}
         self._hear: Hear | None = None
         self._timer: Any = None
 
@@ -84,7 +85,14 @@ class SyntheticFeed:
         """The last traded price."""
         if symbol in self._shown:
             return self._shown[symbol][1].price
-        return self._market.price(symbol, self.now()) if symbol in self._instruments else None
+        if symbol not in self._instruments:
+            return None
+        now = self.now()
+        until, price = self._glanced.get(symbol, (EPOCH, None))
+        if now >= until:
+            price = self._market.price(symbol, now)
+            self._glanced[symbol] = (now - (now - EPOCH) % self._interval + self._interval, price)
+        return price
 
     def statistics(self, symbol: str) -> Statistics:
         """The day so far, with the tick shown last."""

@@ -268,7 +268,9 @@ class SyntheticMarket:
         volumes = [minute * self._ticks + figures.volume * each // sums[-1] for minute, each in enumerate(sums)]
         worth = (
             (opened + high + low + closed) * (after - before)
-            for (opened, closed), high, low, before, after in zip(pairs, highs, lows, volumes, volumes[1:], strict=False)
+            for (opened, closed), high, low, before, after in zip(
+                pairs, highs, lows, volumes, volumes[1:], strict=False
+            )
         )
         whole = [array("q", each) for each in (edges, highs, lows, volumes, [0, *accumulate(worth)])]
         return Plan(hours[0], *whole, turns=chance.randbytes(2 * count))
@@ -341,7 +343,9 @@ def _walk(figures: Figures, chance: list[int]) -> list[int]:
     up = (figures.high - top) / (highest - top) if highest > top else 0.0
     down = (bottom - figures.low) / (bottom - lowest) if lowest < bottom else 0.0
     bent = [
-        round(top + (price - top) * up if price > top else bottom - (bottom - price) * down if price < bottom else price)
+        round(
+            top + (price - top) * up if price > top else bottom - (bottom - price) * down if price < bottom else price
+        )
         for price in inner
     ]
     bent[inner.index(highest)] = figures.high

@@ -1,0 +1,114 @@
+"""The real daemon as a process of its own, on free ports, with a folder of its own; and a plain HTTP client for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60.0
+"""Seconds until a condition that does not come true is a failure."""
+DATA = ROOT.parent / "shared" / "data"
+"""Real market data, where it is there."""
+
+
+class Daemon:
+    """`txgatewayd` under a test. `environment` is given without the TXGATEWAY_ in front."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.environment = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), **environment}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "daemon.log"
+        self.http_port = 0
+        self.tcp_port = 0
+        self.session = requests.Session()
+        self.session.auth = ("txtrader_user", environment.get("PASSWORD", "txtrader_pass"))
+
+    def start(self) -> Daemon:
+        """Start it, and wait until its ports are bound. A restart binds the same ports."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        known = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONUNBUFFERED": "1"}
+        settings = {f"TXGATEWAY_{name}": value for name, value in self.environment.items()}
+        at = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "txgateway"],
+                cwd=ROOT,
+                env={**known, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+        def bound() -> re.Match[str] | None:
+            text = self.log.read_bytes()[at:].decode(errors="replace")
+            assert self.process is not None
+            assert self.process.poll() is None, f"the daemon ended:\n{text[-3000:]}"
+            return re.search(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", text, re.DOTALL)
+
+        found = until(bound, self)
+        self.http_port, self.tcp_port = int(found[1]), int(found[2])
+        self.environment.update(HTTP_PORT=found[1], TCP_PORT=found[2])
+        return self
+
+    def up(self) -> Daemon:
+        """Wait until status reads Up."""
+        until(lambda: self.call("status") == "Up", self)
+        return self
+
+    @property
+    def url(self) -> str:
+        """The address of its HTTP server."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def get(self, path: str, **arguments: Any) -> requests.Response:
+        """GET by path."""
+        return self.session.get(f"{self.url}/{path}", params=arguments, timeout=PATIENCE)
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """A method by path with a JSON body; its result."""
+        answer = self.session.post(f"{self.url}/{method}", json=arguments, timeout=PATIENCE)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return answer.json()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def end(self) -> None:
+        """However the test went."""
+        self.session.close()
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def tail(self) -> str:
+        """The end of its log, for a failure's message."""
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+
+def until(condition: Any, daemon: Daemon | None = None) -> Any:
+    """What the condition gives, once it is true. Between two looks it waits for nothing but a moment."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited {PATIENCE:g} s in vain\n{daemon.tail() if daemon else ''}"
+        time.sleep(0.005)

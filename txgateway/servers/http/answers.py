@@ -1,0 +1,216 @@
+"""Writing answers: small ones at once, large ones in slices between the reactor's other work, compressed where wanted."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.web.http import OK
+from zope.interface import implementer
+
+from txgateway import render, wire
+from txgateway.render import Fragments
+from txgateway.wire import Flags
+
+log = Logger()
+
+TURN = 0.004
+"""Seconds of one reactor turn that an answer may take."""
+SLICE = 2 * 1024 * 1024
+"""Bytes given to the transport in one turn at most."""
+GZIP_FROM = 8 * 1024
+"""Bytes from which an answer is compressed for a client that accepts it."""
+_GZIP_PIECE = 64 * 1024
+_GZIP_WINDOW = 31
+"""zlib's name for: gzip format, largest window."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What the configuration says about HTTP; times in seconds, sizes in bytes, `log_truncate` in characters."""
+
+    flags: Flags
+    log_requests: bool = False
+    log_responses: bool = False
+    log_truncate: int = 96
+    idle_timeout: float = 90.0
+    largest_body: int = 1024 * 1024
+    largest_batch: int = 1000
+
+
+class Answers:
+    """Puts results on requests. `fragments` are the renderings of orders and executions that are kept."""
+
+    def __init__(self, settings: HttpSettings, fragments: Fragments, reactor: Any) -> None:
+        self.flags = settings.flags
+        self.fragments = fragments
+        self.reactor = reactor
+        self._settings = settings
+
+    def send(self, request: Any, value: Any, code: int = OK) -> None:
+        """Answer with a command's result."""
+        if render.is_long(value):
+            self.send_pieces(request, self.pieces(value), code)
+        else:
+            self.send_body(request, wire.dumps(render.render(value, self.flags)), code)
+
+    def pieces(self, value: Any) -> Iterator[bytes]:
+        """A command's result as pieces of JSON."""
+        return render.pieces(value, self.flags, self.fragments)
+
+    def send_body(self, request: Any, body: bytes, code: int = OK) -> None:
+        """Answer with JSON that is ready."""
+        if len(body) >= GZIP_FROM:
+            self.send_pieces(request, _cut(body), code)
+        elif not request.gone:
+            self._log(request, code, body)
+            self._whole(request, body, code)
+
+    def send_pieces(self, request: Any, pieces: Iterator[bytes], code: int = OK) -> None:
+        """Answer with JSON that is made while it is written; raises what the first pieces raise, with nothing written."""
+        if request.gone:
+            return
+        until = self.reactor.seconds() + TURN
+        flow = _Flow(pieces, self.reactor.seconds)
+        head = flow.take(GZIP_FROM, until)
+        self._log(request, code, head)
+        if flow.ended and len(head) < GZIP_FROM:
+            self._whole(request, head, code)
+            return
+        gzip = accepts_gzip(request.requestHeaders.getRawHeaders(b"accept-encoding"))
+        rest = _gzipped(chain((head,), flow.pieces)) if gzip else chain((head,), flow.pieces)
+        flow = _Flow(rest, self.reactor.seconds)
+        first = flow.take(SLICE, until)
+        request.setHeader(b"Vary", b"Accept-Encoding")
+        if gzip:
+            request.setHeader(b"Content-Encoding", b"gzip")
+        if flow.ended:
+            self._whole(request, first, code)
+        else:
+            request.setResponseCode(code)
+            request.setHeader(b"Content-Type", b"application/json")
+            _Writer(request, flow, self.reactor).start(first)
+
+    def _whole(self, request: Any, body: bytes, code: int) -> None:
+        if code != OK:
+            request.setResponseCode(code)
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"Content-Type", _JSON)
+        headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+        request.write(body)
+        request.finish()
+
+    def _log(self, request: Any, code: int, start: bytes) -> None:
+        if self._settings.log_responses:
+            text = start[: 4 * self._settings.log_truncate].decode(errors="replace")[: self._settings.log_truncate]
+            log.info("HTTP {code} {path} {body}", code=code, path=request.path.decode("latin-1"), body=text)
+
+
+_JSON = [b"application/json"]
+
+
+def accepts_gzip(values: Iterable[bytes] | None) -> bool:
+    """Whether the Accept-Encoding headers let an answer be compressed."""
+    for each in b",".join(values or ()).lower().split(b","):
+        name, _, parameters = each.partition(b";")
+        if name.strip() in (b"gzip", b"*"):
+            quality = parameters.strip().removeprefix(b"q=").strip()
+            return quality.rstrip(b"0") not in (b"", b".") if quality[:1] == b"0" else True
+    return False
+
+
+def _cut(body: bytes) -> Iterator[bytes]:
+    return (body[at : at + _GZIP_PIECE] for at in range(0, len(body), _GZIP_PIECE))
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces compressed, in steps of a millisecond or so."""
+    squeeze = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW)
+    for piece in pieces:
+        for part in _cut(piece):
+            yield squeeze.compress(part)
+    yield squeeze.flush()
+
+
+class _Flow:
+    """Pieces taken out a turn's worth at a time."""
+
+    def __init__(self, pieces: Iterator[bytes], seconds: Callable[[], float]) -> None:
+        self.pieces = pieces
+        self.ended = False
+        self._seconds = seconds
+
+    def take(self, most: int, until: float) -> bytes:
+        """What comes until there are `most` bytes, or it is `until`, or it has `ended`."""
+        taken: list[bytes] = []
+        size = 0
+        for piece in self.pieces:
+            taken.append(piece)
+            size += len(piece)
+            if size >= most or self._seconds() >= until:
+                return b"".join(taken)
+        self.ended = True
+        return b"".join(taken)
+
+
+@implementer(IPushProducer)
+class _Writer:
+    """Writes a flow as fast as the client reads, a turn's worth at a time; chunked, or to the connection's end."""
+
+    def __init__(self, request: Any, flow: _Flow, reactor: Any) -> None:
+        self._request = request
+        self._flow = flow
+        self._reactor = reactor
+        self._paused = False
+        self._turn: Any = None
+
+    def start(self, first: bytes) -> None:
+        """Write the first slice, and go on in the next turn."""
+        self._request.registerProducer(self, True)
+        self._request.write(first)
+        self._plan()
+
+    def pauseProducing(self) -> None:
+        """The client's buffers are full."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """There is room again."""
+        self._paused = False
+        self._plan()
+
+    def stopProducing(self) -> None:
+        """The client is gone."""
+        self._paused = True
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+
+    def _plan(self) -> None:
+        if self._turn is None and not self._paused:
+            self._turn = self._reactor.callLater(0, self._go)
+
+    def _go(self) -> None:
+        self._turn = None
+        request = self._request
+        if request.gone or self._paused:
+            return
+        try:
+            data = self._flow.take(SLICE, self._reactor.seconds() + TURN)
+        except Exception:
+            log.failure("An answer to {path} broke off.", path=request.path.decode("latin-1"))
+            request.unregisterProducer()
+            request.transport.abortConnection()
+            return
+        if data:
+            request.write(data)
+        if self._flow.ended:
+            request.unregisterProducer()
+            request.finish()
+        else:
+            self._plan()

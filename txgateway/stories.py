@@ -1,0 +1,107 @@
+"""What a record of the journal says, in a sentence for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from txgateway.model.events import (
+    CancelRejected,
+    CancelRequested,
+    DifferenceFound,
+    Event,
+    Executed,
+    ExternalOrderFound,
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderDoubted,
+    OrderExpired,
+    OrderRejected,
+    OrderReplaced,
+    OrderSubmitted,
+    PositionReported,
+    ReplaceRejected,
+    ReplaceRequested,
+    SettingChanged,
+    TicketApproved,
+    TradingDayStarted,
+    TradingHalted,
+    TradingResumed,
+    VenueStatusChanged,
+)
+from txgateway.model.order import Terms
+
+
+def sentence(event: Event) -> str:
+    """What happened, in one sentence; the kind's name where there is none for it."""
+    tell = _SENTENCES.get(type(event))
+    return f"{type(event).__name__}." if tell is None else tell(event)
+
+
+def _figures(quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None) -> str:
+    named = {"quantity": quantity, "limit": limit, "stop": stop}
+    return ", ".join(f"{name} {value:f}" for name, value in named.items() if value is not None) or "nothing new"
+
+
+def _terms(terms: Terms) -> str:
+    prices = {"limit": terms.limit_price, "stop": terms.stop_price}
+    shown = "".join(f" {name} {value:f}" for name, value in prices.items() if value is not None)
+    words = f"{terms.side} {terms.quantity:f} {terms.symbol} {terms.order_type}{shown} {terms.time_in_force}"
+    return f"{words} for {terms.account} at {terms.venue or 'no venue'}"
+
+
+def _submitted(event: OrderSubmitted) -> str:
+    terms = event.terms
+    what = "Submitted" if terms.tag is None else f"Staged as ticket {terms.tag!r}"
+    return f"{what} by {terms.owner or 'nobody known'} ({terms.origin}): {_terms(terms)}."
+
+
+def _executed(event: Executed) -> str:
+    fill = event.execution
+    costs = f", commission {fill.commission:f} {fill.currency}" if fill.commission else ""
+    return f"{fill.quantity:f} {fill.symbol} filled at {fill.price:f} (execution {fill.execution_id}{costs})."
+
+
+def _changed(event: SettingChanged) -> str:
+    return (
+        f"{event.by} cleared {event.name}." if event.value is None else f"{event.by} set {event.name}: {event.value}."
+    )
+
+
+def _why(what: str) -> Callable[[Any], str]:
+    """A sentence with the event's reason code and text."""
+    return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
+
+
+_SENTENCES: dict[type, Callable[[Any], str]] = {
+    OrderSubmitted: _submitted,
+    OrderDenied: lambda event: f"Refused here ({event.reason}): {event.text} It was: {_terms(event.terms)}.",
+    ExternalOrderFound: lambda event: f"Found at the broker, not sent by us: {_terms(event.terms)}.",
+    OrderAccepted: lambda event: f"The broker holds the order as {event.broker_order_id or 'an order without an id'}.",
+    OrderRejected: _why("Rejected"),
+    Executed: _executed,
+    CancelRequested: lambda event: f"{event.by} asked for a cancel.",
+    OrderCanceled: _why("Canceled"),
+    CancelRejected: _why("The broker would not cancel"),
+    ReplaceRequested: lambda event: (
+        f"{event.by} asked for other terms: {_figures(event.quantity, event.limit_price, event.stop_price)}."
+    ),
+    OrderReplaced: lambda event: f"The terms are now {_figures(event.quantity, event.limit_price, event.stop_price)}.",
+    ReplaceRejected: _why("The broker would not replace"),
+    OrderExpired: lambda event: f"Expired: {event.text or 'its time in force ended.'}",
+    OrderDoubted: _why("In doubt"),
+    TicketApproved: lambda event: f"{event.by} approved the ticket.",
+    VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
+    DifferenceFound: lambda event: (
+        f"{event.severity}: {event.what} {event.key} at {event.venue} is {event.ours} here and {event.theirs} there."
+    ),
+    PositionReported: lambda event: (
+        f"The broker holds {event.quantity:f} {event.symbol} for {event.account} at {event.average_price:f}."
+    ),
+    TradingDayStarted: lambda event: f"Trading day {event.day} of {event.venue} began.",
+    SettingChanged: _changed,
+    TradingHalted: lambda event: f"Trading halted by {event.by}: {event.text}",
+    TradingResumed: lambda event: f"Trading resumed by {event.by}.",
+}
