@@ -178,6 +178,11 @@ class Feed:
         line = self._lines.get(self.place(name))
         return line.ticker() if line else None
 
+    def volume(self, venue: str, symbol: str) -> Decimal:
+        """An active symbol's volume of the day so far."""
+        line = self._lines.get((venue, symbol))
+        return line.figures.get("volume", Decimal(0)) if line else Decimal(0)
+
     def now(self, venue: str | None = None) -> datetime:
         """The clock of a venue's feed (default: the default venue's), moved by the configured offset."""
         return self._brokers[venue or self._default].now() + self._offset

@@ -43,7 +43,7 @@ A client may send (the answers to commands may overtake each other):
     shutdown TEXT                             the daemon stops
   + each order command takes one more word, a client_order_id: sent twice, it is the same order
   + call METHOD {json arguments} [TAG]        <channel>.result: {"method": .., "tag": .., "result": ..} of any method of
-                                              the API, or {"method": .., "tag": .., "error": {"message": .., "reason": ..}}
+                                              the API, or {"method": .., "tag": .., "error": {"message", "reason"}}
 
 Anything else is answered `.what?`; a command that fails `.error: <text>`; one that comes before the venue has been up
 `.Initialization not complete!`, and a close.
@@ -80,7 +80,18 @@ from typing import Any
 
 from txgateway import wire
 from txgateway.model.account import Position
-from txgateway.model.errors import BadArgument, GatewayError, Refused
+from txgateway.model.errors import (
+    Ambiguous,
+    BadArgument,
+    GatewayError,
+    JournalError,
+    NotAllowed,
+    NotUp,
+    Reason,
+    Refused,
+    TimedOut,
+    Unsupported,
+)
 from txgateway.model.events import (
     DifferenceFound,
     Event,
@@ -176,7 +187,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command: the API's method and arguments (none for what the stream answers by itself), and where its answer goes."""
+    """A command: the API's method and arguments (none where the stream itself answers), and its answer's label."""
 
     word: str
     method: str = ""
@@ -197,12 +208,13 @@ class Request:
 
     def failed(self, channel: str, error: GatewayError) -> str:
         """The line that answers a command which failed; a refusal is a result, so that it looks the same everywhere."""
-        if isinstance(error, Refused):
+        refusal = refusal_of(error)
+        if refusal is not None:
             before, after = self.around(channel)
-            return f"{before}{wire.dumps(wire.refusal(error)).decode()}{after}"
+            return f"{before}{wire.dumps(wire.refusal(refusal)).decode()}{after}"
         if self.word != "call":
             return f".error: {error}"
-        why = wire.dumps({"message": str(error), "reason": type(error).__name__}).decode()
+        why = wire.dumps({"message": str(error), "reason": code_of(error)[1]}).decode()
         return f'{channel}.result: {{{self._about},"error":{why}}}'
 
     @property
@@ -242,15 +254,21 @@ _COMMANDS = {
         _Command("tickets", "query_tickets", (), "tickets"),
         _Command("executions", "query_executions", (), "executions"),
         _Command("marketorder ACCOUNT ROUTE SYM QTY [CLIENT_ORDER_ID]", "market_order", (*_ORDER, *_KEY)),
-        _Command("limitorder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "limit_order", (*_ORDER, "limit_price", *_KEY)),
-        _Command("stoporder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "stop_order", (*_ORDER, "stop_price", *_KEY)),
+        _Command(
+            "limitorder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "limit_order", (*_ORDER, "limit_price", *_KEY)
+        ),
+        _Command(
+            "stoporder ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]", "stop_order", (*_ORDER, "stop_price", *_KEY)
+        ),
         _Command(
             "stoplimitorder ACCOUNT ROUTE SYM STOP LIMIT QTY [CLIENT_ORDER_ID]",
             "stoplimit_order",
             (*_ORDER, "stop_price", "limit_price", *_KEY),
         ),
         _Command(
-            "stagemarketorder TAG ACCOUNT ROUTE SYM QTY [CLIENT_ORDER_ID]", "stage_market_order", ("tag", *_ORDER, *_KEY)
+            "stagemarketorder TAG ACCOUNT ROUTE SYM QTY [CLIENT_ORDER_ID]",
+            "stage_market_order",
+            ("tag", *_ORDER, *_KEY),
         ),
         _Command("cancel ID", "cancel_order", ("id",)),
         _Command("globalcancel", "global_cancel"),
@@ -258,9 +276,11 @@ _COMMANDS = {
 }
 _BARS = "getbars SYM PERIOD DATE TIME DATE TIME"
 _CALL = "call METHOD {json arguments} [TAG]"
-_QUIT = ("quit", "exit", "bye")
+QUIT = ("quit", "exit", "bye")
+BEFORE_LOGIN = frozenset({"auth", "help", "status", *QUIT})
+"""What a client may say before it has logged in."""
 _LONG = {"query_symbols", "query_orders", "query_tickets", "query_executions", "query_bars"}
-WORDS = ("auth", "help", *_QUIT, "status", *_COMMANDS, "symbols", "getbars", "shutdown", "call")
+WORDS = ("auth", "help", *QUIT, "status", *_COMMANDS, "symbols", "getbars", "shutdown", "call")
 """Every command, as help lists them."""
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2})?|\.")
 _ALONE = re.compile(r"\.|-\d+")
@@ -355,7 +375,8 @@ def options_from(given: Mapping[str, Any]) -> Options:
         venue = None
     wanted = frozenset(name for name, value in given.items() if value)
     chosen = tuple(fields) if fields else None
-    return Options(wanted, venue, resume, chosen, bool(given.get("position")), tuple(complaints))
+    position = bool(given.get("position")) or "resume" in given
+    return Options(wanted, venue, resume, chosen, position, tuple(complaints))
 
 
 def _short(value: Any) -> str:
@@ -366,6 +387,29 @@ def _short(value: Any) -> str:
 # ---------------------------------------------------------------- what the server says
 
 
+def refusal_of(error: GatewayError) -> Refused | None:
+    """The refusal that an error is: an answer like any other."""
+    if isinstance(error, Refused):
+        return error
+    return Refused(Reason.UNSUPPORTED, str(error)) if isinstance(error, Unsupported) else None
+
+
+def code_of(error: Exception) -> tuple[int, str]:
+    """An error's JSON-RPC code and reason."""
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), (-32603, "INTERNAL"))
+
+
+_CODES: dict[type[GatewayError], tuple[int, str]] = {
+    BadArgument: (-32602, "BAD_ARGUMENT"),
+    NotUp: (-32000, "NOT_UP"),
+    JournalError: (-32002, "JOURNAL_FAILED"),
+    NotAllowed: (-32003, "NOT_ALLOWED"),
+    TimedOut: (-32004, "TIMED_OUT"),
+    Ambiguous: (-32005, "AMBIGUOUS"),
+}
+INTERNAL = "the gateway made an error over this; its log says which"
+
+
 def connected(header: str, hostname: str) -> str:
     """The greeting."""
     return f".connected: {header} on {hostname}"
@@ -374,6 +418,11 @@ def connected(header: str, hostname: str) -> str:
 def authorized(channel: str, seq: int | None) -> str:
     """The answer to a right login."""
     return f".Authorized {channel}" if seq is None else f".Authorized {channel} {seq}"
+
+
+def status(word: str) -> str:
+    """The answer to `status`."""
+    return f".status: {word}"
 
 
 AUTHORIZATION_REQUIRED = ".Authorization required!"
@@ -399,7 +448,7 @@ def help_line() -> str:
 
 LINE, DATA = 1, 2
 """The two ways in which a piece of news may be told: a short line, and an object."""
-_PARTS = {
+PARTS = {
     "order": ("order-notification", "order-data"),
     "ticket": ("ticket-notification", "ticket-data"),
     "execution": ("execution-notification", "execution-data"),
@@ -410,11 +459,13 @@ _PARTS = {
     "trade": ("trades", None),
 }
 """Which option asks for which part of the news; what is not here is told as a line to all."""
+OPTIONS = frozenset(option for pair in PARTS.values() for option in pair if option)
+"""The options that ask for news."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One thing to tell: its short line (without channel), and its object as JSON; `venue`: only on that one's channels."""
+    """One thing to tell: its short line (without channel), its object as JSON; `venue`: only on that one's channels."""
 
     kind: str
     line: str = ""
@@ -426,9 +477,11 @@ class News:
 class Lines:
     """How news is told on the stream."""
 
+    needs_ticker = True
+
     def part(self, kind: str, wanted: frozenset[str]) -> int:
         """What a client with these options is told of a kind of news."""
-        line, data = _PARTS.get(kind, ("", None))
+        line, data = PARTS.get(kind, ("", None))
         return (LINE if line == "" or line in wanted else 0) | (DATA if data in wanted else 0)
 
     def news(self, channel: str, news: News, part: int) -> bytes:
@@ -448,9 +501,13 @@ class Lines:
         """A trade's line."""
         return netstring(f"{channel}.{wire.trade_line(name, trade.price, trade.size, volume)}".encode())
 
-    def frame(self, length: int) -> tuple[bytes, bytes]:
-        """What stands around a message of so many bytes."""
-        return b"%d:" % length, b","
+    def frame(self, body: bytes) -> bytes:
+        """A message as it is sent."""
+        return netstring(body)
+
+    def frames(self, parts: Sequence[bytes]) -> list[bytes]:
+        """A long message's parts as they are sent."""
+        return [b"%d:" % sum(map(len, parts)), *parts, b","]
 
     def farewell(self, text: str) -> bytes:
         """The last words to a client that is disconnected."""
@@ -501,12 +558,13 @@ def news_of_position(position: Position, seq: int) -> News:
     return News("position", "", wire.dumps(value), seq)
 
 
-def news_of_status(record: Record, word: str) -> News | None:
-    """A venue's life, and halts; `word` is what the venue's status is called. None for other records."""
+def news_of_status(record: Record) -> News | None:
+    """A venue's life, and halts; None for other records."""
     event = record.event
     value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
     if isinstance(event, VenueStatusChanged):
-        value.update(venue=event.venue, status=event.status, connection=word, text=event.text)
+        value.update(venue=event.venue, status=event.status, text=event.text)
+        value["connection"] = connection_word(event.status, been_up=True)
     elif isinstance(event, TradingHalted):
         value.update(halted=True, text=event.text, by=event.by)
     elif isinstance(event, TradingResumed):

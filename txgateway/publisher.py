@@ -1,17 +1,18 @@
-"""Who streams what. News is encoded once for all who asked for the same in the same words, and written once a reactor turn.
+"""Who streams what. News is encoded once for all who asked for the same, and written once a reactor turn.
 
 An `Audience` is all clients with the same channel and options, an `Outlet` the way out to one client. While a client's
-transport is full it only holds its position in what its audience was told; the audience keeps each line (and the newest
-quote and trade of each instrument) for as long as someone is behind it, so slow clients cost nothing but that. One that
-falls too far behind is told so and disconnected. A client that resumes reads the journal at its own pace (`Replay`), and
-never counts as behind for that; its last step joins it to its audience at exactly the record it has come to.
+transport is full it only holds its position in what its audience was told; the audience keeps each line (and the
+newest quote and trade of each instrument) for as long as someone is behind it, so slow clients cost nothing but that.
+One that falls too far behind is told so and disconnected. A client that resumes reads the journal at its own pace
+(`Replay`), and never counts as behind for that; its last step joins it to its audience at exactly the record it has
+come to.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +28,6 @@ from txgateway.feed import Feed
 from txgateway.gateway import Gateway
 from txgateway.lines import News, Options
 from txgateway.model.account import Position
-from txgateway.model.errors import IllegalMove
 from txgateway.model.events import (
     ENTRIES,
     DifferenceFound,
@@ -41,7 +41,7 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.market import Quote, Trade
-from txgateway.model.order import CLOSED, Order
+from txgateway.model.order import CLOSED, IllegalMove, Order
 from txgateway.state import Change
 
 log = Logger()
@@ -52,7 +52,9 @@ PAGE = 200
 """Records read from the journal at a time: a few milliseconds' work."""
 SLICE = 0.004
 """Seconds of work before the reactor gets its turn."""
-_OF_ORDERS = frozenset(f"{kind}-{part}" for kind in ("order", "ticket", "execution") for part in ("notification", "data"))
+_OF_ORDERS = frozenset(
+    f"{kind}-{part}" for kind in ("order", "ticket", "execution") for part in ("notification", "data")
+)
 _OF_POSITIONS = (Executed.__name__, PositionReported.__name__)
 MINUTE = timedelta(minutes=1)
 
@@ -97,8 +99,11 @@ class Dialect(Protocol):
     def trade(self, channel: str, name: str, trade: Trade, volume: Decimal) -> bytes:
         """A trade, with the day's volume."""
 
-    def frame(self, length: int) -> tuple[bytes, bytes]:
-        """What stands before and after a message of so many bytes."""
+    def frame(self, body: bytes) -> bytes:
+        """A message as it is sent."""
+
+    def frames(self, parts: Sequence[bytes]) -> list[bytes]:
+        """A long message's parts as they are sent."""
 
     def farewell(self, text: str) -> bytes:
         """The last words to a client that is disconnected."""
@@ -111,6 +116,8 @@ class Audience:
         self.dialect = dialect
         self.channel = channel
         self.wanted = wanted
+        self.members: set[Outlet] = set()
+        """All outlets: the live ones, those behind, and those that read the journal."""
         self.live: dict[Outlet, None] = {}
         self.behind: dict[Outlet, None] = {}
         self.position = 0
@@ -184,7 +191,7 @@ class Audience:
     def _after(self, position: int) -> tuple[bytes, int]:
         start = bisect_right(self._kept_at, position)
         end = bisect_right(self._kept_size, self._kept_size[start] + CHUNK, start)
-        end = min(max(end, start + 1), len(self._kept))
+        end = min(end, len(self._kept))
         upto = self._kept_at[end] - 1 if end < len(self._kept) else self.position
         told = list(zip(self._kept_at[start:end], self._kept[start:end], strict=True))
         for at, data in reversed(self._newest.values()):
@@ -205,7 +212,8 @@ class Audience:
 
     def hold(self, outlet: Outlet) -> None:
         """A live outlet is full: keep what it has not got."""
-        if self.live.pop(outlet, outlet) is None:
+        if outlet in self.live:
+            del self.live[outlet]
             outlet.position = self.position
             self.behind[outlet] = None
 
@@ -262,6 +270,7 @@ class Outlet:
         self._leave()
         self.options, self.channel = options, channel
         self._audience = self._publisher.audience(self.dialect, channel, options.wanted)
+        self._audience.members.add(self)
         if options.resume is None or options.resume >= self._publisher.seq:
             self._audience.join(self, live=not self.paused)
         else:
@@ -274,7 +283,7 @@ class Outlet:
         self._pump()
 
     def owes(self, count: int, size: int) -> None:
-        """How much the audience keeps for this outlet: too much of it ends the connection, or is left to the journal."""
+        """How much the audience keeps for this outlet: too much ends the connection (or is left to the journal)."""
         settings = self._publisher.settings
         if self._replay is not None:
             if count > settings.lines // 4 or size > settings.size // 4:
@@ -286,8 +295,7 @@ class Outlet:
 
     def say(self, body: bytes) -> None:
         """Send a message."""
-        before, after = self.dialect.frame(len(body))
-        self._put(before + body + after, True)
+        self._put(self.dialect.frame(body), True)
 
     async def say_long(self, before: bytes, pieces: Iterable[bytes], after: bytes) -> None:
         """Send a long message, made in slices, at the client's own pace."""
@@ -307,10 +315,10 @@ class Outlet:
                     return
                 until = seconds() + SLICE
         chunks.append(b"".join([*part, after]))
-        head, tail = self.dialect.frame(sum(map(len, chunks)))
-        for chunk in (head, *chunks):
-            self._put(chunk, False)
-        self._put(tail or b"", True)
+        *parts, last = self.dialect.frames(chunks)
+        for each in parts:
+            self._put(each, False)
+        self._put(last, True)
 
     def _put(self, data: bytes, ends: bool) -> None:
         """Write, or have wait, a message's bytes; `ends`: the message is whole with them."""
@@ -340,7 +348,6 @@ class Outlet:
                 self.write(data)
             elif self._ready is not None:
                 self._fire()
-                return
             elif self._replay is None and self._audience is not None and self in self._audience.behind:
                 data, self.position = self._audience.after(self.position)
                 if data:
@@ -423,6 +430,7 @@ class Outlet:
             self._replay = None
         if self._audience is not None:
             self._audience.leave(self)
+            self._audience.members.discard(self)
             self._publisher.left(self._audience)
             self._audience = None
 
@@ -474,6 +482,9 @@ class Replay:
         """The outlet does not want it any more."""
         self._stopped = True
 
+    def _is_stopped(self) -> bool:
+        return self._stopped
+
     def unpin(self) -> None:
         """The outlet takes too long for its last step: the audience need not keep what comes meanwhile."""
         self._until = None
@@ -485,9 +496,9 @@ class Replay:
 
     async def _run(self) -> None:
         await self._prepare()
-        while not self._stopped:
+        while not self._is_stopped():
             await self._outlet.ready()
-            if self._stopped:
+            if self._is_stopped():
                 return
             newest = self._publisher.seq
             if self._until is None and newest - self._seq <= PAGE:
@@ -497,7 +508,8 @@ class Replay:
                 self._outlet.replayed()
                 return
             page = await self._publisher.gateway.journal_page(self._seq, PAGE, None, ())
-            await self._tell([record for record, _ in page if record.seq <= (self._until or newest)])
+            last = newest if self._until is None else self._until
+            await self._tell([record for record, _ in page if record.seq <= last])
 
     async def _prepare(self) -> None:
         """What the first record is told by: each venue's trading day, and positions, just before it."""
@@ -510,9 +522,9 @@ class Replay:
                 holdings.take(record.event)
             self._holdings = holdings
 
-    async def _records(self, after: int, kinds: tuple[str, ...]) -> Any:
+    async def _records(self, after: int, kinds: tuple[str, ...]) -> AsyncIterator[Record]:
         """The records of some kinds up to the first that is told."""
-        while not self._stopped:
+        while not self._is_stopped():
             page = await self._publisher.gateway.journal_page(after, PAGE, None, kinds)
             for record, _ in page:
                 if record.seq > self._seq:
@@ -529,14 +541,14 @@ class Replay:
         until, told, size = seconds() + SLICE, [], 0
         for record in records:
             data = self._rendered(await self._change(record))
-            if self._stopped:
+            if self._is_stopped():
                 return
             told.append(data)
             size += len(data)
             self._seq = record.seq
             if size >= CHUNK or seconds() > until or record is records[-1]:
                 await self._outlet.ready()
-                if self._stopped:
+                if self._is_stopped():
                     return
                 self._outlet.write(b"".join(told))
                 await self._publisher.turn()
@@ -633,7 +645,6 @@ class Publisher:
         self._wanted: frozenset[str] = frozenset()
         self._quoted: list[Audience] = []
         self._traded: list[Audience] = []
-        self._shown: dict[tuple[str, str], Quote] = {}
         self._words: dict[str, str] = {}
         self._minutes: dict[str, datetime] = {}
         self._holdings = Holdings({})
@@ -680,7 +691,9 @@ class Publisher:
         complaints = list(options.complaints)
         resume, channel = options.resume, self._default
         if resume is not None and resume > self.seq:
-            complaints.append(f"resume {resume} is beyond the journal's last record {self.seq}: you hear what happens now")
+            complaints.append(
+                f"resume {resume} is beyond the journal's last record {self.seq}: you hear what happens now"
+            )
             resume = None
         if options.venue in self.venues:
             channel = options.venue or channel
@@ -703,7 +716,7 @@ class Publisher:
 
     def left(self, audience: Audience) -> None:
         """An outlet has left: an audience of nobody is forgotten."""
-        if not audience.live and not audience.behind:
+        if not audience.members:
             self._audiences.pop((audience.dialect, audience.channel, audience.wanted), None)
             self._count()
 
@@ -790,7 +803,7 @@ class Publisher:
         """The market shows something."""
         due = self._minutes.get(venue)
         if due is not None and event.time >= due + MINUTE:
-            self._told_minute(venue)
+            self._tell_minute(venue)
         if type(event) is Quote:
             if self._quoted:
                 self._quote(venue, symbol, event)
@@ -798,11 +811,6 @@ class Publisher:
             self._trade(venue, symbol, event)
 
     def _quote(self, venue: str, symbol: str, quote: Quote) -> None:
-        at = (venue, symbol)
-        shown = self._shown.get(at)
-        self._shown[at] = quote
-        if shown is not None and _same(shown, quote):
-            return
         told: dict[tuple[Dialect, str], bytes] = {}
         for audience in self._quoted:
             words = (audience.dialect, audience.channel)
@@ -810,7 +818,7 @@ class Publisher:
             if data is None:
                 name = symbol if venue == audience.channel else f"{symbol}@{venue}"
                 data = told[words] = audience.dialect.quote(audience.channel, name, quote)
-            audience.tell(data, at)
+            audience.tell(data, (venue, symbol))
         self._market_told(quote)
 
     def _trade(self, venue: str, symbol: str, trade: Trade) -> None:
@@ -835,17 +843,11 @@ class Publisher:
     def _tick(self) -> None:
         self._clock = self.reactor.callLater(1.0, self._tick)
         for venue in self.venues:
-            self._told_minute(venue)
+            self._tell_minute(venue)
 
-    def _told_minute(self, venue: str) -> None:
+    def _tell_minute(self, venue: str) -> None:
         """Tell a venue's minute, when it is another."""
         minute = self._feed.now(venue).replace(second=0, microsecond=0)
         if minute != self._minutes.get(venue):
             self._minutes[venue] = minute
             self._publish(lines.news_of_time(venue, wire.local_time(minute, self.flags.zone)), ("time", venue))
-
-
-def _same(one: Quote, other: Quote) -> bool:
-    return (
-        one.bid == other.bid and one.ask == other.ask and one.bid_size == other.bid_size and one.ask_size == other.ask_size
-    )

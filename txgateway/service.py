@@ -6,7 +6,6 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,7 +17,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from txgateway import __version__, snapshots, state
+from txgateway import __version__, chain, snapshots
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.bounded import BoundedBroker, Deadlines
@@ -31,8 +30,13 @@ from txgateway.journal.sqlite import SqliteJournal
 from txgateway.model.errors import JournalError
 from txgateway.model.events import Executed, VenueError, VenueStatus, VenueStatusChanged
 from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.publisher import Publisher
+from txgateway.publisher import Settings as PublisherSettings
+from txgateway.render import Fragments
+from txgateway.servers.http import HttpSettings, make_site
 from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
+from txgateway.wire import Flags
 
 log = Logger()
 
@@ -101,7 +105,7 @@ class GatewayService(Service):
         )
         self.api = Api(self.gateway, self.feed, self.brokers, self._about())
         self.gateway.listeners.append(self._watch)
-        self._listen()
+        self._build_servers()
 
     def _rebuild(self, journal: SqliteJournal) -> State:
         """The state: the snapshot if one fits, then the rest of the journal."""
@@ -189,6 +193,43 @@ class GatewayService(Service):
             errors=self._errors,
         )
 
+    def _build_servers(self) -> None:
+        config = self.config
+        flags = Flags(
+            zone=self._zone,
+            ticker=config.enable_ticker,
+            high_low=config.enable_high_low,
+            symbol_barchart=config.enable_symbol_barchart,
+            execution_account_format=config.enable_execution_account_format,
+        )
+        access = Access(config.username, config.password)
+        fragments = Fragments()
+        self.gateway.listeners.append(fragments.changed)
+        self.publisher = Publisher(
+            self.gateway,
+            self.feed,
+            flags,
+            self._reactor,
+            self._default,
+            self.api.accounts,
+            PublisherSettings(log_messages=config.log_client_messages, log_connections=config.log_cxn_events),
+        )
+        web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
+        site = make_site(self.api, access, web, self._reactor, fragments)
+        self._bind(config.http_port, site, "HTTP_PORT")
+
+    def _bind(self, port: int, factory: Any, setting: str) -> str:
+        """Listen; gives the address."""
+        host = self.config.host
+        try:
+            bound = self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
+        except CannotListenError as error:
+            why = getattr(error.socketError, "strerror", None) or str(error.socketError)
+            where = f"Port {port} on {host} cannot be bound ({why})"
+            raise CannotStart(f"{where}: stop what uses it, or set TXGATEWAY_{setting} to another.") from None
+        self._ports.append(bound)
+        return f"{host}:{bound.getHost().port}"
+
     # what venues say
 
     def _report_of(self, venue: str) -> Callable[[Any], None]:
@@ -248,11 +289,13 @@ class GatewayService(Service):
     # times
 
     def _local_date(self, moment: datetime) -> date:
-        """The date in API_TIMEZONE; the last one found is kept with its bounds, for it is asked for with every order."""
+        """The date in API_TIMEZONE. It is asked for with every order, so the last one is kept with its bounds."""
         start, end, day = self._today
         if not start <= moment < end:
             day = moment.astimezone(self._zone).date()
-            start, end = (self._zone.localize(datetime.combine(each, time())) for each in (day, day + timedelta(days=1)))
+            start, end = (
+                self._zone.localize(datetime.combine(each, time())) for each in (day, day + timedelta(days=1))
+            )
             self._today = (start, end, day)
         return day
 
@@ -315,8 +358,16 @@ class GatewayService(Service):
     # life
 
     def startService(self) -> None:
-        """Let the rooms live: the journal first, the venues last."""
+        """Let the rooms live: the journal first, the venues last. A defect here ends the daemon."""
         super().startService()
+        try:
+            self._start()
+        except Exception:
+            log.failure("The daemon could not start.")
+            self.failed = True
+            self._reactor.callLater(0, self._reactor.stop)
+
+    def _start(self) -> None:
         self.gateway.start()
         self._start_servers()
         for name, broker in self.brokers.items():
@@ -346,6 +397,18 @@ class GatewayService(Service):
     def _stop_failed(self, failure: Any) -> None:
         self.failed = True
         log.failure("The daemon did not stop in order.", failure)
+
+    def _start_servers(self) -> None:
+        self.publisher.start()
+        addresses = [f"{self.config.host}:{port.getHost().port}" for port in self._ports]
+        print(self._banner(addresses[0], addresses[-1]), flush=True)
+
+    async def _stop_servers(self) -> None:
+        for port in self._ports:
+            stopped = port.stopListening()
+            if isinstance(stopped, Deferred):
+                await stopped
+        await self.publisher.stop()
 
     async def _stop(self) -> None:
         super().stopService()

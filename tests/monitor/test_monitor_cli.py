@@ -117,12 +117,13 @@ async def test_a_place_is_kept_from_one_run_to_the_next(stream: Any, start: Any,
     child = start(*arguments)
     await child.printed(".Authorized")
     stream.order("A1")
-    await child.printed('"A1"')
+    stream.order("A2")
+    await child.printed('"A2"')
     child.transport.signalProcess("KILL")
     await child.ended
-    stream.order("A2")
+    stream.order("A3")
     child = start(*arguments)
-    await child.printed('"A2"')
+    await child.printed('"A3"')
     assert b'"A1"' not in child.output
 
 

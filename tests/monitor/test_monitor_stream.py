@@ -120,7 +120,7 @@ async def test_reconnects_after_a_lost_link_and_after_failed_attempts(stream: An
     await stream.until(lambda: stream.accepted == 2 and stream.links)
     stream.greets = True
     stream.cut()
-    await stream.until(lambda: len(stream.logins) == 2)
+    await stream.until(lambda: heard.texts("STATUS").count(".Authorized paper") == 2)
     assert waits == [0, 1]
     stream.cut()
     await stream.until(lambda: len(stream.logins) == 3)

@@ -25,6 +25,7 @@ from txgateway.model.errors import Reason
 from txgateway.model.instrument import AssetClass, Instrument
 
 ZERO = Decimal(0)
+ONE = Decimal(1)
 CENT = Decimal("0.01")
 BASE = "USD"
 """The currency that accounts are kept in."""
@@ -64,10 +65,6 @@ class _Resting:
     fees: Decimal = ZERO
     need: Decimal = ZERO
 
-    @property
-    def empty(self) -> bool:
-        return not self.buys and not self.sells
-
 
 @dataclass(slots=True)
 class Account:
@@ -92,17 +89,14 @@ class Account:
         holding = self.holdings.get(symbol)
         return holding.position.quantity if holding else ZERO
 
-    @property
-    def equity(self) -> Decimal:
-        """All cash and positions at the market's prices."""
-        return self._cash() + sum((self._value(holding) for holding in self.holdings.values()), ZERO)
-
-    @property
-    def margin_used(self) -> Decimal:
-        """What the positions tie up."""
-        if not self.margin:
-            return ZERO
-        return sum((_rate(each.asset_class) * abs(self._value(each)) for each in self.holdings.values()), ZERO)
+    def worth(self) -> tuple[Decimal, Decimal]:
+        """(equity: all cash and positions at the market's prices, what the positions tie up)."""
+        equity, used = self._cash(), ZERO
+        for holding in self.holdings.values():
+            value = holding.position.quantity * self._mark(holding) * (self._rate(holding.currency) or ZERO)
+            equity += value
+            used += _margin(holding.asset_class) * abs(value)
+        return equity, used if self.margin else ZERO
 
     @property
     def reserved(self) -> Decimal:
@@ -112,35 +106,39 @@ class Account:
     @property
     def available(self) -> Decimal:
         """What new orders may tie up."""
-        return (self.equity - self.margin_used if self.margin else self._cash()) - self._reserved
+        if not self.margin:
+            return self._cash() - self._reserved
+        equity, used = self.worth()
+        return equity - used - self._reserved
 
     # what it may
 
-    def refusal(self, held: Held, instrument: Instrument) -> Refusal | None:
-        """Why the account cannot take the order at its reserve price, if so. The order reserves nothing yet."""
+    def admit(self, held: Held, instrument: Instrument) -> Refusal | None:
+        """Reserve an order at its reserve price, or say why the account cannot take it and reserve nothing."""
         if not self.margin and held.currency != BASE:
-            return (
-                Reason.REJECTED,
-                f"Cash account {self.name} trades in {BASE} only, and {held.symbol} is in {held.currency}.",
-            )
-        if self.marks.rate(held.currency) is None:
-            return (
-                Reason.REJECTED,
-                f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid.",
-            )
-        resting = self._resting.get(held.symbol)
+            text = f"Cash account {self.name} trades in {BASE} only, and {held.symbol} is in {held.currency}."
+            return Reason.REJECTED, text
+        if self._rate(held.currency) is None:
+            text = f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid."
+            return Reason.REJECTED, text
+        now = self._resting.get(held.symbol) or _Resting(held.asset_class, held.currency)
         if not held.buys:
-            left = self.quantity(held.symbol) - (resting.sells if resting else ZERO) - held.leaves
+            left = self.quantity(held.symbol) - now.sells - held.leaves
             if left < 0 and not (self.margin and instrument.shortable):
                 return Reason.NOT_SHORTABLE, self._not_shortable(held, left)
-        before = resting.need if resting else ZERO
-        more = self._need(held.symbol, self._with(held)) - before
-        if more > 0 and more > self.available:
-            return (
-                Reason.INSUFFICIENT_FUNDS,
-                f"{held.side} {held.leaves:f} {held.symbol} needs {more:.2f} {BASE}; "
-                f"account {self.name} has {max(self.available, ZERO):.2f} available.",
-            )
+        sums = (now.buys, now.buys_value, now.sells, now.sells_value, now.fees)
+        after = _Resting(now.asset_class, now.currency, *sums)
+        self._sum(after, held, 1)
+        after.need = self._need(held.symbol, after)
+        more = after.need - now.need
+        if more > 0:
+            available = self.available
+            if more > available:
+                text = f"{held.side} {held.leaves:f} {held.symbol} needs {more:.2f} {BASE}; "
+                has = f"account {self.name} has {max(available, ZERO):.2f} available."
+                return Reason.INSUFFICIENT_FUNDS, text + has
+        self._resting[held.symbol] = after
+        self._reserved += more
         return None
 
     def payable(self, held: Held, quantity: Decimal, price: Decimal, lot: Decimal) -> Decimal:
@@ -155,7 +153,7 @@ class Account:
         step = lot if lot > 0 else Decimal(1)
         return max(ZERO, ((budget - fee) / price / step).to_integral_value(ROUND_FLOOR) * step)
 
-    # reservations: off before an order changes, on again after
+    # reservations of orders that were admitted: off before one changes, on again after
 
     def reserve(self, held: Held) -> None:
         """Count an open order in."""
@@ -168,9 +166,16 @@ class Account:
     # fills
 
     def fill(self, held: Held, quantity: Decimal, price: Decimal, commission: Decimal) -> Position:
-        """Take a fill into cash and position; the position after it. The order is not reserved meanwhile."""
-        signed = quantity * held.side.sign
-        rate = self.marks.rate(held.currency) or ZERO
+        """Take a fill into a reserved order, cash and position; the position after it."""
+        value, rate = quantity * price, self._rate(held.currency) or ZERO
+        resting = self._resting[held.symbol]
+        self._sum(resting, held, -1)
+        held.filled += quantity
+        held.value += value
+        held.commission += commission
+        if held.leaves > 0:
+            self._sum(resting, held, 1)
+        signed = quantity if held.buys else -quantity
         before = self.holdings.get(held.symbol)
         old = before.position if before else Position(self.venue, self.name, held.symbol, ZERO)
         if old.quantity and (old.quantity > 0) != (signed > 0):
@@ -182,18 +187,17 @@ class Account:
             self.holdings[held.symbol] = Holding(new, held.asset_class, held.currency)
         else:
             self.holdings.pop(held.symbol, None)
-        self.cash[held.currency] = self.cash.get(held.currency, ZERO) - signed * price - commission
+        spent = value if held.buys else -value
+        self.cash[held.currency] = self.cash.get(held.currency, ZERO) - spent - commission
         self.commissions += commission * rate
-        resting = self._resting.get(held.symbol)
-        if resting is not None:
-            self._renew(held.symbol, resting)
+        self._renew(held.symbol, resting)
         return new
 
     # what it tells
 
     def report(self) -> AccountReport:
         """The account as it stands, valued at the market's prices."""
-        equity, used, available = self.equity, self.margin_used, self.available
+        (equity, used), available = self.worth(), self.available
         values: dict[str, Decimal | str] = {
             "account_type": "margin" if self.margin else "cash",
             "currency": BASE,
@@ -218,32 +222,25 @@ class Account:
     # sums
 
     def _cash(self) -> Decimal:
-        return sum((each * (self.marks.rate(name) or ZERO) for name, each in self.cash.items()), ZERO)
-
-    def _value(self, holding: Holding) -> Decimal:
-        return holding.position.quantity * self._mark(holding) * (self.marks.rate(holding.currency) or ZERO)
+        total = ZERO
+        for currency, amount in self.cash.items():
+            total += amount if currency == BASE else amount * (self._rate(currency) or ZERO)
+        return total
 
     def _unrealized(self, holding: Holding) -> Decimal:
         gain = (self._mark(holding) - holding.position.average_price) * holding.position.quantity
-        return gain * (self.marks.rate(holding.currency) or ZERO)
+        return gain * (self._rate(holding.currency) or ZERO)
 
     def _mark(self, holding: Holding) -> Decimal:
         price = self.marks.price(holding.position.symbol)
         return holding.position.average_price if price is None else price
 
-    def _with(self, held: Held) -> _Resting:
-        """The instrument's orders with one more."""
-        now = self._resting.get(held.symbol) or _Resting(held.asset_class, held.currency)
-        more = _Resting(now.asset_class, now.currency, now.buys, now.buys_value, now.sells, now.sells_value, now.fees)
-        self._sum(more, held, 1)
-        return more
-
     def _count(self, held: Held, sign: int) -> None:
-        resting = self._resting.setdefault(held.symbol, _Resting(held.asset_class, held.currency))
+        resting = self._resting.get(held.symbol)
+        if resting is None:
+            resting = self._resting[held.symbol] = _Resting(held.asset_class, held.currency)
         self._sum(resting, held, sign)
         self._renew(held.symbol, resting)
-        if resting.empty:
-            del self._resting[held.symbol]
 
     def _sum(self, resting: _Resting, held: Held, sign: int) -> None:
         quantity = held.leaves * sign
@@ -262,23 +259,31 @@ class Account:
         return whole - held.commission
 
     def _renew(self, symbol: str, resting: _Resting) -> None:
-        need = ZERO if resting.empty else self._need(symbol, resting)
+        """Reserve what an instrument's orders need now."""
+        need = self._need(symbol, resting)
         self._reserved += need - resting.need
         resting.need = need
+        if not resting.buys and not resting.sells:
+            del self._resting[symbol]
 
     def _need(self, symbol: str, resting: _Resting) -> Decimal:
         """What an instrument's resting orders tie up, to the cent above."""
+        buys, sells = resting.buys, resting.sells
         if not self.margin:
             return resting.buys_value + resting.fees
+        if not buys and not sells:
+            return ZERO
         held = self.quantity(symbol)
-        opened_long = max(ZERO, held + resting.buys) - max(ZERO, held)
-        opened_short = max(ZERO, resting.sells - held) - max(ZERO, -held)
-        rate = _rate(resting.asset_class) * (self.marks.rate(resting.currency) or ZERO)
+        opened_long = max(ZERO, held + buys) - max(ZERO, held) if buys else ZERO
+        opened_short = max(ZERO, sells - held) - max(ZERO, -held) if sells else ZERO
         worst = max(
-            opened_long * resting.buys_value / resting.buys if opened_long > 0 else ZERO,
-            opened_short * resting.sells_value / resting.sells if opened_short > 0 else ZERO,
+            opened_long * resting.buys_value / buys if opened_long > 0 else ZERO,
+            opened_short * resting.sells_value / sells if opened_short > 0 else ZERO,
         )
-        return (worst * rate).quantize(CENT, ROUND_UP)
+        return (worst * _margin(resting.asset_class) * (self._rate(resting.currency) or ZERO)).quantize(CENT, ROUND_UP)
+
+    def _rate(self, currency: str) -> Decimal | None:
+        return ONE if currency == BASE else self.marks.rate(currency)
 
     def _not_shortable(self, held: Held, left: Decimal) -> str:
         has = self.quantity(held.symbol)
@@ -286,7 +291,7 @@ class Account:
         return f"{held.side} {held.leaves:f} {held.symbol}: {why}; it holds {has:f}, and {-left:f} would be short."
 
 
-def _rate(asset_class: AssetClass) -> Decimal:
+def _margin(asset_class: AssetClass) -> Decimal:
     return MARGIN.get(asset_class, HALF)
 
 

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from txgateway.brokers.paper.accounts import Holding
 from txgateway.brokers.paper.held import Held, execution
 from txgateway.brokers.paper.rows import (
     StoredAccount,
@@ -25,6 +26,7 @@ from txgateway.brokers.paper.rows import (
     fill_row,
     held_of,
     micro,
+    order_changes,
     order_row,
 )
 from txgateway.brokers.paper.turn import Numbers, Turn
@@ -47,7 +49,7 @@ UPGRADES = (
         triggered INTEGER NOT NULL, expires INTEGER, filled TEXT NOT NULL, value TEXT NOT NULL,
         commission TEXT NOT NULL, reserve_price TEXT NOT NULL, reason TEXT, text TEXT NOT NULL
     );
-    CREATE INDEX open_orders ON orders (number) WHERE status IN ('STAGED', 'NEW', 'PARTIALLY_FILLED');
+    CREATE TABLE open_orders (number INTEGER PRIMARY KEY);
     CREATE TABLE executions (
         number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL REFERENCES orders, quantity TEXT NOT NULL,
         price TEXT NOT NULL, commission TEXT NOT NULL, time INTEGER NOT NULL, order_quantity TEXT NOT NULL,
@@ -65,9 +67,10 @@ UPGRADES = (
 )
 """The schema, step by step: the file's user_version says how many of them it has been through."""
 
-_CHANGING = "quantity limit_price stop_price status priority triggered expires filled value commission reserve_price reason text"
-_SAVE_ORDER = f"INSERT INTO orders VALUES ({', '.join('?' * 24)}) ON CONFLICT (number) DO UPDATE SET " + ", ".join(
-    f"{column} = excluded.{column}" for column in _CHANGING.split()
+_ADD_ORDER = f"INSERT INTO orders VALUES ({', '.join('?' * 24)})"
+_CHANGE_ORDER = (
+    "UPDATE orders SET quantity = ?, limit_price = ?, stop_price = ?, status = ?, priority = ?, triggered = ?, "
+    "expires = ?, filled = ?, value = ?, commission = ?, reserve_price = ?, reason = ?, text = ? WHERE number = ?"
 )
 _SAVE_FILL = f"INSERT INTO executions VALUES ({', '.join('?' * 9)})"
 _SAVE_ACCOUNT = "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)"
@@ -95,6 +98,7 @@ class Book:
         self._path = path
         self._venue = venue
         self._db: Any = None
+        self._writer: Any = None
         self.serial = ""
 
     def open(self, now: datetime, feed_time: datetime) -> None:
@@ -102,6 +106,7 @@ class Book:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
+            self._writer = self._db.cursor()
             self._take()
             self._upgrade()
             self.serial = self._fact("serial") or self._set_fact("serial", _base36(micro(now) // 1000))
@@ -120,24 +125,36 @@ class Book:
         """Let the file go."""
         if self._db is not None:
             self._db.close()
-            self._db = None
+            self._db = self._writer = None
 
     # writing
 
     def write(self, turn: Turn) -> None:
         """One turn's changes in one transaction; sqlite3.Error leaves the file as it was."""
-        db = self._db
-        db.execute("BEGIN")
+        run = self._writer.execute
+        run("BEGIN")
         try:
-            db.executemany(_SAVE_ORDER, [order_row(held) for held in turn.orders.values()])
-            if turn.fills:
-                db.executemany(_SAVE_FILL, [fill_row(fill) for fill in turn.fills])
-                db.executemany(_SAVE_ACCOUNT, [account_row(*item) for item in turn.accounts.items()])
-                self._write_positions(turn)
-            db.execute("COMMIT")
+            for held in turn.orders.values():
+                if not held.written:
+                    run(_ADD_ORDER, order_row(held))
+                    if held.open:
+                        run("INSERT INTO open_orders VALUES (?)", (held.number,))
+                else:
+                    run(_CHANGE_ORDER, order_changes(held))
+                    if not held.open:
+                        run("DELETE FROM open_orders WHERE number = ?", (held.number,))
+            for fill in turn.fills:
+                run(_SAVE_FILL, fill_row(fill))
+            for name, account in turn.accounts.items():
+                run(_SAVE_ACCOUNT, account_row(name, account))
+            for (name, symbol), position in turn.positions.items():
+                self._write_position(position, turn.accounts[name].holdings.get(symbol))
+            run("COMMIT")
+            for held in turn.orders.values():
+                held.written = True
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                run("ROLLBACK")
             raise
 
     def write_account(self, name: str, account: StoredAccount) -> None:
@@ -148,15 +165,13 @@ class Book:
         """Note that a command came a second time."""
         self._db.execute("INSERT INTO duplicates VALUES (?, ?, ?)", (order_id, what, micro(now)))
 
-    def _write_positions(self, turn: Turn) -> None:
-        for (name, symbol), position in turn.positions.items():
-            holding = turn.accounts[name].holdings.get(symbol)
-            if holding is None:
-                self._db.execute(_DROP_POSITION, (name, symbol))
-            else:
-                kind = (holding.asset_class.value, holding.currency)
-                row = (name, symbol, str(position.quantity), str(position.average_price), *kind)
-                self._db.execute(_SAVE_POSITION, row)
+    def _write_position(self, position: Position, holding: Holding | None) -> None:
+        key = (position.account, position.symbol)
+        if holding is None:
+            self._writer.execute(_DROP_POSITION, key)
+        else:
+            amounts = (str(position.quantity), str(position.average_price))
+            self._writer.execute(_SAVE_POSITION, (*key, *amounts, holding.asset_class.value, holding.currency))
 
     # reading
 
@@ -176,8 +191,8 @@ class Book:
 
     def open_orders(self) -> list[Held]:
         """The open orders, the oldest first."""
-        status = "status IN ('STAGED', 'NEW', 'PARTIALLY_FILLED')"
-        return [held_of(row) for row in self._db.execute(f"SELECT * FROM orders WHERE {status} ORDER BY number")]
+        rows = self._db.execute("SELECT orders.* FROM open_orders JOIN orders USING (number) ORDER BY number")
+        return [held_of(row) for row in rows]
 
     def accounts(self) -> dict[str, StoredAccount]:
         """Every account that was ever opened."""

@@ -20,7 +20,7 @@ from txgateway.brokers.paper.accounts import positions
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.feed import Feed, breather
-from txgateway.brokers.paper.latency import Line
+from txgateway.brokers.paper.latency import Command, Line
 from txgateway.brokers.paper.opening import make_exchange, make_feed
 from txgateway.brokers.paper.options import read
 from txgateway.brokers.paper.sessions import Sessions, load_schedule
@@ -129,29 +129,29 @@ class PaperBroker:
     async def submit(self, order: Order) -> None:
         """Take an order, or a ticket when it is staged. The same id again raises DuplicateOrder."""
         self._require_running()
-        self._line.send(lambda: self._submit(order))
+        self._line.send(lambda now: self._submit(order, now))
 
     async def release(self, order: Order) -> None:
         """Make a ticket a live order. Once; after that DuplicateOrder is raised."""
         self._require_running()
-        self._line.send(lambda: self._release(order))
+        self._line.send(lambda now: self._release(order, now))
 
     async def cancel(self, order: Order) -> None:
         """Answers OrderCanceled, or CancelRejected (TOO_LATE, NO_SUCH_ORDER)."""
         self._require_running()
-        self._line.send(lambda: self._exchange.cancel(order, self._feed.now()))
+        self._line.send(lambda now: self._exchange.cancel(order, now))
 
     async def replace(self, order: Order) -> None:
         """Answers OrderReplaced, or ReplaceRejected."""
         self._require_running()
-        self._line.send(lambda: self._exchange.replace(order, self._feed.now()))
+        self._line.send(lambda now: self._exchange.replace(order, now))
 
     # questions
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Every order that works or is staged."""
         self._require_running()
-        self._do(lambda: None)
+        self._do(lambda now: None)
         return [held.report() for held in self._exchange.open.values()]
 
     async def lookup(self, order: Order) -> OrderReport | None:
@@ -201,8 +201,7 @@ class PaperBroker:
         if not self._running or self._feed.instrument(symbol) is None:
             return
         self._feed.poll()
-        self._show(symbol)
-        self._listened.add(symbol)
+        self._with_market(symbol, lambda: self._listened.add(symbol))
         matcher = self._exchange.matcher(symbol)
         self._telling.append(self._feed.statistics(symbol))
         self._telling.extend(each for each in (matcher.quote, matcher.last) if each is not None)
@@ -242,23 +241,24 @@ class PaperBroker:
         if not self._running:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
 
-    def _do(self, command: Callable[[], None]) -> None:
-        self._feed.poll()
-        self._exchange.expire(self._feed.now())
+    def _do(self, command: Command) -> None:
+        """Bring the market up to now, then do it there."""
+        now = self._feed.poll()
+        self._exchange.expire(now)
         try:
-            command()
+            command(now)
         finally:
             self._flush()
 
-    def _submit(self, order: Order) -> None:
+    def _submit(self, order: Order, now: datetime) -> None:
         if order.order_id in self._exchange.open or self._is_unwritten(order) or self._book.has(order.order_id):
             raise self._duplicate(order, "submit")
-        self._with_market(order.symbol, lambda: self._exchange.submit(order, self._feed.now()))
+        self._with_market(order.symbol, lambda: self._exchange.submit(order, now))
 
-    def _release(self, order: Order) -> None:
+    def _release(self, order: Order, now: datetime) -> None:
         ticket = self._exchange.find(order)
         if ticket is not None and ticket.status is OrderStatus.STAGED:
-            self._with_market(ticket.symbol, lambda: self._exchange.release(order, self._feed.now()))
+            self._with_market(ticket.symbol, lambda: self._exchange.release(order, now))
             return
         held = ticket or self._book.find(order.order_id)
         if held is None:

@@ -15,7 +15,8 @@ ZERO = Decimal(0)
 class Commission:
     """A schedule in the manner of IB's fixed one: a price a share, with a minimum an order.
 
-    At most it is `maximum` of the value, which wins over the minimum. Crypto and currency pairs pay a share of the value instead of a price a share.
+    At most it is `maximum` of the value, which wins over the minimum. Crypto and currency pairs pay a share of the
+    value instead of a price a share.
     """
 
     per_share: Decimal = Decimal("0.005")

@@ -187,7 +187,7 @@ class Exchange:
         matcher = self.matcher(held.symbol)
         opened = self._sessions.is_open(instrument.asset_class, now)
         held.triggered = held.triggered or (held.order_type.has_stop and opened and matcher.reaches(held))
-        refusal = self._closed_market(held, opened) or self._unpaid(held, instrument) or self._unfillable(held, matcher)
+        refusal = self._closed_market(held, opened) or self._unfillable(held, matcher) or self._admit(held, instrument)
         if refusal is not None:
             self._reject(held, refusal, now)
             return
@@ -198,7 +198,6 @@ class Exchange:
         held.priority = self._numbers.priority
         self.open[held.order_id] = held
         self._await_expiry(held)
-        self.accounts[held.account].reserve(held)
         matcher.add(held)
         self._tell(held, OrderAccepted(held.order_id, held.broker_order_id, now))
         self._work(held, now)
@@ -208,12 +207,12 @@ class Exchange:
             return None
         return Reason.MARKET_CLOSED, f"The market of {held.symbol} is closed: a limit order would wait for its opening."
 
-    def _unpaid(self, held: Held, instrument: Instrument) -> Refusal | None:
+    def _admit(self, held: Held, instrument: Instrument) -> Refusal | None:
         price = self._reserve_price(held)
         if price is None:
             return Reason.REJECTED, f"{held.symbol} has shown no price yet: try again shortly."
         held.reserve_price = price
-        return self.accounts[held.account].refusal(held, instrument)
+        return self.accounts[held.account].admit(held, instrument)
 
     def _unfillable(self, held: Held, matcher: Matcher) -> Refusal | None:
         if held.time_in_force is not TimeInForce.FOK or held.waits_for_stop:
@@ -300,15 +299,11 @@ class Exchange:
         return self.accounts[held.account].payable(held, quantity, price, lot)
 
     def _fill(self, held: Held, account: Account, quantity: Decimal, price: Decimal, now: datetime) -> None:
-        account.release(held)
-        held.filled += quantity
-        held.value += quantity * price
-        total = self._fees.total(held.asset_class, held.filled, held.value)
-        commission, held.commission = total - held.commission, total
+        total = self._fees.total(held.asset_class, held.filled + quantity, held.value + quantity * price)
+        commission = total - held.commission
         position = account.fill(held, quantity, price, commission)
         if held.leaves > 0:
             held.status = OrderStatus.PARTIALLY_FILLED
-            account.reserve(held)
         else:
             held.status = OrderStatus.FILLED
             self._forget(held)
@@ -356,15 +351,16 @@ class Exchange:
             self._numbers.priority += 1
             held.priority = self._numbers.priority
         if live:
-            self.accounts[held.account].reserve(held)
             self.matcher(held.symbol).add(held)
+            if refusal is not None:
+                self.accounts[held.account].reserve(held)
         return refusal
 
     def _unchangeable(self, held: Held, live: bool) -> Refusal | None:
         instrument = self._market.instrument(held.symbol)
         if instrument is None:
             return Reason.REJECTED, f"{held.symbol} trades here no more: cancel the order instead."
-        return bad_terms(held, instrument) or (self._unpaid(held, instrument) if live else None)
+        return bad_terms(held, instrument) or (self._admit(held, instrument) if live else None)
 
     # an order's end
 

@@ -61,8 +61,8 @@ class Feed(Protocol):
     def unsubscribe(self, symbol: str) -> None:
         """Show it no more."""
 
-    def poll(self) -> None:
-        """Let everything be heard that is due by now, so that an order meets the present market."""
+    def poll(self) -> datetime:
+        """Let everything be heard that is due by now, so that an order meets the present market; gives that now."""
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now: the running one as far as it has come."""

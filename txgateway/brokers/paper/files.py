@@ -7,8 +7,8 @@
 | time, open, high, low, close, volume | bars; `time` is a bar's start |
 | date, open, high, low, close, volume | day bars: history only, never streamed |
 
-The symbol is the file's name up to the first `-` (or `.`). `time` is UTC: epoch milliseconds, or ISO 8601. Rows are in the
-order of time. A bad row is logged with its place and left out. Crossed and empty quotes are no bad rows.
+The symbol is the file's name up to the first `-` (or `.`). `time` is UTC: epoch milliseconds, or ISO 8601. Rows are
+in the order of time. A bad row is logged with its place and left out. Crossed and empty quotes are no bad rows.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MILLISECOND = timedelta(milliseconds=1)
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 LOGGED_ROWS = 100
 """So many bad rows of a file are logged one by one; the rest as a number."""
+EMPTY = "{path}: there is no good row in it."
 LOOKED_AT = 1000
 """So many rows at a file's beginning tell its steps: a bar's length, the size of a lot."""
 
@@ -104,18 +105,20 @@ def find(where: str) -> list[Path]:
 
 
 def look_into(path: Path) -> Source | None:
-    """A file's nature from its beginning; None (and a warning) when it has no row; ValueError when it is none of ours."""
+    """A file's nature, from its beginning. None and a warning when it has no row; ValueError when it is not ours."""
     symbol = path.name.partition("-")[0].partition(".")[0].upper()
     kind = _kind_of(path)
     reader = Reader(path, symbol, kind)
     if kind is Kind.DAYS:
         day = next(reader.days(), None)
         if day is None:
-            return _empty(path)
+            log.warn(EMPTY, path=str(path))
+            return None
         return Source(path, symbol, kind, EPOCH, day.close, timedelta(days=1), Decimal("0.01"), Decimal(1))
     rows = list(islice(reader.events(quiet=True), LOOKED_AT))
     if not rows:
-        return _empty(path)
+        log.warn(EMPTY, path=str(path))
+        return None
     first = rows[0]
     gaps = [after.time - before.time for before, after in pairwise(rows)]
     step = min((gap for gap in gaps if gap), default=timedelta(minutes=1)) if kind is Kind.BARS else timedelta(0)
@@ -137,9 +140,8 @@ class Reader:
     def events(self, quiet: bool = False) -> Iterator[Seen]:
         """The file's quotes, trades or bars, in the order of time; a row that goes back in time is a bad row."""
         self._quiet = quiet
-        make: Callable[[Row], Seen] = {Kind.QUOTES: self._quote, Kind.TRADES: self._trade, Kind.BARS: self._bar}[
-            self._kind
-        ]
+        makers: dict[Kind, Callable[[Row], Seen]] = {Kind.QUOTES: self._quote, Kind.TRADES: self._trade}
+        make = makers.get(self._kind, self._bar)
         before = EPOCH
         for number, row in self._rows():
             try:
@@ -220,10 +222,6 @@ class Reader:
 
 def _is_data(path: Path) -> bool:
     return path.is_file() and path.name.lower().endswith(SUFFIXES)
-
-
-def _empty(path: Path) -> None:
-    log.warn("{path}: there is no row in it.", path=str(path))
 
 
 def _kind_of(path: Path) -> Kind:

@@ -22,7 +22,8 @@ class Held:
     """One order, changed in place as it lives. `number` counts the orders of this book from 1.
 
     `priority` is its place in time among orders at one price. `triggered` is a stop's, once the market has reached
-    it. `value` is what its fills traded for. `reserve_price` is what each unit still to fill is reserved at.
+    it. `value` is what its fills traded for. `reserve_price` is what each unit still to fill is reserved at. `written`
+    is true once the book has it.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Held:
     reserve_price: Decimal = ZERO
     reason: Reason | None = None
     text: str = ""
+    written: bool = False
 
     @property
     def broker_order_id(self) -> str:

@@ -1,6 +1,6 @@
 """Bars of the past out of the replayed files, never later than the feed's clock. Reads files; no reactor, no clock.
 
-Minutes come from bar files, else from trades; days from day-bar files, else from the minutes. Day bars are of local days.
+Minutes come from bar files, else from trades; days from day-bar files, else from the minutes. Days are local ones.
 """
 
 from __future__ import annotations

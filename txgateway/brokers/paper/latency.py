@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from twisted.logger import Logger
 
 log = Logger()
 
-Command = Callable[[], None]
+Command = Callable[[datetime], None]
 
 
 class Line:

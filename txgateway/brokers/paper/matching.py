@@ -114,8 +114,9 @@ class Matcher:
                 offered = min(left, held.leaves)
                 filled = execute(held, offered, price)
                 self._use(buys, filled)
-                if filled < offered or held.leaves <= 0:
-                    self.remove(held)
+                over = filled < offered or held.leaves <= 0
+                if over and queue and queue[0][2] is held:
+                    del queue[0]
 
     def _use(self, buys: bool, quantity: Decimal) -> None:
         if not self.quoted:

@@ -2,8 +2,8 @@
 
 | option | default | meaning |
 | --- | --- | --- |
-| feed | synthetic:1 | `synthetic[:seed]` or `replay:<file, folder or glob>[@speed][,loop]`, speed `1x`, `10x`, `0.5x`, `max` |
-| accounts | API_ACCOUNT:margin:10000000,PAPER_CASH:cash:10000000 | `NAME[:margin or cash][:amount in USD]`, separated by commas |
+| feed | synthetic:1 | `synthetic[:seed]` or `replay:<file, folder or glob>[@1x, @0.5x, @max …][,loop]` |
+| accounts | DEFAULT_ACCOUNTS, below | `NAME[:margin or cash][:amount in USD]`, separated by commas, or a list |
 | calendar | (none: always open) | an exchange code of exchange_calendars, such as XNYS; rules stocks only |
 | timezone | America/New_York | where the trading day begins at midnight |
 | commission | 0.005 | a share, in the instrument's currency |

@@ -141,7 +141,8 @@ class ReplayFeed:
         before = self._history.close_before(symbol, today)
         day = ticker.day
         if day is None or ticker.day_end is None or self.now() >= ticker.day_end:
-            return Statistics(symbol, close=before if before is not None else ticker.trade and ticker.trade.price)
+            last = ticker.trade.price if ticker.trade else None
+            return Statistics(symbol, close=last if before is None else before)
         vwap = ticker.value / day.volume if day.volume else None
         close = before if before is not None else ticker.close
         return Statistics(symbol, day.open, day.high, day.low, close, day.volume, vwap)
@@ -160,8 +161,9 @@ class ReplayFeed:
         """Show it no more; the replay goes on."""
         self._subscribed.discard(symbol)
 
-    def poll(self) -> None:
+    def poll(self) -> datetime:
         """Nothing is ever due: the clock stays before the next event until that is shown."""
+        return self.now()
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars out of the files, never of what the replay has not come to."""

@@ -66,7 +66,9 @@ class SyntheticFeed:
 
     def now(self) -> datetime:
         """The clock, or what `start` made of it; never running back."""
-        self._latest = max(self._latest, self._clock() + self._ahead)
+        now = self._clock() + self._ahead if self._ahead else self._clock()
+        if now > self._latest:
+            self._latest = now
         return self._latest
 
     def instrument(self, symbol: str) -> Instrument | None:
@@ -110,12 +112,13 @@ class SyntheticFeed:
         """Let it tick no more."""
         self._shown.pop(symbol, None)
 
-    def poll(self) -> None:
+    def poll(self) -> datetime:
         """Show the present tick of every subscribed symbol, if it has not been."""
         now = self.now()
         if now >= self._due and self._shown:
             self._due = now - (now - EPOCH) % self._interval + self._interval
             self._show(list(self._shown), now)
+        return now
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars from the same seed as the ticks, the running one included."""

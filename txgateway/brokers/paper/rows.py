@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,6 +56,26 @@ def order_row(held: Held) -> tuple[Any, ...]:
     )
 
 
+def order_changes(held: Held) -> tuple[Any, ...]:
+    """What of an order may have changed, and its number."""
+    return (
+        str(held.quantity),
+        _text(held.limit_price),
+        _text(held.stop_price),
+        held.status.value,
+        held.priority,
+        held.triggered,
+        None if held.expires is None else micro(held.expires),
+        str(held.filled),
+        str(held.value),
+        str(held.commission),
+        str(held.reserve_price),
+        held.reason.value if held.reason else None,
+        held.text,
+        held.number,
+    )
+
+
 def held_of(row: Sequence[Any]) -> Held:
     """A row of `orders` as an order."""
     return Held(
@@ -84,6 +103,7 @@ def held_of(row: Sequence[Any]) -> Held:
         reserve_price=Decimal(row[21]),
         reason=Reason(row[22]) if row[22] else None,
         text=row[23],
+        written=True,
     )
 
 
@@ -112,7 +132,7 @@ def fill_of(row: Sequence[Any]) -> Fill:
 
 def account_row(name: str, account: Any) -> tuple[str, ...]:
     """An account as a row of `accounts`."""
-    cash = json.dumps({currency: str(each) for currency, each in account.cash.items()})
+    cash = " ".join([f"{currency}={amount}" for currency, amount in account.cash.items()])
     return name, cash, str(account.realized), str(account.commissions)
 
 
@@ -126,7 +146,8 @@ def _number(text: str | None) -> Decimal | None:
 
 def account_of(cash: str, realized: str, commissions: str) -> StoredAccount:
     """Columns of `accounts` as an account."""
-    by_currency = {currency: Decimal(each) for currency, each in json.loads(cash).items()}
+    amounts = (each.partition("=") for each in cash.split())
+    by_currency = {currency: Decimal(amount) for currency, _, amount in amounts}
     return StoredAccount(by_currency, Decimal(realized), Decimal(commissions))
 
 

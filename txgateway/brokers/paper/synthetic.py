@@ -1,9 +1,9 @@
-"""A made-up market: every price is a function of (seed, symbol, time), so it has a past and the same one after a restart.
+"""A made-up market: prices are a function of (seed, symbol, time), so it has a past, and the same one after a restart.
 
 A day's open, high, low, close and volume come from hashes (value noise over days, from one day to three years long); a
-walk bent to fit them gives the day's minutes; each minute's ticks run from its open by its high and low to its close. So
-ticks, minute bars and day bars agree exactly, whenever they are computed. One trade and one quote each tick; the trade
-is at the bid or at the ask that the quote shows. Pure.
+walk bent to fit them gives the day's minutes; each minute's ticks run from its open by its high and low to its close.
+So ticks, minute bars and day bars agree exactly, whenever they are computed. One trade and one quote each tick; the
+trade is at the bid or at the ask that the quote shows. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from txgateway.brokers.paper.names import NAMES, Name
@@ -50,15 +50,15 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A day's minutes, in ticks and lots: `edges` are prices between minutes, `volumes` and `values` what traded before."""
+    """A day's minutes, in ticks and lots: `edges` are the prices between, `volumes` and `values` what traded before."""
 
     start: datetime
+    turns: bytes
     edges: array[int]
     highs: array[int]
     lows: array[int]
     volumes: array[int]
     values: array[int]
-    turns: bytes
 
     @property
     def count(self) -> int:
@@ -167,7 +167,8 @@ class SyntheticMarket:
                 return
             figures = self._figures(name, day)
             total = figures.volume + self._ticks * ((hours[1] - hours[0]) // MINUTE)
-            yield Bar(symbol, midnight, *(tick * each for each in figures[:4]), name.lot_size * total)
+            opened, high, low, close = (tick * each for each in figures[:4])
+            yield Bar(symbol, midnight, opened, high, low, close, name.lot_size * total)
 
     def _days(self, name: Name, start: datetime, end: datetime) -> Iterator[date]:
         day = max(FIRST_DAY, self._sessions.day(start))
@@ -192,7 +193,7 @@ class SyntheticMarket:
         plan, minute, tick = place
         low, high = plan.lows[minute], plan.highs[minute]
         knots = self._knots(plan, minute)
-        for (left, here), (right, there) in zip(knots, knots[1:], strict=False):
+        for (left, here), (right, there) in pairwise(knots):
             if tick == left:
                 return here
             if left < tick < right:
@@ -261,7 +262,7 @@ class SyntheticMarket:
         edges = _walk(figures, list(chance.randbytes(count)))
         reach = max(2, (figures.high - figures.low) // 20)
         above, below, weights = chance.randbytes(count), chance.randbytes(count), chance.randbytes(count)
-        pairs = list(zip(edges, edges[1:], strict=False))
+        pairs = list(pairwise(edges))
         highs = [min(figures.high, max(pair) + more * reach // 256) for pair, more in zip(pairs, above, strict=True)]
         lows = [max(figures.low, min(pair) - less * reach // 256) for pair, less in zip(pairs, below, strict=True)]
         sums = [0, *accumulate(96 + weight for weight in weights)]
@@ -273,7 +274,7 @@ class SyntheticMarket:
             )
         )
         whole = [array("q", each) for each in (edges, highs, lows, volumes, [0, *accumulate(worth)])]
-        return Plan(hours[0], *whole, turns=chance.randbytes(2 * count))
+        return Plan(hours[0], chance.randbytes(2 * count), *whole)
 
     def _figures(self, name: Name, day: date) -> Figures:
         opened = self._close(name.symbol, self._sessions.previous_day(name.asset_class, day))

@@ -1,4 +1,4 @@
-"""Commands over HTTP: every one by path (GET and POST) and as JSON-RPC 2.0 (POST / and /rpc), with basic authentication.
+"""Commands over HTTP: each by path (GET and POST) and by JSON-RPC 2.0 (POST / and /rpc), with basic authentication.
 
     GET  /status                                    the answer's body is the JSON result itself
     POST /market_order  {"account": ..., ...}

@@ -1,4 +1,4 @@
-"""Writing answers: small ones at once, large ones in slices between the reactor's other work, compressed where wanted."""
+"""Writing answers: small ones at once, large ones in slices between the reactor's other work, compressed if wanted."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Answers:
             self._whole(request, body, code)
 
     def send_pieces(self, request: Any, pieces: Iterator[bytes], code: int = OK) -> None:
-        """Answer with JSON that is made while it is written; raises what the first pieces raise, with nothing written."""
+        """Answer with JSON made while it is written; raises what the first pieces raise, with nothing written."""
         if request.gone:
             return
         until = self.reactor.seconds() + TURN
@@ -116,12 +116,16 @@ _JSON = [b"application/json"]
 
 def accepts_gzip(values: Iterable[bytes] | None) -> bool:
     """Whether the Accept-Encoding headers let an answer be compressed."""
-    for each in b",".join(values or ()).lower().split(b","):
-        name, _, parameters = each.partition(b";")
-        if name.strip() in (b"gzip", b"*"):
-            quality = parameters.strip().removeprefix(b"q=").strip()
-            return quality.rstrip(b"0") not in (b"", b".") if quality[:1] == b"0" else True
-    return False
+    if values is None:
+        return False
+    qualities: dict[bytes, float] = {}
+    for each in b",".join(values).lower().split(b","):
+        name, _, parameter = each.partition(b";")
+        try:
+            qualities[name.strip()] = float(parameter.strip().removeprefix(b"q=") or 1)
+        except ValueError:
+            qualities[name.strip()] = 1.0
+    return qualities.get(b"gzip", qualities.get(b"*", 0.0)) > 0
 
 
 def _cut(body: bytes) -> Iterator[bytes]:

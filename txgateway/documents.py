@@ -1,0 +1,323 @@
+"""The commands described for programs: the OpenRPC document of JSON-RPC and the OpenAPI document of the paths. Pure.
+
+Both are made from the commands themselves: names, arguments, types and help are said once, in api.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from txgateway.api import BarRows, Entry, InstrumentReport, Listing, Story, VenueReport
+from txgateway.commands import COMMANDS, Command, Parameter, Text, Upper
+from txgateway.gateway import Reply
+from txgateway.model.account import AccountReport, Position
+from txgateway.model.errors import Reason
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Ticker
+from txgateway.model.order import Order, OrderStatus
+
+Schema = dict[str, Any]
+
+ARGUMENTS: Mapping[Any, Schema] = {
+    str: {"type": "string"},
+    Upper: {"type": "string", "description": "Upper-cased by the server."},
+    Text: {"type": ["string", "object", "array"], "description": "A text, or a JSON value that is written as text."},
+    Decimal: {"type": ["number", "string"], "description": "A decimal number; as a string no digit is lost."},
+    int: {"type": "integer"},
+    bool: {"type": "boolean"},
+}
+"""The schema of each type that an argument can have."""
+
+_NOUNS = {
+    Order: "OrderResult",
+    Reply: "OrderResult",
+    Execution: "Execution",
+    Ticker: "Symbol",
+    Position: "Quantity",
+    AccountReport: "Balances",
+    VenueReport: "Venue",
+    InstrumentReport: "Instrument",
+    Entry: "JournalRecord",
+    Story: "Story",
+    BarRows: "Bars",
+}
+_TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
+_TYPES: Mapping[str, Schema] = {
+    "s": _TEXT,
+    "n": _NUMBER,
+    "i": _WHOLE,
+    "b": _FLAG,
+    "o": {"type": "object"},
+    "s?": {"type": ["string", "null"]},
+    "n?": {"type": ["number", "null"]},
+    "o?": {"type": ["object", "null"]},
+    "s*": {"type": "array", "items": _TEXT},
+}
+
+ORDER = (
+    "permid:s symbol:s cusip:s account:s quantity:n class:s type:s status:s filled:n remaining:n avgfillprice:n text:s "
+    "origin:s order_status:s client_order_id:s broker_order_id:s venue:s side:s order_type:s limit_price:n? "
+    "stop_price:n? time_in_force:s route:s owner:s reason:s? commission:n created:s updated:s seq:i updates:o raw:o"
+)
+EXECUTION = (
+    "ORDER_ID:s ORIGINAL_ORDER_ID:s ACCOUNT:s AVG_PRICE:n BUYORSELL:s CURRENCY:s CURRENT_STATUS:s DISP_NAME:s "
+    "EXCHANGE:s EXIT_VEHICLE:s FILL_ID:s ORDER_RESIDUAL:n ORIGINAL_PRICE:n? ORIGINAL_VOLUME:n PRICE:n PRICE_TYPE:s "
+    "TIME_STAMP:s TIME_ZONE:s MARKET_TRD_DATE:s TRD_TIME:s VOLUME:n VOLUME_TRADED:n CUSIP:s VENUE:s "
+    "BROKER_ORDER_ID:s COMMISSION:n TIME:s seq:i"
+)
+SYMBOL = (
+    "symbol:s last:n tradetime:s size:n volume:n open:n close:n vwap:n fullname:s cusip:s high:n low:n bid:n bidsize:n "
+    "ask:n asksize:n bars:o"
+)
+"""Members and their types: s string, n number, i integer, b boolean, o object or array, s* strings, ? or null."""
+_OPTIONAL = frozenset("high low bid bidsize ask asksize bars".split())  # noqa: SIM905
+
+
+def _members(text: str) -> Schema:
+    properties: dict[str, Schema] = {}
+    for each in text.split():
+        name, _, kind = each.partition(":")
+        properties[name] = _TYPES[kind]
+    required = [name for name in properties if name not in _OPTIONAL]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _listed(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def _by_name(schema: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": schema}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+@cache
+def schemas() -> Mapping[str, Schema]:
+    """The objects that commands give, by name."""
+    order = _members(ORDER)
+    order["properties"] = {
+        **order["properties"],
+        "updates": _listed(_members("id:s type:s fields:o time:n")),
+        "status": {"enum": ["Submitted", "Pending", "Accepted", "Filled", "Cancelled", "Changed", "Error"]},
+        "order_status": {"enum": [each.value for each in OrderStatus]},
+        "class": {"enum": ["order", "ticket"]},
+        "errorMsg": {**_TEXT, "description": "Why it was refused or rejected: there where status is Error."},
+        "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},
+    }
+    refusal = _members("status:s errorMsg:s reason:s")
+    refusal["properties"] = {
+        **refusal["properties"],
+        "status": {"const": "Error"},
+        "reason": {"type": "string", "examples": [each.value for each in Reason]},
+        "permid": _TEXT,
+        "id": _TEXT,
+    }
+    symbol = _members(SYMBOL)
+    symbol["properties"] = {**symbol["properties"], "bars": _ref("Bars")}
+    row = [_TEXT, _TEXT, _NUMBER, _NUMBER, _NUMBER, _NUMBER, _NUMBER]
+    return {
+        "Order": order,
+        "Refusal": refusal,
+        "OrderResult": {"anyOf": [_ref("Order"), _ref("Refusal")]},
+        "Execution": _members(EXECUTION),
+        "Symbol": symbol,
+        "Quantity": {**_NUMBER, "description": "Below zero when short."},
+        "Balances": _by_name(_members("total:n available:n reserved:n")),
+        "Venue": _members("name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s"),
+        "Instrument": _instrument(),
+        "JournalRecord": _members("seq:i time:s kind:s order_id:s? event:o hash:s"),
+        "Story": {
+            "type": "object",
+            "properties": {"order": _ref("Order"), "story": _listed(_members("seq:i time:s kind:s text:s event:o"))},
+            "required": ["order", "story"],
+        },
+        "Bars": {
+            **_listed({"type": "array", "prefixItems": row, "items": False}),
+            "description": "[date, time, open, high, low, close, volume], oldest first.",
+        },
+        "Error": _members("status:s errorMsg:s reason:s"),
+    }
+
+
+def _instrument() -> Schema:
+    kinds = {Decimal: "n", bool: "b"}
+    hints = get_type_hints(Instrument)
+    names = [name for name in Instrument.__slots__ if name != "raw"]
+    members = [f"{name}:{'o?' if name == 'session' else kinds.get(hints[name], 's')}" for name in names]
+    return _members(" ".join([*members, "order_types:s*", "times_in_force:s*"]))
+
+
+# ---------------------------------------------------------------- types
+
+
+def _wanted(parameter: Parameter) -> Any:
+    """An argument's type without its `| None`."""
+    if isinstance(parameter.type, UnionType) or get_args(parameter.type):
+        return next(each for each in get_args(parameter.type) if each is not type(None))
+    return parameter.type
+
+
+def argument_schema(parameter: Parameter) -> Schema:
+    """The schema of one argument."""
+    schema = dict(ARGUMENTS[_wanted(parameter)])
+    if not parameter.required and parameter.default is not None:
+        schema["default"] = parameter.default
+    return schema
+
+
+def result_schema(command: Command) -> Schema:
+    """The schema of a command's result."""
+    if command.returns is Listing:
+        return _by_name(_ref("Execution" if "executions" in command.name else "Order"))
+    return _result(command.returns)
+
+
+def _result(kind: Any) -> Schema:
+    if kind in _NOUNS:
+        return _ref(_NOUNS[kind])
+    if kind is type(None):
+        return {"type": "null"}
+    if kind in (str, bool, int, float):
+        return {str: _TEXT, bool: _FLAG, int: _WHOLE, float: _NUMBER}[kind]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(kind, UnionType):
+        return {"anyOf": [_result(each) for each in arguments]}
+    if origin is dict:
+        return _by_name(_result(arguments[1]))
+    if origin is list:
+        return _listed(_result(arguments[0]))
+    return {}
+
+
+def signature(command: Command) -> list[list[str]]:
+    """A command's types in JSON's words: the result's, then each argument's."""
+    words = [result_schema(command).get("type", "object")]
+    words += [ARGUMENTS[_wanted(each)]["type"] for each in command.parameters]
+    return [[word if isinstance(word, str) else word[0] for word in words]]
+
+
+def _summary(command: Command) -> str:
+    return command.doc.partition("\n")[0]
+
+
+# ---------------------------------------------------------------- documents
+
+_INFO = "A trading gateway: txTrader's calls and more, over paths and JSON-RPC 2.0."
+_RPC_ERRORS = {
+    -32602: "An argument is missing, unknown, or cannot be read as its type.",
+    -32603: "The gateway made an error; its log has the details.",
+    -32000: "The venue has not been up yet (data.reason NOT_UP).",
+    -32002: "The journal cannot be read (data.reason JOURNAL_FAILED).",
+    -32003: "The credential does not reach this command (data.reason NOT_ALLOWED).",
+    -32004: "A venue did not answer in time (data.reason TIMED_OUT).",
+    -32005: "The venue may or may not have done it (data.reason AMBIGUOUS).",
+}
+
+
+@cache
+def openrpc(version: str) -> dict[str, Any]:
+    """The OpenRPC document: what rpc.discover gives."""
+    return {
+        "openrpc": "1.3.2",
+        "info": {"title": "txgateway", "version": version, "description": _INFO},
+        "methods": [_method(each) for each in COMMANDS.values()],
+        "components": {"schemas": schemas()},
+    }
+
+
+def _method(command: Command) -> Schema:
+    return {
+        "name": command.name,
+        "summary": _summary(command),
+        "description": command.help,
+        "paramStructure": "either",
+        "params": [
+            {"name": each.name, "required": each.required, "schema": argument_schema(each)}
+            for each in command.parameters
+        ],
+        "result": {"name": "result", "schema": result_schema(command)},
+        "errors": [{"code": code, "message": text} for code, text in _RPC_ERRORS.items()],
+    }
+
+
+@cache
+def openapi(version: str) -> dict[str, Any]:
+    """The OpenAPI document of the paths."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "txgateway", "version": version, "description": _INFO},
+        "security": [{"basic": []}],
+        "paths": {f"/{each.name}": _path(each) for each in COMMANDS.values()} | {"/health": _health()},
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+            "responses": _responses(),
+        },
+    }
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}
+
+
+def _responses() -> Schema:
+    texts = {
+        "BadArgument": "An argument is missing, unknown, or cannot be read as its type.",
+        "NotAllowed": "The credential does not reach this command.",
+        "Failed": "The gateway made an error; its log has the details.",
+        "TimedOut": "A venue did not answer in time.",
+    }
+    found = {name: {"description": text, "content": _json(_ref("Error"))} for name, text in texts.items()}
+    found["Unauthorized"] = {"description": "No user or the wrong password.", "content": _json(_members("status:s"))}
+    found["NotUp"] = {"description": "The venue has not been up yet.", "content": _json({"const": False})}
+    return found
+
+
+_CODES = {
+    "400": "BadArgument",
+    "401": "Unauthorized",
+    "403": "NotAllowed",
+    "500": "Failed",
+    "503": "NotUp",
+    "504": "TimedOut",
+}
+
+
+def _path(command: Command) -> Schema:
+    """GET with the arguments as a query, POST with them as a JSON object."""
+    properties = {each.name: argument_schema(each) for each in command.parameters}
+    required = [each.name for each in command.parameters if each.required]
+    responses = {code: {"$ref": f"#/components/responses/{name}"} for code, name in _CODES.items()}
+    result = {"description": "The result.", "content": _json(result_schema(command))}
+    both = {"summary": _summary(command), "description": command.help, "responses": {"200": result, **responses}}
+    query = [
+        {"name": each.name, "in": "query", "required": each.required, "schema": argument_schema(each)}
+        for each in command.parameters
+    ]
+    body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {
+        "get": {**both, "operationId": f"get_{command.name}", "parameters": query},
+        "post": {
+            **both,
+            "operationId": command.name,
+            "requestBody": {"required": bool(required), "content": _json(body)},
+        },
+    }
+
+
+def _health() -> Schema:
+    content = _json(_members("status:s gateway:s"))
+    responses = {
+        "200": {"description": "Orders can be taken.", "content": content},
+        "503": {"description": "Stopping, or the journal cannot be written.", "content": content},
+    }
+    text = "Say whether the daemon works"
+    return {"get": {"summary": text, "operationId": "health", "security": [], "responses": responses}}

@@ -1,0 +1,276 @@
+"""The site: who asks, for what, and what comes of it. One leaf finds the command by the path itself."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from txgateway import documents, wire
+from txgateway.access import Access, Caller
+from txgateway.api import Api
+from txgateway.commands import COMMANDS
+from txgateway.model.errors import BadArgument
+from txgateway.model.order import Origin
+from txgateway.render import Fragments
+from txgateway.servers.http.answers import Answers, HttpSettings
+from txgateway.servers.http.failures import failed, is_unexpected, refusal_of
+from txgateway.servers.http.rpc import Rpc
+
+log = Logger()
+
+ENDLESS = 32
+"""A body this many times the largest ends its connection; a smaller one is read to its end and answered 413."""
+SECRETS = frozenset({"password", "token", "secret", "key"})
+"""Arguments that the log does not show."""
+_COMMAND_METHODS = b"GET, POST, OPTIONS"
+_DOCUMENT_METHODS = b"GET, HEAD, OPTIONS"
+
+
+def make_site(api: Api, access: Access, settings: HttpSettings, reactor: Any, fragments: Fragments) -> Site:
+    """The factory for an HTTP port. `fragments.changed` must be among the desk's listeners."""
+    answers = Answers(settings, fragments, reactor)
+    root = Root(api, access, settings, answers)
+    timeout = settings.idle_timeout
+    return Site(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
+
+
+class GatewayRequest(Request):
+    """A request whose body stays in memory and within bounds, and which knows when its client has `gone`."""
+
+    content: BytesIO
+    gone = False
+    excess = 0
+    """Bytes of the body that were dropped."""
+    caller: Caller | None = None
+    """Who asks, once authenticated."""
+
+    def gotLength(self, length: int | None) -> None:
+        """Take the body into memory: handleContentChunk bounds it."""
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep what is within bounds, drop the rest, and end what does not end."""
+        largest: int = self.channel.site.resource.largest_body  # type: ignore[attr-defined]
+        if not self.excess and self.content.tell() + len(data) <= largest:
+            self.content.write(data)
+            return
+        self.excess += len(data)
+        if self.excess > ENDLESS * largest:
+            self.channel.loseConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client did not wait for its answer; what it asked for goes on."""
+        self.gone = True
+        super().connectionLost(reason)
+
+
+class Root(Resource):
+    """The whole site."""
+
+    isLeaf = True
+
+    def __init__(self, api: Api, access: Access, settings: HttpSettings, answers: Answers) -> None:
+        super().__init__()
+        self._api = api
+        self._access = access
+        self.largest_body = settings.largest_body
+        self._settings = settings
+        self._answers = answers
+        self._names = {f"/{name}".encode(): name for name in COMMANDS}
+        self._rpc = Rpc(api, answers, settings.largest_batch)
+        self._others: Mapping[bytes, tuple[bytes, Callable[[Any], Any]]] = {
+            b"/": (b"GET, HEAD, POST, OPTIONS", self._front),
+            b"/rpc": (b"POST, OPTIONS", self._rpc.render),
+            b"/openapi.json": (_DOCUMENT_METHODS, self._openapi),
+            b"/openrpc.json": (_DOCUMENT_METHODS, self._openrpc),
+        }
+        self._verified: tuple[bytes, Caller] | None = None
+
+    def render(self, request: Any) -> int:
+        """Answer a request, now or later."""
+        name = self._names.get(request.path)
+        if name is None:
+            self._other(request)
+            return NOT_DONE_YET
+        method = request.method
+        if method not in (b"GET", b"POST"):
+            self._not_so(request, _COMMAND_METHODS)
+            return NOT_DONE_YET
+        caller = self._caller(request)
+        if caller is None:
+            self._unauthorized(request)
+            return NOT_DONE_YET
+        try:
+            given = _query(request) if method == b"GET" else self._body(request)
+            if self._settings.log_requests:
+                _log_request(request, caller, name, given)
+            result = self._api.call(name, caller, given)
+            if hasattr(result, "__await__"):
+                done = Deferred.fromCoroutine(result)
+                done.addCallback(self._later, request)
+                done.addErrback(self._fail, request)
+            else:
+                self._answers.send(request, result)
+        except Exception:
+            self._fail(Failure(), request)
+        return NOT_DONE_YET
+
+    def _later(self, value: Any, request: Any) -> None:
+        self._answers.send(request, value)
+
+    # who
+
+    def _caller(self, request: Any) -> Caller | None:
+        """Who asks; the header verified last is known again without a look at the password."""
+        values = request.requestHeaders.getRawHeaders(b"authorization")
+        if values is None:
+            return None
+        given, known = values[-1], self._verified
+        if known is not None and compare_digest(given, known[0]):
+            return known[1]
+        username, password = _credentials(given)
+        if not self._access.authenticate(username, password):
+            return None
+        caller = Caller(username, Origin.RPC)
+        self._verified = (given, caller)
+        return caller
+
+    def _unauthorized(self, request: Any) -> None:
+        request.setHeader(b"WWW-Authenticate", b'Basic realm="txgateway", charset="UTF-8"')
+        self._answers.send(request, {"status": "Unauthorized"}, 401)
+
+    # what
+
+    def _body(self, request: Any) -> Mapping[str, Any]:
+        """The arguments in a POST's JSON object; an empty body has none."""
+        if request.excess:
+            raise _TooLarge
+        data = request.content.getvalue()
+        given = wire.loads(data) if data else {}
+        if not isinstance(given, dict):
+            raise BadArgument('The body must be a JSON object of arguments by name, such as {"symbol": "IBM"}.')
+        return given
+
+    def _fail(self, failure: Failure, request: Any) -> None:
+        """Answer with what went wrong; nothing but the log hears of it when the client is gone."""
+        error: Any = failure.value
+        refusal = refusal_of(error)
+        if refusal is not None:
+            self._answers.send(request, wire.refusal(refusal))
+            return
+        if isinstance(error, _TooLarge):
+            self._too_large(request)
+            return
+        what = failed(error)
+        if is_unexpected(what):
+            log.failure("{path} failed.", failure, path=request.path.decode("latin-1"))
+        self._answers.send(request, what.body, what.http)
+
+    def _too_large(self, request: Any) -> None:
+        text = f"The body is larger than {self.largest_body} bytes."
+        self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "TOO_LARGE"}, 413)
+
+    # the rest of the site
+
+    def _other(self, request: Any) -> None:
+        """A path that is no command's."""
+        if request.path == b"/health":
+            self._health(request)
+            return
+        found = self._others.get(request.path)
+        if found is not None and request.method not in found[0].split(b", ")[:-1]:
+            self._not_so(request, found[0])
+            return
+        request.caller = self._caller(request)
+        if request.caller is None:
+            self._unauthorized(request)
+        elif request.excess:
+            self._too_large(request)
+        elif found is None:
+            text = f"There is no {request.path.decode('latin-1')[:80]}: GET /help lists what there is."
+            self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "NO_SUCH_PATH"}, 404)
+        else:
+            found[1](request)
+
+    def _not_so(self, request: Any, allowed: bytes) -> None:
+        """Say which methods a path has: as a refusal, or because OPTIONS asked."""
+        request.setHeader(b"Allow", allowed)
+        if request.method == b"OPTIONS":
+            request.setResponseCode(204)
+            request.finish()
+        else:
+            text = f"{request.path.decode('latin-1')} takes {allowed.decode()}."
+            self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "BAD_METHOD"}, 405)
+
+    def _health(self, request: Any) -> None:
+        """For load balancers and container engines: no secrets, no authentication."""
+        if request.method not in (b"GET", b"HEAD"):
+            self._not_so(request, _DOCUMENT_METHODS)
+            return
+        gateway = self._api.gateway
+        trouble = "stopping" if gateway.stopping else "journal" if gateway.ledger.error is not None else "ok"
+        status = self._api.status_word(self._api.about.default_venue)
+        self._answers.send(request, {"status": trouble, "gateway": status}, 200 if trouble == "ok" else 503)
+
+    def _front(self, request: Any) -> None:
+        """JSON-RPC for a POST; for a browser, where to read on."""
+        if request.method == b"POST":
+            self._rpc.render(request)
+            return
+        about = self._api.about
+        paths = {"help": "/help", "openapi": "/openapi.json", "openrpc": "/openrpc.json", "health": "/health"}
+        self._answers.send(request, {"txgateway": about.version, "json_rpc": "POST / or /rpc", **paths})
+
+    def _openapi(self, request: Any) -> None:
+        self._answers.send_body(request, wire.dumps(documents.openapi(self._api.about.version)))
+
+    def _openrpc(self, request: Any) -> None:
+        self._answers.send_body(request, wire.dumps(documents.openrpc(self._api.about.version)))
+
+
+class _TooLarge(Exception):
+    """A body over the limit."""
+
+
+def _credentials(header: bytes) -> tuple[str, str]:
+    """The user and password of a Basic header; empty ones when it is not that."""
+    scheme, _, text = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return "", ""
+    try:
+        username, _, password = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return username, password
+
+
+def _query(request: Any) -> Mapping[str, str]:
+    """The arguments in a GET's query string: the first value of each name."""
+    if not request.args:
+        return {}
+    try:
+        return {name.decode(): values[0].decode() for name, values in request.args.items()}
+    except UnicodeDecodeError:
+        raise BadArgument("The query string is not UTF-8.") from None
+
+
+def _log_request(request: Any, caller: Caller, name: str, given: Mapping[str, Any]) -> None:
+    shown = {each: "***" if each in SECRETS else value for each, value in given.items()}
+    log.info(
+        "HTTP {method} {name} {given} by {user} from {peer}",
+        method=request.method.decode("latin-1"),
+        name=name,
+        given=repr(shown)[:1000],
+        user=caller.user,
+        peer=getattr(request.client, "host", ""),
+    )
