@@ -35,8 +35,9 @@ MAY_IMPORT = {
     "bots.link": "bots txgateway_client txgateway_monitor",
     "bots.__main__": "bots bots.link",
     # what clients see
-    "render": "api wire model",
+    "render": "api stories wire model",
     "documents": "api commands",
+    "stories": "model",
     "lines": "wire model",
     "publisher": "gateway feed lines wire model",
     # commands

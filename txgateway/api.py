@@ -283,8 +283,12 @@ class Api:
         venue, _ = self.feed.place(symbol)
         now, zone = self.feed.now(venue), self.about.zone
         wanted = bar_ranges.range_of(start, end, kind, now, zone, instrument.session)
-        bars = await self.feed.bars(symbol, kind, wanted.start, wanted.end)
-        kept = bar_ranges.clipped(bars or (), kind, zone, instrument.session)
+        kept: list[Bar] = []
+        for begin in bar_ranges.starts(wanted, kind):
+            bars = await self.feed.bars(symbol, kind, begin, wanted.end)
+            kept = bar_ranges.clipped(bars or (), kind, zone, instrument.session)
+            if wanted.count is not None and len(kept) >= wanted.count:
+                break
         return BarRows(kept[-wanted.count :] if wanted.count else kept, zone)
 
     @command

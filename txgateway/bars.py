@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -80,6 +80,16 @@ def span(period: Period, count: int) -> timedelta:
     return {Unit.DAY: timedelta(days=1.6), Unit.WEEK: timedelta(weeks=1), Unit.MONTH: timedelta(days=31)}[
         period.unit
     ] * count + timedelta(days=10)
+
+
+def starts(wanted: Range, period: Period) -> Iterator[datetime]:
+    """Where to begin looking: for the last N, near first, and farther only when that was not enough."""
+    if wanted.count is not None and period.unit is Unit.MINUTE:
+        shortest = timedelta(minutes=period.count) * (wanted.count + 1)
+        for reach in (shortest, shortest + timedelta(days=1)):
+            if wanted.end - reach > wanted.start:
+                yield wanted.end - reach
+    yield wanted.start
 
 
 def clipped(bars: Iterable[Bar], period: Period, zone: Any, session: Session | None) -> list[Bar]:

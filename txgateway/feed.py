@@ -251,11 +251,11 @@ class Feed:
         async def load() -> None:
             now = self._brokers[line.venue].now()
             start = now - timedelta(hours=24)
+            while self._local_date(start) != self._local_date(now):
+                start += timedelta(minutes=15)
             bars = await self._brokers[line.venue].bars(line.instrument.symbol, Period(1, Unit.MINUTE), start, now)
-            today = self._local_date(now)
             for bar in bars:
-                if self._local_date(bar.time) == today:
-                    line.bars[bar.time] = bar
+                line.bars[bar.time] = bar
 
         done = Deferred.fromCoroutine(load())
         done.addErrback(lambda failure: log.failure("The bars of {name} could not be loaded.", failure, name=line.name))

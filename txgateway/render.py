@@ -20,6 +20,8 @@ from txgateway.wire import Flags, dumps
 
 PIECE = 64 * 1024
 """Bytes in a piece, about."""
+BLOCK = 64
+"""Kept fragments that are taken at once: about a piece."""
 EFFORT = 1024
 """Work in a piece, in units of about a microsecond."""
 _RENDERED, _ROW = 32, 6
@@ -50,7 +52,7 @@ class Fragments:
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
         self.limit = limit
         self.size = 0
-        self._kept: dict[str, dict[str, bytes]] = {"orders": {}, "tickets": {}, "executions": {}}
+        self._kept: dict[str, dict[str, bytes]] = {"": {}, "orders": {}, "tickets": {}, "executions": {}}
 
     def of(self, kind: str) -> Mapping[str, bytes]:
         """What is kept of a kind, by id; empty where the id is none of that kind."""
@@ -254,20 +256,33 @@ def _fragment(name: str, value: Any) -> bytes:
 
 
 def _listed(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iterator[tuple[bytes, int]]:
-    """The list's fragments, kept ones where there are; what is not wanted costs its reading all the same."""
-    kept: Mapping[str, bytes] = fragments.of(listing.kept) if fragments is not None and listing.kept else {}
+    """The list's fragments, a block at once where all of it is kept."""
+    if fragments is None or not listing.kept:
+        fragments = Fragments(limit=0)
+    kept = fragments.of(listing.kept)
     left = len(listing.ids) if listing.limit is None else listing.limit
-    for key in listing.ids:
-        if not left:
-            return
-        fragment = kept.get(key)
-        cost = 1
-        if fragment is None:
-            item = listing.get(key)
-            fragment = b"" if item is None else _fragment(key, render(item, flags))
-            if fragments is not None and listing.kept:
-                fragments.keep(listing.kept, key, fragment)
-            cost = _RENDERED
-        if fragment:
-            left -= 1
-        yield fragment, cost
+    for start in range(0, len(listing.ids), BLOCK):
+        ids = listing.ids[start : start + BLOCK]
+        block = [kept.get(key) for key in ids]
+        found = BLOCK - block.count(b"")
+        if None not in block and found <= left:
+            left -= found
+            yield b"".join(block), BLOCK  # type: ignore[arg-type]
+            continue
+        for key in ids:
+            if not left:
+                return
+            fragment, cost = _one(listing, key, flags, fragments)
+            left -= bool(fragment)
+            yield fragment, cost
+
+
+def _one(listing: Listing, key: str, flags: Flags, fragments: Fragments) -> tuple[bytes, int]:
+    """One item's fragment, kept from now on; empty, but not for nothing, when the item is not wanted."""
+    fragment = fragments.of(listing.kept).get(key)
+    if fragment is not None:
+        return fragment, 1
+    item = listing.get(key)
+    fragment = b"" if item is None else _fragment(key, render(item, flags))
+    fragments.keep(listing.kept, key, fragment)
+    return fragment, _RENDERED

@@ -36,6 +36,7 @@ from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
 from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
+from txgateway.stories import sentence
 from txgateway.wire import Flags
 
 log = Logger()
@@ -68,7 +69,7 @@ class GatewayService(Service):
         self.failed = False
         self._reactor = reactor
         self._clock = clock
-        self._zone = config.timezone
+        self._zone: Any = config.timezone
         self._default = config.default_venue.name
         self._ports: list[Any] = []
         self._timers: dict[str, Any] = {}
@@ -262,10 +263,10 @@ class GatewayService(Service):
             self._watch_venue(event)
         elif isinstance(event, Executed):
             if config.log_execution_updates:
-                log.info("execution {fill}", fill=event.execution)
+                log.info("order {id}: {text}", id=event.order_id, text=sentence(event))
         elif change.order is not None and config.log_order_updates:
-            order, kind = change.order, type(event).__name__
-            log.info("order {id} {kind}: {status}", id=order.order_id, kind=kind, status=order.status.value)
+            order = change.order
+            log.info("order {id} {status}: {text}", id=order.order_id, status=order.status.value, text=sentence(event))
         if self.gateway.ledger.idle:
             self._snapshots.consider(self.gateway.state)
 
@@ -323,15 +324,16 @@ class GatewayService(Service):
         self._plan_reset()
         for name, broker in self.brokers.items():
             log.info("venue {venue}: daily reset", venue=name)
-            Deferred.fromCoroutine(self._reconnect(broker)).addErrback(
-                lambda failure, venue=name: log.failure("The reset of {venue} failed.", failure, venue=venue)
-            )
+            Deferred.fromCoroutine(self._reconnect(name, broker))
 
-    async def _reconnect(self, broker: Broker) -> None:
-        stopped = broker.stopService()
-        if isinstance(stopped, Deferred):
-            await stopped
-        broker.startService()
+    async def _reconnect(self, name: str, broker: Broker) -> None:
+        try:
+            stopped = broker.stopService()
+            if isinstance(stopped, Deferred):
+                await stopped
+        except Exception:
+            log.failure("Venue {venue} did not stop in order.", venue=name)
+        self._start_venue(name, broker)
 
     # what a person is told
 

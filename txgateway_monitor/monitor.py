@@ -247,7 +247,7 @@ class Monitor:
         self.shutdown_pending = False
         self.unauthorized = False
         if self._connection is None:
-            self._position = self._first_position()
+            self._position = self._position or self._first_position()
             reactor = self._running_reactor()
             self._connection = Connection(reactor, self.host, self.port, self, self._silence, self._retry)
             self._shutdown_trigger = reactor.addSystemEventTrigger("before", "shutdown", self._reactor_stops)

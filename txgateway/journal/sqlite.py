@@ -232,6 +232,9 @@ def _locked(path: Path) -> IO[str]:
     return lock
 
 
+_SCHEMA: Any = files("txgateway.journal").joinpath("schema")
+
+
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     scripts = sorted(

@@ -21,8 +21,8 @@ log = Logger()
 
 TURN = 0.004
 """Seconds of one reactor turn that an answer may take."""
-SLICE = 2 * 1024 * 1024
-"""Bytes given to the transport in one turn at most."""
+SLICE = 128 * 1024
+"""Bytes given to the transport in one turn, about: as many as it sends in one, so that none pile up."""
 GZIP_FROM = 8 * 1024
 """Bytes from which an answer is compressed for a client that accepts it."""
 _GZIP_PIECE = 64 * 1024
@@ -184,9 +184,10 @@ class _Writer:
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """There is room again."""
+        """There is room again: this is the transport's turn, and so the next slice's."""
         self._paused = False
-        self._plan()
+        if self._turn is None:
+            self._go()
 
     def stopProducing(self) -> None:
         """The client is gone."""
