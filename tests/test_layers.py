@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "settings": "",
     # edges
     "servers": "api wire feed access model",
-    "servers.*": "servers api wire render documents lines publisher feed access model",
+    "servers.*": "servers api commands wire render documents lines publisher feed access model",
     "brokers": "model",
     "brokers.*": "brokers model",
     "journal": "model codec",
@@ -35,11 +35,11 @@ MAY_IMPORT = {
     "bots.link": "bots txgateway_client txgateway_monitor",
     "bots.__main__": "bots bots.link",
     # what clients see
-    "render": "api stories wire model",
-    "documents": "api commands",
+    "render": "api gateway stories codec wire model",
+    "documents": "api gateway commands model",
     "stories": "model",
     "lines": "wire model",
-    "publisher": "gateway feed lines wire model",
+    "publisher": "gateway state feed lines wire model",
     # commands
     "api": "gateway feed signals access bars commands brokers codec model",
     "bars": "model",

@@ -22,12 +22,12 @@ from zope.interface import implementer
 
 def begin(logfile: str, level: str, form: str) -> Callable[[], None]:
     """Send every event of `level` and above to a file (`-`: standard output); gives what opens the file anew."""
-    lines = _Lines(logfile, _as_json if form == "json" else _as_text)
-    predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
-    globalLogBeginner.beginLoggingTo(
-        [FilteringLogObserver(lines, [predicate])], redirectStandardIO=False, discardBuffer=False
-    )
-    return lines.reopen
+    lines: Any = _Lines(logfile, _as_json if form == "json" else _as_text)
+    predicate: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.levelWithName(level))
+    observer: Any = FilteringLogObserver(lines, [predicate])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=False)
+    reopen: Callable[[], None] = lines.reopen
+    return reopen
 
 
 @implementer(ILogObserver)

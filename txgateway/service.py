@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 from twisted.application.service import Service
@@ -34,6 +35,8 @@ from txgateway.publisher import Publisher
 from txgateway.publisher import Settings as PublisherSettings
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
+from txgateway.servers.stream import StreamFactory
+from txgateway.servers.websocket import StreamResource
 from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
 from txgateway.stories import sentence
@@ -206,18 +209,16 @@ class GatewayService(Service):
         access = Access(config.username, config.password)
         fragments = Fragments()
         self.gateway.listeners.append(fragments.changed)
+        told = PublisherSettings(log_messages=config.log_client_messages, log_connections=config.log_cxn_events)
         self.publisher = Publisher(
-            self.gateway,
-            self.feed,
-            flags,
-            self._reactor,
-            self._default,
-            self.api.accounts,
-            PublisherSettings(log_messages=config.log_client_messages, log_connections=config.log_cxn_events),
+            self.gateway, self.feed, flags, self._reactor, self._default, self.api.accounts, told
         )
+        stream = StreamFactory(self.api, self.publisher, access, flags, self._reactor, told, gethostname(), fragments)
+        socket = StreamResource(self.api, self.publisher, access, flags, self._reactor, told, fragments)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
-        site = make_site(self.api, access, web, self._reactor, fragments)
+        site = make_site(self.api, access, web, self._reactor, fragments, {b"/stream": socket})
         self._bind(config.http_port, site, "HTTP_PORT")
+        self._bind(config.tcp_port, stream, "TCP_PORT")
 
     def _bind(self, port: int, factory: Any, setting: str) -> str:
         """Listen; gives the address."""

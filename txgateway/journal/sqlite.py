@@ -237,9 +237,7 @@ _SCHEMA: Any = files("txgateway.journal").joinpath("schema")
 
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    scripts = sorted(
-        each for each in files("txgateway.journal").joinpath("schema").iterdir() if each.name.endswith(".sql")
-    )
+    scripts = sorted((each for each in _SCHEMA.iterdir() if each.name.endswith(".sql")), key=lambda each: each.name)
     if version > len(scripts):
         raise JournalError(
             f"The journal {path} was written by a newer txgateway (schema {version}, this one knows {len(scripts)}). "

@@ -21,7 +21,7 @@ log = Logger()
 
 TURN = 0.004
 """Seconds of one reactor turn that an answer may take."""
-SLICE = 128 * 1024
+SLICE = 512 * 1024
 """Bytes given to the transport in one turn, about: as many as it sends in one, so that none pile up."""
 GZIP_FROM = 8 * 1024
 """Bytes from which an answer is compressed for a client that accepts it."""

@@ -36,10 +36,20 @@ _COMMAND_METHODS = b"GET, POST, OPTIONS"
 _DOCUMENT_METHODS = b"GET, HEAD, OPTIONS"
 
 
-def make_site(api: Api, access: Access, settings: HttpSettings, reactor: Any, fragments: Fragments) -> Site:
-    """The factory for an HTTP port. `fragments.changed` must be among the desk's listeners."""
+def make_site(
+    api: Api,
+    access: Access,
+    settings: HttpSettings,
+    reactor: Any,
+    fragments: Fragments,
+    mounts: Mapping[bytes, Resource] | None = None,
+) -> Site:
+    """The factory for an HTTP port. `fragments.changed` must be among the desk's listeners.
+
+    `mounts` are further resources by path, such as `/stream`, which look after access themselves.
+    """
     answers = Answers(settings, fragments, reactor)
-    root = Root(api, access, settings, answers)
+    root = Root(api, access, settings, answers, mounts or {})
     timeout = settings.idle_timeout
     return Site(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
 
@@ -79,8 +89,11 @@ class Root(Resource):
 
     isLeaf = True
 
-    def __init__(self, api: Api, access: Access, settings: HttpSettings, answers: Answers) -> None:
+    def __init__(
+        self, api: Api, access: Access, settings: HttpSettings, answers: Answers, mounts: Mapping[bytes, Resource]
+    ) -> None:
         super().__init__()
+        self._mounts = mounts
         self._api = api
         self._access = access
         self.largest_body = settings.largest_body
@@ -186,6 +199,10 @@ class Root(Resource):
         """A path that is no command's."""
         if request.path == b"/health":
             self._health(request)
+            return
+        mounted = self._mounts.get(request.path)
+        if mounted is not None:
+            mounted.render(request)
             return
         found = self._others.get(request.path)
         if found is not None and request.method not in found[0].split(b", ")[:-1]:
