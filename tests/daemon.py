@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
@@ -21,11 +21,15 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 class Daemon:
-    """`txgatewayd` under a test. `environment` is given without the TXGATEWAY_ in front."""
+    """`txgatewayd` under a test. `environment` is given without the TXGATEWAY_ in front; `variables` as they are."""
+
+    started: ClassVar[list[Daemon]] = []
+    """Every daemon of this run, so that a failure can show its log."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.environment = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), **environment}
+        self.variables: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"
         self.http_port = 0
@@ -33,17 +37,39 @@ class Daemon:
         self.session = requests.Session()
         self.session.auth = ("txtrader_user", environment.get("PASSWORD", "txtrader_pass"))
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment it runs in: nothing of the test's own but the path."""
+        known = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONUNBUFFERED": "1"}
+        settings = {f"TXGATEWAY_{name}": value for name, value in self.environment.items()}
+        return {**known, **settings, **self.variables}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `txgatewayd` with these arguments until it ends by itself."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "txgateway", *arguments]
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
     def start(self) -> Daemon:
         """Start it, and wait until its ports are bound. A restart binds the same ports."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        known = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONUNBUFFERED": "1"}
-        settings = {f"TXGATEWAY_{name}": value for name, value in self.environment.items()}
+        if self not in self.started:
+            self.started.append(self)
         at = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "txgateway"],
                 cwd=ROOT,
-                env={**known, **settings},
+                env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -79,6 +105,19 @@ class Daemon:
         answer = self.session.post(f"{self.url}/{method}", json=arguments, timeout=PATIENCE)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         return answer.json()
+
+    def rpc(self, method: str, params: Any = None, **more: Any) -> Any:
+        """A method by JSON-RPC; the whole answer."""
+        message = {"jsonrpc": "2.0", "method": method, "params": {} if params is None else params, "id": 1, **more}
+        answer = self.session.post(f"{self.url}/rpc", json=message, timeout=PATIENCE)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return answer.json()
+
+    def memory(self) -> int:
+        """Its resident memory in bytes."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) * 1024
 
     def kill(self) -> None:
         """kill -9."""

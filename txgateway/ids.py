@@ -7,8 +7,9 @@ from datetime import datetime
 
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no letter is taken for another."""
-_TIME, _CHANCE = 10, 10
-_ROOM = 1 << (5 * _CHANCE)
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
+_BITS = 50
+"""Ten letters."""
 
 
 class Ids:
@@ -24,11 +25,11 @@ class Ids:
         """A new id. A clock that runs back does not: the last millisecond then goes on."""
         now = int(self._clock().timestamp() * 1000)
         if now > self._last:
-            self._last, self._tail = now, self._chance(_ROOM >> 1)
+            self._last, self._tail = now, self._chance(1 << (_BITS - 1))
         else:
             self._tail += 1
-        return _written(self._last, _TIME) + _written(self._tail, _CHANCE)
+        return _written(self._last) + _written(self._tail)
 
 
-def _written(number: int, width: int) -> str:
-    return "".join(_LETTERS[number >> shift & 31] for shift in range(5 * (width - 1), -1, -5))
+def _written(number: int) -> str:
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(_BITS - 10, -1, -10)])

@@ -263,12 +263,12 @@ def _listed(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iter
     left = len(listing.ids) if listing.limit is None else listing.limit
     for start in range(0, len(listing.ids), BLOCK):
         ids = listing.ids[start : start + BLOCK]
-        block = [kept.get(key) for key in ids]
-        found = BLOCK - block.count(b"")
-        if None not in block and found <= left:
-            left -= found
-            yield b"".join(block), BLOCK  # type: ignore[arg-type]
-            continue
+        if listing.limit is None:
+            try:
+                yield b"".join(map(kept.get, ids)), BLOCK  # type: ignore[arg-type]
+                continue
+            except TypeError:  # not all of it is kept
+                pass
         for key in ids:
             if not left:
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
+import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -166,7 +166,7 @@ class GatewayService(Service):
             market=self.feed.market,
             reactor=self._reactor,
             clock=self._clock,
-            new_id=Ids(self._clock, secrets.randbelow),
+            new_id=Ids(self._clock, random.Random().randrange),
             trading_day=self._local_date,
             default_route=self.config.api_route,
             order_timeout=self.config.timeout_order,

@@ -146,6 +146,9 @@ def enriched(execution: Execution, order: Order | None, seq: int, day: date | No
             cumulative_quantity=order.filled_quantity,
             leaves_quantity=max(ZERO, order.quantity - order.filled_quantity),
             order_average_price=order.average_price,
+            order_type=order.order_type,
+            order_price=order.limit_price if order.limit_price is not None else order.stop_price,
+            route=order.route,
             cusip=order.cusip,
         )
     return codec.EXECUTION.changed(execution, extra)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from .channels import Channel
 
@@ -71,35 +72,56 @@ class Deframer:
         return message
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line, sorted: what a callback gets, and what it is of the journal."""
+
+    channel: Channel
+    text: str
+    data: str = ""
+    """The kind of a `<channel>.<kind>-data` line, which carries a journal record's number."""
+    body: str = ""
+    """Such a line's JSON."""
+    note: bool = False
+    """Whether it is a notification of an order, ticket or execution, which carries no number."""
+
+
 class LineParser:
     """Sorts lines into channels, once the server has said what its channel is called."""
 
     def __init__(self) -> None:
         """No channel is known before `.Authorized`."""
         self._prefixes: dict[str, Channel] = {}
+        self._data: re.Pattern[str] | None = None
         self._account_prefix = ""
         self._last_account = ""
 
     def authorized(self, line: str) -> int | None:
-        """Learn the channel from `.Authorized <channel>`; the server's position when it says one after that."""
+        """Learn the channel from `.Authorized <channel>`; the journal's last number when the server says it."""
         words = line.split()
         name = words[1] if len(words) > 1 else ""
         self._prefixes = {f"{name}.{kind}": channel for kind, channel in _KINDS.items()}
+        self._data = re.compile(rf"{re.escape(name)}\.([a-z]+)-data (.*)", re.DOTALL)
         self._account_prefix = f"{name}.current-account"
         return int(words[2]) if len(words) > 2 and words[2].isdigit() else None
 
-    def parse(self, line: str) -> tuple[Channel, str] | None:
-        """The channel of a line and the rest of it; None for a current account that was told already."""
-        if not line.startswith("."):
-            for prefix, channel in self._prefixes.items():
-                if line.startswith(prefix):
-                    return channel, line[len(prefix) :]
-            if self._account_prefix and line.startswith(self._account_prefix):
-                if line == self._last_account:
-                    return None
-                self._last_account = line
-        return Channel.STATUS, line
+    def parse(self, line: str) -> Line | None:
+        """A line, sorted; None for a current account that was told already."""
+        if line.startswith("."):
+            return Line(Channel.STATUS, line)
+        numbered = self._data.match(line) if self._data else None
+        data, body = numbered.groups() if numbered else ("", "")
+        for prefix, channel in self._prefixes.items():
+            if line.startswith(prefix):
+                return Line(channel, line[len(prefix) :], data, body, channel in _NOTES)
+        if self._account_prefix and line.startswith(self._account_prefix):
+            if line == self._last_account:
+                return None
+            self._last_account = line
+        return Line(Channel.STATUS, line, data, body)
 
+
+_NOTES = {Channel.ORDER, Channel.TICKET, Channel.EXECUTION}
 
 _KINDS = {
     "time: ": Channel.TIME,

@@ -27,8 +27,6 @@ from .settings import SettingsError, resolve
 Callback = Callable[[str, Any], object]
 """Gets the channel's name and the event's text (a TICK's time); a true answer goes on, a false one ends the monitor."""
 
-DATA_OPTIONS = ("order-data", "ticket-data", "execution-data")
-
 SILENCE = 90.0
 """Seconds without a word before the link is tested: the gateway tells the time each minute."""
 
@@ -194,10 +192,11 @@ class Monitor:
         self._call(Channel.CONNECTION, state.name)
 
     def login(self) -> str:
-        """The line to log in with: it asks for the events after the last one seen."""
+        """The line to log in with: it asks for the events after the last one seen, or for where the journal ends."""
         options = dict(self.options)
-        if self._position is not None and self._position.resume is not None:
-            options["resume"] = self._position.resume
+        if self._position is not None:
+            resume = self._position.resume
+            options |= {"position": True} if resume is None else {"resume": resume}
         return f"auth {self.username} {self._password} {json.dumps(options)}"
 
     def heard(self, line: str) -> None:
@@ -207,15 +206,14 @@ class Monitor:
         parsed = self._parser.parse(line)
         if parsed is None:
             return
-        channel, text = parsed
         position = self._position
         if position is None:
-            self._call(channel, text)
+            self._call(parsed.channel, parsed.text)
             return
         before, was_ahead = position.seq, position.is_ahead
-        if position.is_new(channel, text):
-            self._call(channel, text)
-            if channel.name.endswith("_DATA"):
+        if position.is_new(parsed):
+            self._call(parsed.channel, parsed.text)
+            if parsed.data:
                 self._keep_position(position)
         elif position.is_ahead and not was_ahead:
             self._trouble(
@@ -263,7 +261,9 @@ class Monitor:
         """Where to begin; None when nothing is to be resumed."""
         resume = self._resume
         if resume is None:
-            resume = self._file is not None or any(self.options.get(option) for option in DATA_OPTIONS)
+            resume = self._file is not None or any(
+                name.endswith("-data") and asked for name, asked in self.options.items()
+            )
         if resume is False:
             return None
         if isinstance(resume, str):

@@ -13,12 +13,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from .channels import Channel
+from .lines import Line
 
-DATA = {Channel.ORDER_DATA: "permid", Channel.TICKET_DATA: "permid", Channel.EXECUTION_DATA: "ORDER_ID"}
-"""The lines that carry a seq, and the member that says what each is about."""
-
-NOTES = {Channel.ORDER, Channel.TICKET, Channel.EXECUTION}
+ABOUT = ("permid", "ORDER_ID", "account", "symbol", "key")
+"""The members that say what a data line is about, beside its kind."""
 
 NOTES_KEPT = 1000
 """Notifications after the last data line; a client that hears more than these of kinds whose data it did not ask for
@@ -55,19 +53,19 @@ class Position:
         """
         self.is_ahead = False
         self._repeated = deque([*self._notes, *self._latest_notes])
-        if at is None or (self.seq is not None and at >= (self.resume or 0)):
+        if at is None or (self.seq is not None and at >= self.seq):
             return True
         known = self.seq is not None
         self._start(at)
         return not known
 
-    def is_new(self, channel: Channel, text: str) -> bool:
+    def is_new(self, line: Line) -> bool:
         """Whether a line has not been seen; it is now."""
-        if channel in NOTES:
-            return self._note_is_new(text)
-        if channel not in DATA:
+        if line.note:
+            return self._note_is_new(line.text)
+        if not line.data:
             return True
-        seq, about = _identity(channel, text)
+        seq, about = _identity(line)
         if seq is None:
             return True
         if self.seq is None or seq > self.seq:
@@ -112,16 +110,16 @@ class Position:
         return position
 
 
-def _identity(channel: Channel, text: str) -> tuple[int | None, str]:
+def _identity(line: Line) -> tuple[int | None, str]:
     """A data line's seq and what it is about; no seq when it carries none."""
     try:
-        data: Any = json.loads(text)
+        data: Any = json.loads(line.body)
     except ValueError:
         return None, ""
     seq = data.get("seq") if isinstance(data, dict) else None
     if not isinstance(seq, int) or isinstance(seq, bool):
         return None, ""
-    return seq, f"{channel.name} {data.get(DATA[channel])}"
+    return seq, " ".join([line.data, *(str(data[name]) for name in ABOUT if name in data)])
 
 
 class PositionFile:

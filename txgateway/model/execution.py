@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from txgateway.model.order import Side
+from txgateway.model.order import OrderType, Side
 
 ZERO = Decimal(0)
 
@@ -16,7 +16,8 @@ class Execution:
     """One fill. `time` is the venue's; `quantity` is positive; `commission` is what it cost, in `currency`.
 
     `execution_id` is the broker's and is unique per account. `order_id` is ours, empty when the broker could
-    not tell. `cumulative_quantity`, `leaves_quantity` and `order_average_price` are the order's after this fill.
+    not tell. `cumulative_quantity`, `leaves_quantity` and `order_average_price` are the order's after this fill;
+    `order_price` is the order's own limit price, else its stop price.
     """
 
     execution_id: str
@@ -37,6 +38,9 @@ class Execution:
     cumulative_quantity: Decimal = ZERO
     leaves_quantity: Decimal = ZERO
     order_average_price: Decimal = ZERO
+    order_type: OrderType | None = None
+    order_price: Decimal | None = None
+    route: str = ""
     cusip: str = ""
     seq: int = 0
 

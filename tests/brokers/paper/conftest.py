@@ -15,6 +15,15 @@ from twisted.internet.task import Clock
 
 from txgateway.brokers import Setup
 from txgateway.brokers.paper import PaperBroker
+from txgateway.brokers.paper.accounts import Account
+from txgateway.brokers.paper.commission import Commission
+from txgateway.brokers.paper.exchange import Exchange
+from txgateway.brokers.paper.feed import instrument_of
+from txgateway.brokers.paper.held import Held
+from txgateway.brokers.paper.names import NAMES
+from txgateway.brokers.paper.options import Opening
+from txgateway.brokers.paper.sessions import Sessions
+from txgateway.brokers.paper.turn import Numbers, Turn, Worth
 from txgateway.model.events import Executed, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.market import Quote, Statistics, Trade
@@ -24,6 +33,34 @@ T = TypeVar("T")
 START = datetime(2024, 3, 1, 15, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[4] / "shared" / "data"
 MARKET = (Quote, Trade, Statistics, VenueStatusChanged)
+
+
+def make_order(number: int, side: str = "BUY", quantity: Any = 100, symbol: str = "IBM", **terms: Any) -> Order:
+    """An order; its type follows from its prices."""
+    limit, stop = terms.pop("limit", None), terms.pop("stop", None)
+    kind = {(False, False): "MARKET", (True, False): "LIMIT", (False, True): "STOP", (True, True): "STOP_LIMIT"}
+    terms = {
+        "order_id": f"ORDER{number:06}",
+        "account": "API_ACCOUNT",
+        "time_in_force": TimeInForce(terms.pop("tif", "DAY")),
+        "status": OrderStatus.STAGED if terms.get("tag") else OrderStatus.PENDING_NEW,
+        **terms,
+    }
+    return Order(
+        client_order_id=terms["order_id"],
+        venue="paper",
+        symbol=symbol,
+        side=Side(side),
+        quantity=Decimal(str(quantity)),
+        order_type=OrderType(kind[limit is not None, stop is not None]),
+        limit_price=None if limit is None else Decimal(str(limit)),
+        stop_price=None if stop is None else Decimal(str(stop)),
+        created=START,
+        day=START.date(),
+        updated=START,
+        seq=1,
+        **terms,
+    )
 
 
 class Steps(Clock):
@@ -57,33 +94,10 @@ class Venue:
     def hear(self, event: Any) -> None:
         self.told.append(event)
 
-    def order(self, side: str = "BUY", quantity: Any = 100, symbol: str = "IBM", **terms: Any) -> Order:
-        """An order; its type follows from its prices."""
+    def order(self, *args: Any, **terms: Any) -> Order:
+        """The next order."""
         self.number += 1
-        limit, stop = terms.pop("limit", None), terms.pop("stop", None)
-        kind = {(False, False): "MARKET", (True, False): "LIMIT", (False, True): "STOP", (True, True): "STOP_LIMIT"}
-        terms = {
-            "order_id": f"ORDER{self.number:06}",
-            "account": "API_ACCOUNT",
-            "time_in_force": TimeInForce(terms.pop("tif", "DAY")),
-            "status": OrderStatus.STAGED if terms.get("tag") else OrderStatus.PENDING_NEW,
-            **terms,
-        }
-        return Order(
-            client_order_id=terms["order_id"],
-            venue="paper",
-            symbol=symbol,
-            side=Side(side),
-            quantity=Decimal(str(quantity)),
-            order_type=OrderType(kind[limit is not None, stop is not None]),
-            limit_price=None if limit is None else Decimal(str(limit)),
-            stop_price=None if stop is None else Decimal(str(stop)),
-            created=START,
-            day=START.date(),
-            updated=START,
-            seq=1,
-            **terms,
-        )
+        return make_order(self.number, *args, **terms)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """What a coroutine gives, stepping the clock while it waits."""
@@ -176,3 +190,86 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the real market data is not at {DATA}")
     return DATA
+
+
+class Floor:
+    """An exchange without broker, book and clock: quotes and trades are shown by hand, `now` moves by hand."""
+
+    def __init__(self, sessions: Sessions, quoted: bool = True, **accounts: Opening) -> None:
+        self.now = START
+        self.is_quoted = quoted
+        self.prices: dict[str, Decimal] = {}
+        self.known = {
+            name.symbol: instrument_of(name, "paper", sessions)
+            for name in (NAMES["IBM"], NAMES["AAPL"], NAMES["BTCUSD"], NAMES["USDJPY"])
+        }
+        fees, worth = Commission(), Worth(self)
+        self.accounts = {}
+        for opening in accounts.values() or (Opening("API_ACCOUNT", True, Decimal(1_000_000)),):
+            account = Account("paper", opening.name, opening.margin, fees, worth)
+            account.cash["USD"] = opening.amount
+            self.accounts[opening.name] = account
+        self.closed: dict[str, Held] = {}
+        numbers = Numbers("SERIAL")
+        self.exchange = Exchange("paper", self, self.accounts, sessions, fees, numbers, self.closed.get)
+        self.told: list[Any] = []
+        self.number = 0
+
+    def instrument(self, symbol: str) -> Any:
+        return self.known.get(symbol)
+
+    def quoted(self, symbol: str) -> bool:
+        return self.is_quoted
+
+    def price(self, symbol: str) -> Decimal | None:
+        return self.prices.get(symbol)
+
+    def later(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+    def quote(self, bid: Any, bid_size: Any, ask: Any, ask_size: Any, symbol: str = "IBM") -> list[Any]:
+        """Show a quote; what was told for it."""
+        self.later(seconds=1)
+        numbers = [Decimal(str(each)) for each in (bid, bid_size, ask, ask_size)]
+        self.prices[symbol] = (numbers[0] + numbers[2]) / 2
+        self.exchange.show(Quote(symbol, *numbers, self.now))
+        return self.turn()
+
+    def trade(self, price: Any, size: Any, symbol: str = "IBM") -> list[Any]:
+        """Show a public trade."""
+        self.later(seconds=1)
+        self.prices[symbol] = Decimal(str(price))
+        self.exchange.show(Trade(symbol, Decimal(str(price)), Decimal(str(size)), self.now))
+        return self.turn()
+
+    def send(self, *args: Any, **terms: Any) -> tuple[Order, list[Any]]:
+        """Submit an order; it, and what was told."""
+        self.number += 1
+        order = make_order(self.number, *args, **terms)
+        self.exchange.submit(order, self.now)
+        return order, self.turn()
+
+    def turn(self) -> list[Any]:
+        """What was told since the last time; closed orders go to the archive."""
+        turn, self.exchange.turn = self.exchange.turn, Turn()
+        self.closed.update({held.order_id: held for held in turn.orders.values() if not held.open})
+        self.told += turn.reports
+        return turn.reports
+
+
+@pytest.fixture
+def make_floor() -> Callable[..., Floor]:
+    """Builds a floor that never closes, unless it is given sessions."""
+
+    def make(sessions: Sessions | None = None, quoted: bool = True, **accounts: Opening) -> Floor:
+        return Floor(sessions or Sessions("America/New_York"), quoted, **accounts)
+
+    return make
+
+
+@pytest.fixture
+def floor(make_floor: Callable[..., Floor]) -> Floor:
+    """A floor where IBM is quoted 100.00 x 300 / 100.10 x 200."""
+    floor = make_floor()
+    floor.quote("100.00", 300, "100.10", 200)
+    return floor
