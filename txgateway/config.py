@@ -67,11 +67,10 @@ def _set(reader: Callable[[str], T], default: str, what: str, *, name: str = "",
 
 @dataclass(frozen=True)
 class Venue:
-    """One configured connection: `kind` finds the broker, `channel` is what its stream lines begin with."""
+    """One configured connection: `kind` finds the broker; the stream's lines of it begin with `name`."""
 
     name: str
     kind: str
-    channel: str
     accounts: tuple[str, ...]
     options: Mapping[str, Any] = field(repr=False)
     """What the broker is set up with: for kind paper its PAPER_ settings and, over them, its table."""
@@ -79,7 +78,7 @@ class Venue:
     def describe(self) -> str:
         """One line, secrets masked."""
         options = [f"{key}={_shown(key, value)}" for key, value in self.options.items()]
-        return " ".join([f"venue {self.name}: kind={self.kind} channel={self.channel}", *options])
+        return " ".join([f"venue {self.name}: kind={self.kind}", *options])
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -420,7 +419,7 @@ class _Reading:
         mode, kind = self.given["MODE"], self.values["MODE"]
         if not self.venue_tables:
             self._check_kind(mode.said(), kind)
-            return (self._venue(kind, kind, kind, {}, ""),)
+            return (self._venue(kind, kind, {}, ""),)
         venues = tuple(self._venue_of_table(name, table) for name, table in self.venue_tables.items())
         if mode.source != "default" and kind != venues[0].kind:
             has = f"{self.toml_path} has venues of its own, {venues[0].name} first"
@@ -431,19 +430,17 @@ class _Reading:
         where = f"{self.toml_path} [venues.{name}]"
         table = dict(table) if isinstance(table, dict) else {}
         kind = str(table.pop("kind", ""))
-        channel = str(table.pop("channel", "") or kind)
         self._check_kind(f"{where} kind={kind}", kind)
-        for what, word in (("", name), ("channel=", channel or name)):
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", word):
-                self._wrong(f"{where} {what}{word}", "give a name of letters, digits, _ and -")
-        return self._venue(name, kind, channel, table, where)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", name):
+            self._wrong(where, "give a name of letters, digits, _ and -")
+        return self._venue(name, kind, table, where)
 
     def _check_kind(self, said: str, kind: str) -> None:
         if kind not in self.kinds:
             there = ", ".join(sorted(self.kinds)) or "none (install txgateway with pip)"
             self._wrong(said, f"no broker of this kind is installed; those that are: {there}")
 
-    def _venue(self, name: str, kind: str, channel: str, table: Mapping[str, Any], where: str) -> Venue:
+    def _venue(self, name: str, kind: str, table: Mapping[str, Any], where: str) -> Venue:
         """A venue whose options are its kind's variables and, over them, its table; its kind looks at them too."""
         variables = _OPTIONS.get(kind, {} if self.venue_tables else _API_OPTIONS)
         options = {option: self.values[variable] for option, variable in variables.items()} | dict(table)
@@ -456,7 +453,7 @@ class _Reading:
         accounts = self._account_names(options.get("accounts") or "", f"{where} accounts")
         if kind == "paper":
             accounts = tuple(map(str.upper, accounts))
-        return Venue(name, kind, channel, accounts, MappingProxyType(options))
+        return Venue(name, kind, accounts, MappingProxyType(options))
 
     def _kinds_own_check(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, str]:
         try:

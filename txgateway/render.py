@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -52,18 +52,33 @@ class Fragments:
     def __init__(self, limit: int = 32 * 1024 * 1024) -> None:
         self.limit = limit
         self.size = 0
-        self._kept: dict[str, dict[str, bytes]] = {"": {}, "orders": {}, "tickets": {}, "executions": {}}
+        self._kept: dict[str, dict[str, bytes]] = {kind: {} for kind in _KINDS}
+        self._blocks: dict[str, dict[str, tuple[Sequence[str], bytes]]] = {kind: {} for kind in _KINDS}
 
-    def of(self, kind: str) -> Mapping[str, bytes]:
-        """What is kept of a kind, by id; empty where the id is none of that kind."""
-        return self._kept[kind]
+    def get(self, kind: str, key: str) -> bytes | None:
+        """What is kept of an id; empty where the id is none of that kind."""
+        return self._kept[kind].get(key)
 
     def keep(self, kind: str, key: str, fragment: bytes) -> None:
         """Keep a rendering, if there is room."""
-        cost = len(fragment) + _OVERHEAD
-        if self.size + cost <= self.limit:
-            self.size += cost
+        if self._fits(fragment):
             self._kept[kind][key] = fragment
+
+    def block(self, kind: str, ids: Sequence[str]) -> bytes | None:
+        """The fragments of so many ids in one, if all of them are kept."""
+        blocks = self._blocks[kind]
+        known = blocks.get(ids[0])
+        if known is not None:
+            if known[0] == ids:
+                return known[1]
+            self._free(blocks.pop(ids[0])[1])
+        try:
+            block = b"".join(map(self._kept[kind].get, ids))  # type: ignore[arg-type]
+        except TypeError:
+            return None
+        if self._fits(block):
+            blocks[ids[0]] = (ids, block)
+        return block
 
     def changed(self, news: News) -> None:
         """Drop what is no longer so: a listener of the desk's."""
@@ -71,15 +86,32 @@ class Fragments:
             for kind in ("orders", "tickets"):
                 fragment = self._kept[kind].pop(news.order.order_id, None)
                 if fragment is not None:
-                    self.size -= len(fragment) + _OVERHEAD
+                    self._free(fragment)
+                    self._drop_blocks(kind)
         elif isinstance(news.record.event, TradingDayStarted):
-            for kept in self._kept.values():
-                kept.clear()
+            for each in (*self._kept.values(), *self._blocks.values()):
+                each.clear()  # type: ignore[attr-defined]
             self.size = 0
 
+    def _drop_blocks(self, kind: str) -> None:
+        for _, block in self._blocks[kind].values():
+            self._free(block)
+        self._blocks[kind].clear()
 
+    def _fits(self, text: bytes) -> bool:
+        cost = len(text) + _OVERHEAD
+        if self.size + cost > self.limit:
+            return False
+        self.size += cost
+        return True
+
+    def _free(self, text: bytes) -> None:
+        self.size -= len(text) + _OVERHEAD
+
+
+_KINDS = ("orders", "tickets", "executions")
 _OVERHEAD = 150
-"""Bytes that a kept fragment costs beside its own: its object, its place in the table, its key."""
+"""Bytes that a kept text costs beside its own: its object, its place in the table, its key."""
 
 
 # ---------------------------------------------------------------- whole
@@ -257,32 +289,29 @@ def _fragment(name: str, value: Any) -> bytes:
 
 def _listed(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iterator[tuple[bytes, int]]:
     """The list's fragments, a block at once where all of it is kept."""
-    if fragments is None or not listing.kept:
-        fragments = Fragments(limit=0)
-    kept = fragments.of(listing.kept)
-    left = len(listing.ids) if listing.limit is None else listing.limit
-    for start in range(0, len(listing.ids), BLOCK):
-        ids = listing.ids[start : start + BLOCK]
-        if listing.limit is None:
-            try:
-                yield b"".join(map(kept.get, ids)), BLOCK  # type: ignore[arg-type]
-                continue
-            except TypeError:  # not all of it is kept
-                pass
-        for key in ids:
+    ids, left = listing.ids, len(listing.ids) if listing.limit is None else listing.limit
+    keeps = fragments if listing.kept else None
+    for start in range(0, len(ids), BLOCK):
+        some = ids[start : start + BLOCK]
+        block = keeps.block(listing.kept, some) if keeps is not None and listing.limit is None else None
+        if block is not None:
+            yield block, BLOCK
+            continue
+        for key in some:
             if not left:
                 return
-            fragment, cost = _one(listing, key, flags, fragments)
+            fragment, cost = _one(listing, key, flags, keeps)
             left -= bool(fragment)
             yield fragment, cost
 
 
-def _one(listing: Listing, key: str, flags: Flags, fragments: Fragments) -> tuple[bytes, int]:
+def _one(listing: Listing, key: str, flags: Flags, keeps: Fragments | None) -> tuple[bytes, int]:
     """One item's fragment, kept from now on; empty, but not for nothing, when the item is not wanted."""
-    fragment = fragments.of(listing.kept).get(key)
+    fragment = keeps.get(listing.kept, key) if keeps is not None else None
     if fragment is not None:
         return fragment, 1
     item = listing.get(key)
     fragment = b"" if item is None else _fragment(key, render(item, flags))
-    fragments.keep(listing.kept, key, fragment)
+    if keeps is not None:
+        keeps.keep(listing.kept, key, fragment)
     return fragment, _RENDERED

@@ -243,17 +243,15 @@ class Commands(ABC):
         since: str | None = None,
         account: str | None = None,
         symbol: str | None = None,
-        status: str | None = None,
         after: str | int | None = None,
         limit: int | None = None,
     ) -> dict[str, Execution]:
-        """Return executions by id; the arguments are those of `query_orders`."""
+        """Return executions by id; the arguments are as in `query_orders`."""
         return self._read(
             "query_executions",
             since=since,
             account=account,
             symbol=symbol,
-            status=status,
             after=after,
             limit=limit,
         )

@@ -68,7 +68,7 @@ def test_nothing_set_is_a_paper_gateway_on_loopback() -> None:
     assert made.suppress_error_codes == {2100}
     assert made.api_route == "DEMO"
     (venue,) = made.venues
-    assert (venue.name, venue.kind, venue.channel) == ("paper", "paper", "paper")
+    assert (venue.name, venue.kind) == ("paper", "paper")
     assert venue.accounts == ("API_ACCOUNT", "PAPER_CASH")
     assert made.api_account == "API_ACCOUNT"
 
@@ -376,7 +376,7 @@ def test_the_current_account_is_one_of_them() -> None:
 def test_a_mode_of_the_environment_is_a_venue_of_that_name() -> None:
     made = load({"TXGATEWAY_MODE": "TWS", "TXGATEWAY_API_PORT": "4002", "TXTRADER_API_ACCOUNT": "DU1"})
     (venue,) = made.venues
-    assert (venue.name, venue.kind, venue.channel, venue.accounts) == ("tws", "tws", "tws", ("DU1",))
+    assert (venue.name, venue.kind, venue.accounts) == ("tws", "tws", ("DU1",))
     assert dict(venue.options) == {
         "host": "localhost",
         "port": 4002,
@@ -396,7 +396,6 @@ commission = 0.01
 
 [venues.IB-live]
 kind = "tws"
-channel = "ib"
 accounts = ["U1"]
 port = 7496
 """
@@ -410,9 +409,9 @@ def test_a_file_configures_many_venues_and_the_first_is_the_default() -> None:
     assert (sim.options["feed"], sim.options["commission"]) == ("synthetic:9", 0.01)
     assert (sim.options["latency"], sim.options["timezone"]) == ("0.25", "America/New_York")
     assert sim.accounts == ("S1", "S2")
-    assert (live.name, live.kind, live.channel, live.accounts) == ("IB-live", "tws", "ib", ("U1",))
+    assert (live.name, live.kind, live.accounts) == ("IB-live", "tws", ("U1",))
     assert dict(live.options) == {"port": 7496, "accounts": ["U1"]}
-    assert made.describe()[-1] == "venue IB-live: kind=tws channel=ib accounts=U1 port=7496"
+    assert made.describe()[-1] == "venue IB-live: kind=tws accounts=U1 port=7496"
 
 
 def test_a_kind_looks_at_its_own_options() -> None:
@@ -457,8 +456,7 @@ def test_a_kind_whose_library_is_missing() -> None:
         ("[gateway", f"{TOML}: this is not TOML"),
         ("[venues.a]\nport = 1", f"{TOML} [venues.a] kind=: no broker of this kind"),
         ("venues.a = 1", f"{TOML} [venues.a] kind=: no broker of this kind"),
-        ('[venues."a b"]\nkind = "tws"', "[venues.a b] a b: give a name of letters"),
-        ('[venues.a]\nkind = "tws"\nchannel = "x.y"', "channel=x.y: give a name of letters"),
+        ('[venues."a b"]\nkind = "tws"', "[venues.a b]: give a name of letters"),
         ('[venues.a]\nkind = "tws"\naccounts = 1', "[venues.a] accounts: give a list of names"),
         (VENUES.replace("U1", "S1"), "account S1: venues sim and IB-live both have it"),
     ],

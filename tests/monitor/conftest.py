@@ -62,12 +62,16 @@ class Link(NetstringReceiver):
             return
         self.options = json.loads(options)
         self.factory.logins.append(self.options)
-        position = f" {self.factory.position}" if self.factory.tells_position else ""
+        asked = self.factory.knows_positions and ("position" in self.options or "resume" in self.options)
+        position = f" {self.factory.position}" if asked else ""
         self.say(f".Authorized paper{position}")
         self.authorized = True
         if self.factory.budgets:
             self.budget = self.factory.budgets.pop(0)
         after = self.options.get("resume", self.factory.position)
+        if after > self.factory.position:
+            self.say(f".error: resume {after} is beyond the journal's last record")
+            return
         for seq, lines in self.factory.records:
             if seq > after:
                 for text in lines:
@@ -94,7 +98,8 @@ class FakeStream(Factory):
         """How many bytes the next links may carry after their login before they are cut."""
         self.greets = True
         self.answers_status = True
-        self.tells_position = False
+        self.knows_positions = True
+        """Whether it says its position to who asks; an older server does not."""
         self.port = 0
         self._waiting: list[tuple[Callable[[], object], Deferred[None]]] = []
 
@@ -162,6 +167,15 @@ class Heard:
     def texts(self, *channels: str) -> list[Any]:
         """What was heard on these channels."""
         return [text for channel, text in self.events if channel in channels]
+
+    @property
+    def authorizations(self) -> list[str]:
+        """Every greeting after a login."""
+        return [text for text in self.texts("STATUS") if text.startswith(".Authorized")]
+
+    def authorized(self) -> Deferred[None]:
+        """Fires after the first login."""
+        return self.stream.until(lambda: self.authorizations)
 
     def data(self) -> list[tuple[str, int]]:
         """Every data event as its id and number."""

@@ -108,7 +108,7 @@ async def test_a_wrong_password_ends_it_with_4(stream: Any, start: Any) -> None:
 async def test_options_may_be_words(stream: Any, start: Any) -> None:
     child = start("-m", "txgateway_monitor", "--options", "quotes order-data")
     await child.printed(".Authorized")
-    assert stream.logins == [{"quotes": True, "order-data": True}]
+    assert stream.logins == [{"quotes": True, "order-data": True, "position": True}]
 
 
 @pytest_twisted.ensureDeferred

@@ -88,14 +88,36 @@ def test_bytes_that_are_no_utf8_do_not_end_the_stream() -> None:
 def test_a_line_belongs_to_one_channel(line: str, channel: str, text: str) -> None:
     parser = LineParser()
     parser.authorized(".Authorized paper")
-    assert parser.parse(line) == (Channel[channel], text)
+    parsed = parser.parse(line)
+    assert parsed is not None
+    assert (parsed.channel, parsed.text) == (Channel[channel], text)
+
+
+@pytest.mark.parametrize(
+    ("line", "data", "body", "note"),
+    [
+        ('paper.order-data {"seq": 1}', "order", '{"seq": 1}', False),
+        ('paper.position-data {"seq": 1}', "position", '{"seq": 1}', False),
+        ('paper.symbol-data: {"seq": 1}', "", "", False),
+        ('tws.order-data {"seq": 1}', "", "", False),
+        ("paper.order.A1 ACC LIMIT Filled", "", "", True),
+        ("paper.execution.E1 ACC A1 Filled", "", "", True),
+        ("paper.quote.IBM:1 2 3 4", "", "", False),
+    ],
+)
+def test_what_a_line_is_of_the_journal(line: str, data: str, body: str, note: bool) -> None:
+    parser = LineParser()
+    parser.authorized(".Authorized paper 5")
+    parsed = parser.parse(line)
+    assert parsed is not None
+    assert (parsed.data, parsed.body, parsed.note) == (data, body, note)
 
 
 def test_a_current_account_is_told_when_it_changes() -> None:
     parser = LineParser()
     parser.authorized(".Authorized paper")
     told = [parser.parse(f"paper.current-account: {name}") for name in "AABA"]
-    assert [line and line[1][-1] for line in told] == ["A", None, "B", "A"]
+    assert [line and line.text[-1] for line in told] == ["A", None, "B", "A"]
 
 
 @pytest.mark.parametrize(

@@ -7,28 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from txgateway_monitor import Channel
+from txgateway_monitor.lines import Line, LineParser
 from txgateway_monitor.resume import NOTES_KEPT, Position, PositionFile
 
+PARSER = LineParser()
+PARSER.authorized(".Authorized paper")
 
-def order(seq: int, order_id: str = "A") -> tuple[Channel, str]:
+
+def line(text: str) -> Line:
+    """A line of the channel `paper`."""
+    parsed = PARSER.parse(f"paper.{text}")
+    assert parsed is not None
+    return parsed
+
+
+def order(seq: int, order_id: str = "A") -> Line:
     """An order-data line."""
-    return Channel.ORDER_DATA, json.dumps({"permid": order_id, "seq": seq})
+    return line(f"order-data {json.dumps({'permid': order_id, 'seq': seq})}")
 
 
-def execution(seq: int, execution_id: str = "E") -> tuple[Channel, str]:
+def execution(seq: int, execution_id: str = "E") -> Line:
     """An execution-data line."""
-    return Channel.EXECUTION_DATA, json.dumps({"ORDER_ID": execution_id, "seq": seq})
+    return line(f"execution-data {json.dumps({'ORDER_ID': execution_id, 'seq': seq})}")
 
 
-def note(text: str) -> tuple[Channel, str]:
+def note(text: str) -> Line:
     """An order notification."""
-    return Channel.ORDER, text
+    return line(f"order.{text}")
 
 
-def new(position: Position, *lines: tuple[Channel, str]) -> list[bool]:
+def new(position: Position, *lines: Line) -> list[bool]:
     """Which of these lines are new."""
-    return [position.is_new(*line) for line in lines]
+    return [position.is_new(line) for line in lines]
 
 
 def test_one_record_may_have_several_lines() -> None:
@@ -61,6 +71,15 @@ def test_a_position_that_was_given_is_asked_for_as_it_is() -> None:
     assert Position(0).resume == 0
 
 
+def test_positions_and_statuses_have_numbers_too() -> None:
+    position = Position()
+    fill = line('position-data {"account": "A", "symbol": "IBM", "quantity": 5, "seq": 7}')
+    status = line('status-data {"event": "TradingHalted", "seq": 8}')
+    assert new(position, execution(7), fill, fill, status, status) == [True, True, False, True, False]
+    position.authorized(8)
+    assert new(position, status, order(9)) == [False, True]
+
+
 def test_lower_numbers_are_left_out_and_told() -> None:
     position = Position()
     assert new(position, order(5), order(3), order(6)) == [True, False, True]
@@ -77,7 +96,6 @@ def test_a_gateway_whose_journal_ends_before_ours_has_another_journal() -> None:
     position = Position()
     new(position, order(500), order(501))
     assert position.authorized(501)
-    assert position.authorized(500)
     assert not position.authorized(10)
     assert position.resume == 10
     assert new(position, order(11)) == [True]
@@ -85,14 +103,14 @@ def test_a_gateway_whose_journal_ends_before_ours_has_another_journal() -> None:
 
 def test_lines_without_a_number_are_always_new() -> None:
     position = Position(5)
-    lines = [
-        (Channel.ORDER_DATA, "{}"),
-        (Channel.ORDER_DATA, '{"seq": "7"}'),
-        (Channel.ORDER_DATA, '{"seq": true}'),
-        (Channel.ORDER_DATA, "[1]"),
-        (Channel.ORDER_DATA, "junk"),
-        (Channel.QUOTE, "IBM:1 2 3 4"),
+    texts = [
+        "order-data {}",
+        'order-data {"seq": "7"}',
+        'order-data {"seq": true}',
+        "order-data [1]",
+        "order-data junk",
     ]
+    lines = [*map(line, texts), line("quote.IBM:1 2 3 4")]
     assert new(position, *lines, *lines) == [True] * 12
     assert position.seq == 5
 

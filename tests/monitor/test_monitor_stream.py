@@ -21,7 +21,7 @@ DATA = {"order-data": 1, "execution-data": 1}
 @pytest_twisted.ensureDeferred
 async def test_events_reach_their_callbacks(stream: Any, heard: Any, monitor: Any) -> None:
     monitor(ALL).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.say("paper.time: 2013-10-07 09:31:00", "paper.quote.IBM:1 2 3 4", "paper.positions: {}")
     stream.order("A1", "Filled", fill="E1")
     await heard.until("ORDER_DATA")
@@ -30,7 +30,7 @@ async def test_events_reach_their_callbacks(stream: Any, heard: Any, monitor: An
         ("CONNECTION", "CONNECT_PENDING"),
         ("CONNECTION", "CONNECTED"),
         ("STATUS", ".connected: txGateway 1.0 today on here"),
-        ("STATUS", ".Authorized paper"),
+        ("STATUS", ".Authorized paper 0"),
         ("TIME", "2013-10-07 09:31:00"),
         ("QUOTE", "IBM:1 2 3 4"),
         ("STATUS", "paper.positions: {}"),
@@ -39,7 +39,7 @@ async def test_events_reach_their_callbacks(stream: Any, heard: Any, monitor: An
         ("ORDER", "A1 A LIMIT Filled"),
         ("ORDER_DATA", '{"permid": "A1", "status": "Filled", "seq": 1}'),
     ]
-    assert stream.logins == [ALL]
+    assert stream.logins == [{**ALL, "position": True}]
 
 
 @pytest_twisted.ensureDeferred
@@ -63,7 +63,7 @@ async def test_commands_and_their_answers(stream: Any, heard: Any, monitor: Any)
     assert watching.send("status") is False
     watching.connect()
     assert watching.send("status") is False
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     assert watching.send("status") is True
     await heard.until("STATUS", ".status: Up")
 
@@ -76,7 +76,7 @@ async def test_a_callback_that_raises_is_logged_and_the_link_stays(
         raise RuntimeError("of mine")
 
     monitor(callbacks={"*": heard, "TIME": broken}).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.say("paper.time: 1", "paper.quote.IBM:1 2 3 4")
     await heard.until("QUOTE")
     assert "the callback of TIME raised" in caplog.text
@@ -88,7 +88,7 @@ async def test_a_callback_that_raises_is_logged_and_the_link_stays(
 async def test_a_callback_that_returns_false_ends_the_monitor(stream: Any, heard: Any, monitor: Any) -> None:
     watching = monitor(callbacks={"*": heard, "TIME": lambda channel, text: False})
     watching.connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.say("paper.time: 1", "paper.quote.IBM:1 2 3 4")
     await heard.until("SHUTDOWN")
     await stream.until(lambda: stream.received[-1] == "exit client requested shutdown")
@@ -114,13 +114,13 @@ async def test_reconnects_after_a_lost_link_and_after_failed_attempts(stream: An
     waits: list[int] = []
     watching = monitor(retry=lambda failures: waits.append(failures) or 0.0)
     watching.connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.greets = False
     stream.cut()
     await stream.until(lambda: stream.accepted == 2 and stream.links)
     stream.greets = True
     stream.cut()
-    await stream.until(lambda: heard.texts("STATUS").count(".Authorized paper") == 2)
+    await stream.until(lambda: len(heard.authorizations) == 2)
     assert waits == [0, 1]
     stream.cut()
     await stream.until(lambda: len(stream.logins) == 3)
@@ -162,7 +162,7 @@ async def test_credentials_are_in_no_log(
 ) -> None:
     watching = monitor(ALL, log_level="DEBUG")
     watching.connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     watching.send("orders")
     stream.cut()
     await stream.until(lambda: len(stream.logins) == 2)
@@ -175,7 +175,7 @@ async def test_credentials_are_in_no_log(
 async def test_nothing_is_missed_or_repeated_over_a_reconnect(stream: Any, heard: Any, monitor: Any) -> None:
     stream.order("OLD")
     monitor(DATA).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1")
     stream.order("A1", "Filled", fill="E1")
     await stream.until(lambda: len(heard.data()) == 3)
@@ -186,6 +186,23 @@ async def test_nothing_is_missed_or_repeated_over_a_reconnect(stream: Any, heard
     await stream.until(lambda: len(heard.data()) == 5)
     assert heard.data() == [("A1", 2), ("E1", 3), ("A1", 3), ("A2", 4), ("A3", 5)]
     assert [login.get("resume") for login in stream.logins] == [None, 2]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_says_no_position_is_resumed_from_the_first_event(
+    stream: Any, heard: Any, monitor: Any
+) -> None:
+    stream.knows_positions = False
+    stream.order("OLD")
+    monitor(DATA).connect()
+    await heard.authorized()
+    stream.order("A1")
+    await heard.until("ORDER_DATA")
+    stream.cut()
+    await stream.until(lambda: not stream.links)
+    stream.order("A2")
+    await stream.until(lambda: len(heard.data()) == 2)
+    assert heard.data() == [("A1", 2), ("A2", 3)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -211,7 +228,7 @@ async def test_links_that_are_cut_anywhere(stream: Any, heard: Any, monitor: Any
 async def test_a_message_cut_in_its_middle_is_not_half_heard(stream: Any, heard: Any, monitor: Any) -> None:
     stream.budgets = [130, 500]
     monitor(DATA, resume=0).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1", fill="E1")
     await stream.until(lambda: len(heard.data()) == 2)
     assert heard.data() == [("E1", 1), ("A1", 1)]
@@ -219,13 +236,10 @@ async def test_a_message_cut_in_its_middle_is_not_half_heard(stream: Any, heard:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_server_that_says_its_position_loses_no_event_before_the_first(
-    stream: Any, heard: Any, monitor: Any
-) -> None:
-    stream.tells_position = True
+async def test_no_event_is_missed_before_the_first_one_that_was_heard(stream: Any, heard: Any, monitor: Any) -> None:
     stream.order("OLD")
     monitor(DATA).connect()
-    await heard.until("STATUS", ".Authorized paper 1")
+    await heard.authorized()
     stream.cut()
     await stream.until(lambda: not stream.links)
     stream.order("A1")
@@ -238,20 +252,21 @@ async def test_a_server_that_says_its_position_loses_no_event_before_the_first(
     ("options", "settings", "sent"),
     [
         ({"order-notification": 1}, {}, None),
-        ({"order-data": 1}, {}, None),
+        ({"order-data": 1}, {}, "position"),
+        ({"position-data": 1}, {}, "position"),
+        ({"order-data": 0}, {}, None),
         ({"order-data": 1, "resume": 7}, {}, 7),
         ({"order-data": 1, "resume": 7}, {"resume": 3}, 7),
         ({"order-data": 1}, {"resume": 0}, 0),
-        ({"quotes": 1}, {"resume": '{"seq": 9, "seen": ["ORDER_DATA A"], "notes": []}'}, 8),
+        ({"quotes": 1}, {"resume": '{"seq": 9, "seen": ["order A"], "notes": []}'}, 8),
     ],
 )
 @pytest_twisted.ensureDeferred
-async def test_where_the_first_login_resumes(
-    stream: Any, monitor: Any, options: Any, settings: Any, sent: int | None
-) -> None:
+async def test_where_the_first_login_resumes(stream: Any, monitor: Any, options: Any, settings: Any, sent: Any) -> None:
     monitor(options, **settings).connect()
     await stream.until(lambda: stream.logins)
-    assert stream.logins[0] == {**options, **({} if sent is None else {"resume": sent})}
+    more = {None: {}, "position": {"position": True}}.get(sent, {"resume": sent})
+    assert stream.logins[0] == {**options, **more}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +275,7 @@ async def test_where_the_first_login_resumes(
 @pytest_twisted.ensureDeferred
 async def test_resuming_may_be_switched_off(stream: Any, heard: Any, monitor: Any, options: Any, settings: Any) -> None:
     monitor(options, **settings).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1")
     await heard.until("ORDER_DATA")
     stream.cut()
@@ -273,7 +288,7 @@ async def test_a_file_takes_the_place_to_the_next_run(stream: Any, heard: Any, m
     place = tmp_path / "place"
     first = monitor(ALL, resume_file=place)
     first.connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1", fill="E1")
     await heard.until("ORDER_DATA")
     await first.disconnect()
@@ -290,12 +305,12 @@ async def test_the_position_is_kept_after_its_event_was_handled(stream: Any, hea
     callbacks = {"*": heard, "ORDER_DATA": lambda _, text: not steps.append(("event", json.loads(text)["seq"]))}
     watching = monitor(DATA, callbacks=callbacks, position=lambda text: steps.append(("kept", json.loads(text)["seq"])))
     watching.connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1")
     stream.order("A2")
     stream.say("paper.time: 1")
     await heard.until("TIME")
-    assert steps == [("event", 1), ("kept", 1), ("event", 2), ("kept", 2)]
+    assert steps == [("kept", 0), ("event", 1), ("kept", 1), ("event", 2), ("kept", 2)]
 
 
 @pytest_twisted.ensureDeferred
@@ -303,7 +318,7 @@ async def test_a_position_that_cannot_be_kept_is_logged(
     stream: Any, heard: Any, monitor: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor(DATA, resume_file=tmp_path / "no such folder" / "place").connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1")
     stream.say("paper.time: 1")
     await heard.until("TIME")
@@ -313,6 +328,7 @@ async def test_a_position_that_cannot_be_kept_is_logged(
 
 @pytest_twisted.ensureDeferred
 async def test_another_journal_is_told(stream: Any, heard: Any, monitor: Any) -> None:
+    stream.knows_positions = False
     stream.order("A1", seq=500)
     monitor(DATA, resume=499).connect()
     await heard.until("ORDER_DATA")
@@ -324,15 +340,22 @@ async def test_another_journal_is_told(stream: Any, heard: Any, monitor: Any) ->
     assert heard.data() == [("A1", 500), ("A2", 501)]
     (error,) = heard.texts("ERROR")
     assert "sends events before 500" in error
+
+
+@pytest_twisted.ensureDeferred
+async def test_another_journal_is_followed_when_its_position_is_known(stream: Any, heard: Any, monitor: Any) -> None:
+    stream.order("A1", seq=500)
+    monitor(DATA, resume=499).connect()
+    await heard.until("ORDER_DATA")
     stream.records.clear()
-    stream.order("C0", seq=7)
-    stream.tells_position = True
     stream.cut()
+    stream.order("B1", seq=7)
     await heard.until("STATUS", ".Authorized paper 7")
-    stream.order("C1")
-    await stream.until(lambda: len(heard.data()) == 3)
-    assert heard.data()[-1] == ("C1", 8)
-    assert "ends at 7, before the last event seen here, 501" in heard.texts("ERROR")[1]
+    stream.order("B2")
+    await stream.until(lambda: len(heard.data()) == 2)
+    assert heard.data() == [("A1", 500), ("B2", 8)]
+    (error,) = heard.texts("ERROR")
+    assert "ends at 7, before the last event seen here, 500" in error
 
 
 @pytest_twisted.ensureDeferred
@@ -369,7 +392,7 @@ async def test_junk_costs_the_link_and_not_the_monitor(
     stream: Any, heard: Any, monitor: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     monitor(DATA).connect()
-    await heard.until("STATUS", ".Authorized paper")
+    await heard.authorized()
     stream.order("A1")
     await heard.until("ORDER_DATA")
     stream.links[0].transport.write(b"what is this")

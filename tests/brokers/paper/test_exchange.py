@@ -170,11 +170,12 @@ def test_a_crossed_quote_triggers_nothing(floor: Any) -> None:
     assert not floor.exchange.find(order).triggered
 
 
-def test_triggered_stops_share_what_resting_orders_left(floor: Any) -> None:
-    floor.send("BUY", 80, limit="101.00", tif="GTC")
-    floor.quote("101.50", 100, "102.00", 0)
-    stop, _ = floor.send("BUY", 100, stop="100.90")
-    assert fills(floor.quote("100.80", 100, "100.95", 100)) == [(80, D("100.95")), (20, D("100.95"))] or True
+def test_triggered_stops_get_what_resting_orders_leave(floor: Any) -> None:
+    resting, _ = floor.send("BUY", 260)
+    stop, _ = floor.send("BUY", 100, stop="100.15")
+    events = floor.quote("100.10", 100, "100.20", 100)
+    assert [each.order_id for each in events] == [resting.order_id, stop.order_id]
+    assert fills(events) == [(60, D("100.20")), (40, D("100.20"))]
 
 
 # times in force

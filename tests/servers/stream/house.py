@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal as D
 from itertools import count
 from typing import Any
@@ -273,13 +274,11 @@ class House:
             await self.publisher.turn()
         return found
 
-    async def connect(self, read: bool = True) -> Client:
+    async def connect(self) -> Client:
         """A client that has not said anything yet."""
         endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", self.port.getHost().port)
         client = await connectProtocol(endpoint, Client(self))
         self.clients.append(client)
-        if not read:
-            client.transport.pauseProducing()
         return client
 
     async def login(self, options: Any = "", user: str = USER, password: str = PASSWORD) -> Client:
@@ -313,6 +312,13 @@ class Client(Protocol):
     def say(self, text: str) -> None:
         """Send a line."""
         self.transport.write(netstring(text.encode()))
+
+    def read(self, on: bool) -> None:
+        """Stop reading, or go on; with the smallest buffers that the kernel gives."""
+        for transport in (self.transport, *(each.transport for each in self.house.factory.sessions)):
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 4096)
+        self.transport.resumeProducing() if on else self.transport.pauseProducing()
 
     def cut(self) -> None:
         """Cut the connection."""
@@ -363,6 +369,9 @@ class Client(Protocol):
         return [line for line in self.lines if line.partition(".")[2].startswith(kinds)]
 
 
-def minutes(number: int) -> timedelta:
-    """So many minutes."""
-    return timedelta(minutes=number)
+EVERYTHING = {
+    f"{kind}-{part}": True
+    for kind in ("order", "ticket", "execution", "position", "status", "reconciliation")
+    for part in ("notification", "data")
+}
+"""Options that ask for everything in the journal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -22,12 +22,7 @@ log = Logger()
 TURN = 0.004
 """Seconds of one reactor turn that an answer may take."""
 SLICE = 512 * 1024
-"""Bytes given to the transport in one turn, about: as many as it sends in one, so that none pile up."""
-GZIP_FROM = 8 * 1024
-"""Bytes from which an answer is compressed for a client that accepts it."""
-_GZIP_PIECE = 64 * 1024
-_GZIP_WINDOW = 31
-"""zlib's name for: gzip format, largest window."""
+"""Bytes given to the transport in one turn, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +64,7 @@ class Answers:
             self.send_pieces(request, _cut(body), code)
         elif not request.gone:
             self._log(request, code, body)
-            self._whole(request, body, code)
+            self._whole(request, (body,), code)
 
     def send_pieces(self, request: Any, pieces: Iterator[bytes], code: int = OK) -> None:
         """Answer with JSON made while it is written; raises what the first pieces raise, with nothing written."""
@@ -78,12 +73,12 @@ class Answers:
         until = self.reactor.seconds() + TURN
         flow = _Flow(pieces, self.reactor.seconds)
         head = flow.take(GZIP_FROM, until)
-        self._log(request, code, head)
-        if flow.ended and len(head) < GZIP_FROM:
+        self._log(request, code, head[0] if head else b"")
+        if flow.ended and sum(map(len, head)) < GZIP_FROM:
             self._whole(request, head, code)
             return
         gzip = accepts_gzip(request.requestHeaders.getRawHeaders(b"accept-encoding"))
-        rest = _gzipped(chain((head,), flow.pieces)) if gzip else chain((head,), flow.pieces)
+        rest = _gzipped(chain(head, flow.pieces)) if gzip else chain(head, flow.pieces)
         flow = _Flow(rest, self.reactor.seconds)
         first = flow.take(SLICE, until)
         request.setHeader(b"Vary", b"Accept-Encoding")
@@ -96,13 +91,14 @@ class Answers:
             request.setHeader(b"Content-Type", b"application/json")
             _Writer(request, flow, self.reactor).start(first)
 
-    def _whole(self, request: Any, body: bytes, code: int) -> None:
+    def _whole(self, request: Any, body: Sequence[bytes], code: int) -> None:
         if code != OK:
             request.setResponseCode(code)
         headers = request.responseHeaders
         headers.setRawHeaders(b"Content-Type", _JSON)
-        headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
-        request.write(body)
+        headers.setRawHeaders(b"Content-Length", [b"%d" % sum(map(len, body))])
+        for piece in body:
+            request.write(piece)
         request.finish()
 
     def _log(self, request: Any, code: int, start: bytes) -> None:
@@ -149,17 +145,18 @@ class _Flow:
         self.ended = False
         self._seconds = seconds
 
-    def take(self, most: int, until: float) -> bytes:
+    def take(self, most: int, until: float) -> list[bytes]:
         """What comes until there are `most` bytes, or it is `until`, or it has `ended`."""
         taken: list[bytes] = []
         size = 0
         for piece in self.pieces:
-            taken.append(piece)
-            size += len(piece)
+            if piece:
+                taken.append(piece)
+                size += len(piece)
             if size >= most or self._seconds() >= until:
-                return b"".join(taken)
+                return taken
         self.ended = True
-        return b"".join(taken)
+        return taken
 
 
 @implementer(IPushProducer)
@@ -173,10 +170,11 @@ class _Writer:
         self._paused = False
         self._turn: Any = None
 
-    def start(self, first: bytes) -> None:
+    def start(self, first: Sequence[bytes]) -> None:
         """Write the first slice, and go on in the next turn."""
         self._request.registerProducer(self, True)
-        self._request.write(first)
+        for piece in first:
+            self._request.write(piece)
         self._plan()
 
     def pauseProducing(self) -> None:
@@ -206,14 +204,14 @@ class _Writer:
         if request.gone or self._paused:
             return
         try:
-            data = self._flow.take(SLICE, self._reactor.seconds() + TURN)
+            slice_ = self._flow.take(SLICE, self._reactor.seconds() + TURN)
         except Exception:
             log.failure("An answer to {path} broke off.", path=request.path.decode("latin-1"))
             request.unregisterProducer()
             request.transport.abortConnection()
             return
-        if data:
-            request.write(data)
+        for piece in slice_:
+            request.write(piece)
         if self._flow.ended:
             request.unregisterProducer()
             request.finish()
