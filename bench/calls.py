@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
 from bench.answers import AnswerReader
 from bench.percentiles import percentile
 
+C = TypeVar("C", bound="Connection")
+
 BUFFER = 256 * 1024
-HEARTBEAT = 0.001
-"""Seconds between two beats of the client that watches how long the reactor is held."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -149,7 +149,7 @@ class Crowd:
         }
 
 
-async def connect[T: Connection](port: int, connection: T) -> T:
+async def connect(port: int, connection: C) -> C:
     """The connection, connected."""
     await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", port)
     return connection

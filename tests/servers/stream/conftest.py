@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def no_logged_failure() -> Iterator[None]:
-    """Any failure in the log fails the test."""
+def logged_failures() -> Iterator[list[Any]]:
+    """Any failure in the log fails the test, unless the test takes it out."""
     failures: list[Any] = []
 
     def watch(event: dict[str, Any]) -> None:
@@ -23,7 +23,7 @@ def no_logged_failure() -> Iterator[None]:
             failures.append(event.get("log_failure") or event.get("log_format"))
 
     globalLogPublisher.addObserver(watch)
-    yield
+    yield failures
     globalLogPublisher.removeObserver(watch)
     assert failures == []
 

@@ -1,4 +1,4 @@
-"""Two venues, a desk, a publisher and its servers on free ports, all real but the counterparties; and a stream client."""
+"""Two venues, a desk, a publisher and its servers on free ports; real but for the counterparties. And a stream client."""
 
 from __future__ import annotations
 
@@ -165,7 +165,9 @@ class HonestBroker:
 class House:
     """Everything behind the ports. `restart` builds it again on the same journal."""
 
-    def __init__(self, reactor: Any, journal: Any = None, settings: Settings | None = None, ticker: bool = True) -> None:
+    def __init__(
+        self, reactor: Any, journal: Any = None, settings: Settings | None = None, ticker: bool = True
+    ) -> None:
         self.reactor = reactor
         self.journal = journal or MemoryJournal()
         self.settings = settings or Settings()

@@ -10,7 +10,6 @@ import pytest_twisted
 from tests.servers.stream.house import House
 from txgateway.publisher import Settings
 
-pytestmark = pytest.mark.usefixtures("no_logged_failure")
 MB = 1024 * 1024
 
 

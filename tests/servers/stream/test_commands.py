@@ -10,8 +10,6 @@ import pytest_twisted
 
 from tests.servers.stream.house import PASSWORD, USER, House
 
-pytestmark = pytest.mark.usefixtures("no_logged_failure")
-
 
 @pytest_twisted.ensureDeferred
 async def test_greeting_and_login(house: House) -> None:

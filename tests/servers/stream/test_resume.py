@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
+from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import Deferred
 
 from tests.servers.stream.house import EVERYTHING, Client, House
 from txgateway.journal.memory import MemoryJournal
 from txgateway.journal.sqlite import SqliteJournal
 from txgateway.model.events import DifferenceFound, PositionReported, Severity
-from txgateway.publisher import Settings
-
-pytestmark = pytest.mark.usefixtures("no_logged_failure")
+from txgateway.model.order import OrderType
 
 
 def journal_of(kind: str, folder: Path) -> Any:
@@ -31,34 +32,28 @@ async def a_day(house: House) -> None:
     await house.submit(2, "SECOND", symbol="AAPL")
     tickets = await house.submit(2, tag="T1")
     await house.gateway.approve(tickets[0], "boss")
-    (resting,) = await house.submit(limit_price=house_price("90"), order_type="LIMIT")
+    (resting,) = await house.submit(limit_price=D(90), order_type=OrderType.LIMIT)
     await house.submit(account="NOBODY")
-    house.gateway.ledger.record(PositionReported("paper", "OTHER", "MSFT", house_price("5"), house_price("1"), now))
+    house.gateway.ledger.record(PositionReported("paper", "OTHER", "MSFT", D(5), D(1), now))
     house.gateway.ledger.record(DifferenceFound("paper", "OTHER", "order", "1", "", "x", Severity.WARNING, now))
     house.gateway.halt("lunch", "me")
     house.gateway.resume("me")
     house.second.stopService()
     house.second.startService()
     await house.submit(5, symbol="MSFT", account="OTHER")
-    await house.gateway.replace(resting, house_price("50"), None, None, "me")
+    await house.gateway.replace(resting, D(50), None, None, "me")
     await house.gateway.cancel(resting, "me")
     await house.gateway.reject(tickets[1], "no", "boss")
     await house.gateway.settled()
 
 
-def house_price(text: str) -> Any:
-    """A decimal."""
-    from decimal import Decimal
-
-    return Decimal(text)
-
-
-async def all_of(house: House, client: Client) -> list[str]:
-    """All that a client has heard of the journal once it has heard the last record."""
+async def all_of(house: House, *clients: Client) -> list[list[str]]:
+    """All that clients have heard of the journal, once they have heard the last record."""
     await house.submit()
-    last = f'"seq":{house.publisher.seq}'
-    await house.until(lambda: any(last in line for line in client.all("paper.position-data ")))
-    return client.seen()
+    last = f'"seq":{house.publisher.seq},'
+    for client in clients:
+        await house.until(lambda client=client: any(last in line for line in client.all("paper.position-data ")))
+    return [client.seen() for client in clients]
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -70,8 +65,7 @@ async def test_a_resumed_client_hears_what_a_live_one_heard(build: Any, kind: st
     await a_day(house)
     for resume in range(0, house.publisher.seq + 1, 7):
         client = await house.login({**EVERYTHING, "resume": resume})
-        heard = await all_of(house, client)
-        told = await all_of(house, live)
+        heard, told = await all_of(house, client, live)
         assert heard == told[len(told) - len(heard) :]
         seqs = [each["seq"] for kind in ("order", "ticket", "status", "execution") for each in live.data(kind)]
         assert min(seq for seq in seqs if seq > resume) == min(
@@ -86,7 +80,7 @@ async def test_after_a_restart_of_the_gateway(build: Any, kind: str, tmp_path: P
     house = await build(journal=journal_of(kind, tmp_path))
     live = await house.login({**EVERYTHING, "resume": 0})
     await a_day(house)
-    before = await all_of(house, live)
+    (before,) = await all_of(house, live)
     await house.close()
     second = await build(up=False, journal=house.journal if kind == "memory" else journal_of(kind, tmp_path))
     watch = await second.login(EVERYTHING)
@@ -94,7 +88,7 @@ async def test_after_a_restart_of_the_gateway(build: Any, kind: str, tmp_path: P
     middle = live.data("order")[len(live.data("order")) // 2]["seq"]
     for resume in (0, middle):
         client = await second.login({**EVERYTHING, "resume": resume})
-        heard, after = await all_of(second, client), await all_of(second, watch)
+        heard, after = await all_of(second, client, watch)
         expected = [*before, *after]
         assert heard == expected[len(expected) - len(heard) :]
         assert resume or heard == expected
@@ -148,70 +142,58 @@ class Resumer:
         self.heard: list[str] = []
         self.seq = 0
 
+    async def connect(self) -> Client:
+        """A connection that goes on where the last one ended."""
+        return await self.house.login({**EVERYTHING, "resume": self.seq})
+
     async def run(self, connections: int) -> None:
-        """Connect, hear something, cut, resume: so many times."""
+        """Connect, hear something, cut: so many times."""
         for _ in range(connections):
-            client = await self.house.login({**EVERYTHING, "resume": self.seq})
+            client = await self.connect()
             client.cut_at = len(client.lines) + self.chance.randrange(1, 400)
             if self.chance.random() < 0.3:
                 client.read(False)
-                await self.house.publisher.turn()
+                await self.house.submit(3)
                 client.read(True)
             await client.ended()
-            self._keep(client)
-        client = await self.house.login({**EVERYTHING, "resume": self.seq})
-        await self.house.until(lambda: self.house.paper.hold)
-        await all_of(self.house, client)
-        self._keep(client, whole=True)
+            self.keep(client)
 
-    def _keep(self, client: Client, whole: bool = False) -> None:
-        """Keep what was heard up to the last record that is surely whole: the one before the last that was begun."""
-        lines = client.seen()
-        marks = [at for at, line in enumerate(lines) if "-data {" in line]
-        seqs = [_seq(lines[at]) for at in marks]
-        if not seqs:
-            return
-        last = seqs[-1] if whole else max((seq for seq in seqs if seq < seqs[-1]), default=None)
-        if last is None:
-            return
-        end = max(at for at, seq in zip(marks, seqs, strict=True) if seq <= last) + 1
-        self.heard += lines[:end]
-        self.seq = last
-
-
-def _seq(line: str) -> int:
-    import json
-
-    return int(json.loads(line.partition(" ")[2])["seq"])
+    def keep(self, client: Client) -> None:
+        """Keep what was heard, up to the last record that is surely whole: the one before the last that was begun."""
+        heard = client.seen()
+        ends: dict[int, int] = {}
+        for at, line in enumerate(heard, 1):
+            if "-data {" in line:
+                ends[int(json.loads(line.partition(" ")[2])["seq"])] = at
+        if len(ends) > 1:
+            self.seq = sorted(ends)[-2]
+            self.heard += heard[: ends[self.seq]]
 
 
 @pytest.mark.parametrize(("kind", "seed"), [("memory", 1), ("memory", 2), ("memory", 3), ("sqlite", 4), ("sqlite", 5)])
 @pytest_twisted.ensureDeferred
 async def test_cut_at_random_points_under_load(build: Any, kind: str, seed: int, tmp_path: Path) -> None:
-    from twisted.internet.defer import Deferred
-
     chance = random.Random(seed)
-    house = await build(journal=journal_of(kind, tmp_path), settings=Settings(lines=2000))
+    house = await build(journal=journal_of(kind, tmp_path))
     live = await house.login({**EVERYTHING, "resume": 0})
     house.paper.halves = True
-    resumers = [Resumer(house, random.Random(seed * 100 + number)) for number in range(3)]
-    running = [Deferred.fromCoroutine(each.run(8)) for each in resumers]
-    while not all(len(each.heard) > 300 for each in resumers):
-        await house.submit(chance.randrange(1, 12), account=chance.choice(["API_ACCOUNT", "OTHER", "SECOND"]))
-        if len(house.gateway.state.order_ids()) > 600:
-            break
-    for _ in range(20):
-        await house.submit(10)
-    while not all(each.called or _waits(each) for each in running):
-        await house.submit(5)
-    house.paper.hold, house.paper.submit = True, house.second.submit  # type: ignore[method-assign]
-    for each in running:
-        await each
-    told = await all_of(house, live)
+    resumers = [Resumer(house, random.Random(100 * seed + number)) for number in range(3)]
+    done: list[None] = []
+
+    async def load() -> None:
+        while not done:
+            await house.submit(chance.randrange(1, 12), chance.choice(["API_ACCOUNT", "OTHER", "SECOND"]))
+
+    loading = Deferred.fromCoroutine(load())
+    for running in [Deferred.fromCoroutine(each.run(8)) for each in resumers]:
+        await running
+    clients = [await each.connect() for each in resumers]
+    await house.submit(50)
+    done.append(None)
+    await loading
+    told = (await all_of(house, live, *clients))[0]
+    for each, client in zip(resumers, clients, strict=True):
+        each.keep(client)
     for each in resumers:
-        assert len(each.heard) > 300
+        assert len(each.heard) > 1000
         assert each.heard == told[: len(each.heard)]
-
-
-def _waits(running: Any) -> bool:
-    return False

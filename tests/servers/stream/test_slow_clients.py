@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import pytest_twisted
 
 from tests.servers.stream.house import EVERYTHING, Client, House
 from txgateway.publisher import Settings
-
-pytestmark = pytest.mark.usefixtures("no_logged_failure")
 
 
 def outlet_of(house: House) -> Any:

@@ -174,7 +174,8 @@ class Reader:
     def _rows(self) -> Iterator[tuple[int, Row]]:
         """(line, the columns that we know in our order) of every row."""
         rows = _raw_rows(self._path)
-        pick = itemgetter(*(_header(next(rows, [])).index(name) for name in COLUMNS[self._kind]))
+        header = _header(next(rows, []))
+        pick = itemgetter(*(header.index(name) for name in COLUMNS[self._kind]))
         number = 1
         try:
             for number, row in enumerate(rows, 2):
