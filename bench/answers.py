@@ -1,4 +1,4 @@
-"""HTTP/1.1 answers, counted and not kept: just enough of the protocol to know when one is whole, and whether it is good."""
+"""HTTP/1.1 answers, counted and not kept: enough of the protocol to know when one is whole, and whether it is good."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The client's half of the stream measurements: plain sockets that take in whatever comes and count it.
 
-No event loop and no object a line: the more a listener is behind, the more it takes at once, so it is never what limits.
+No event loop and no object a line: the more a listener is behind, the more it takes at once, so it never limits.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def ticks(
         add_symbols(held, port, quiet, symbols)
         _take(selector, 4 * interval)
         until = time.time() + seconds
-        while (now := time.time()) < until:
+        while time.time() < until:
             for key, _ in selector.select(0.1):
                 key.fileobj.recv(BUFFER)  # type: ignore[union-attr]
                 late.append(time.time() % interval)

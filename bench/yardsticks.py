@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 from zope.interface import implementer
 
 from txgateway.__main__ import install
@@ -25,26 +27,29 @@ from txgateway.__main__ import install
 USER, PASSWORD = b"txtrader_user", b"txtrader_pass"
 
 
-def make_site(bodies: dict[bytes, bytes]) -> Any:
-    """twisted.web at its barest: a leaf that checks the password and returns a constant; no access log."""
-    from twisted.web.resource import Resource
-    from twisted.web.server import Site
+class Constants(Resource):
+    """twisted.web at its barest: a leaf that checks the password and returns a constant."""
 
-    class Constant(Resource):
-        isLeaf = True
+    isLeaf = True
 
-        def render(self, request: Any) -> bytes:
-            if request.getUser() != USER or request.getPassword() != PASSWORD:
-                request.setResponseCode(401)
-                return b'{"status": "Unauthorized"}'
-            request.setHeader(b"Content-Type", b"application/json")
-            return bodies[request.path]
+    def __init__(self, bodies: Mapping[bytes, bytes]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._bodies = bodies
 
-    class SilentSite(Site):
-        def log(self, request: Any) -> None:
-            """No access log."""
+    def render(self, request: Any) -> bytes:
+        """The constant."""
+        if request.getUser() != USER or request.getPassword() != PASSWORD:
+            request.setResponseCode(401)
+            return b'{"status": "Unauthorized"}'
+        request.setHeader(b"Content-Type", b"application/json")
+        return self._bodies[request.path]
 
-    return SilentSite(Constant())
+
+class SilentSite(Site):
+    """A Site without an access log."""
+
+    def log(self, request: Any) -> None:
+        """Nothing."""
 
 
 @implementer(IPushProducer)
@@ -79,7 +84,20 @@ class Listener(Protocol):
         self._open_ones.pop(self, None)
 
 
-def make_broadcast(data: bytes, reactor: Any, interval: float) -> Factory:
+class Listeners(Factory):
+    """Makes them."""
+
+    noisy = False
+
+    def __init__(self, open_ones: dict[Listener, None]) -> None:
+        self._open_ones = open_ones
+
+    def buildProtocol(self, addr: object) -> Listener:
+        """One more."""
+        return Listener(self._open_ones)
+
+
+def make_broadcast(data: bytes, reactor: Any, interval: float) -> Listeners:
     """Ready bytes to all who listen: once a turn, or at every multiple of an interval."""
     open_ones: dict[Listener, None] = {}
 
@@ -89,21 +107,21 @@ def make_broadcast(data: bytes, reactor: Any, interval: float) -> Factory:
         reactor.callLater(interval - time.time() % interval if interval else 0, again)
 
     reactor.callLater(0, again)
-    make: Callable[[], Listener] = lambda: Listener(open_ones)  # noqa: E731
-    factory = Factory.forProtocol(make)  # type: ignore[arg-type]
-    factory.noisy = False
-    return factory
+    return Listeners(open_ones)
+
+
+def _factory(kind: str, rest: Sequence[str], reactor: Any) -> Any:
+    if kind == "broadcast":
+        return make_broadcast(Path(rest[0]).read_bytes(), reactor, float(rest[1]) if rest[1:] else 0.0)
+    pairs = (each.partition("=") for each in rest)
+    constants = Constants({path.encode(): Path(file).read_bytes() for path, _, file in pairs})
+    return SilentSite(constants)  # type: ignore[no-untyped-call]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until ended."""
-    kind, *rest = arguments
     reactor = install("asyncio")
-    if kind == "site":
-        pairs = (each.partition("=") for each in rest)
-        factory = make_site({path.encode(): Path(file).read_bytes() for path, _, file in pairs})
-    else:
-        factory = make_broadcast(Path(rest[0]).read_bytes(), reactor, float(rest[1]) if rest[1:] else 0.0)
+    factory = _factory(arguments[0], arguments[1:], reactor)
     port = reactor.listenTCP(0, factory, interface="127.0.0.1", backlog=1024)
     print(port.getHost().port, flush=True)
     reactor.run()

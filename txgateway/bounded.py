@@ -21,6 +21,7 @@ from txgateway.model.order import Order, OrderReport
 
 log = Logger()
 T = TypeVar("T")
+Send = Callable[[Order], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +55,10 @@ class BoundedBroker:
         self.stopService = broker.stopService
         self.subscribe = broker.subscribe
         self.unsubscribe = broker.unsubscribe
-
-    # orders
-
-    async def submit(self, order: Order) -> None:
-        """Send an order."""
-        await self._sent("submit", order, self._broker.submit(order))
-
-    async def release(self, order: Order) -> None:
-        """Send a ticket."""
-        await self._sent("release", order, self._broker.release(order))
-
-    async def cancel(self, order: Order) -> None:
-        """Ask for an order's end."""
-        await self._sent("cancel", order, self._broker.cancel(order))
-
-    async def replace(self, order: Order) -> None:
-        """Ask for other terms."""
-        await self._sent("replace", order, self._broker.replace(order))
+        self.submit = self._logged("submit", broker.submit)
+        self.release = self._logged("release", broker.release)
+        self.cancel = self._logged("cancel", broker.cancel)
+        self.replace = self._logged("replace", broker.replace)
 
     # questions
 
@@ -107,10 +94,17 @@ class BoundedBroker:
         """Bars in [start, end)."""
         return await self._asked("bars", self._deadlines.bars, self._broker.bars(symbol, period, start, end))
 
-    async def _sent(self, what: str, order: Order, call: Coroutine[Any, Any, None]) -> None:
-        if self._log_messages:
-            log.info("{venue} <- {what} {order}", venue=self.venue, what=what, order=order)
-        await self._timed(what, call)
+    def _logged(self, what: str, send: Send) -> Send:
+        """The broker's own method, unless something of it is to be logged."""
+        if not (self._log_messages or self._log_times):
+            return send
+
+        async def sent(order: Order) -> None:
+            if self._log_messages:
+                log.info("{venue} <- {what} {order}", venue=self.venue, what=what, order=order)
+            await self._timed(what, send(order))
+
+        return sent
 
     async def _asked(self, what: str, seconds: float, call: Coroutine[Any, Any, T]) -> T:
         asked = Deferred.fromCoroutine(self._timed(what, call))

@@ -99,6 +99,11 @@ class Venue:
         self.number += 1
         return make_order(self.number, *args, **terms)
 
+    def later(self, seconds: float, step: float = 1.0) -> None:
+        """Let time go on, some of it at once."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """What a coroutine gives, stepping the clock while it waits."""
         results: list[Any] = []
@@ -143,8 +148,8 @@ def open_venue(tmp_path: Path) -> Iterator[Callable[..., Venue]]:
     """Opens paper venues over one folder, stops them in the end."""
     opened: list[Venue] = []
 
-    def make(start: datetime = START, folder: Path = tmp_path, **options: Any) -> Venue:
-        venue = Venue(folder, options, start)
+    def make(begin: datetime = START, folder: Path = tmp_path, **options: Any) -> Venue:
+        venue = Venue(folder, options, begin)
         venue.broker.startService()
         opened.append(venue)
         return venue
@@ -165,7 +170,7 @@ def venue(open_venue: Callable[..., Venue]) -> Venue:
 @pytest.fixture
 def make_venue(tmp_path: Path) -> Callable[..., Venue]:
     """Builds a venue and does not start it."""
-    return lambda start=START, **options: Venue(tmp_path, options, start)
+    return lambda begin=START, **options: Venue(tmp_path, options, begin)
 
 
 @pytest.fixture
@@ -214,6 +219,7 @@ class Floor:
         self.exchange = Exchange("paper", self, self.accounts, sessions, fees, numbers, self.closed.get)
         self.told: list[Any] = []
         self.number = 0
+        self.make = make_order
 
     def instrument(self, symbol: str) -> Any:
         return self.known.get(symbol)

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any
 
 import pytz
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.web.resource import Resource
@@ -65,7 +65,7 @@ class HonestBroker:
         self.time = START
         self.report: Callable[[Any], None] = lambda event: None
         self._accounts = accounts
-        self._ids = count(1)
+        self.ids = count(1)
 
     def startService(self) -> None:
         for status in (VenueStatus.CONNECTING, VenueStatus.RECONCILING):
@@ -90,7 +90,7 @@ class HonestBroker:
 
     def answer(self, order: Order) -> None:
         """Accept, and fill what is a market order."""
-        self.report(OrderAccepted(order.order_id, f"{self.venue}-{next(self._ids)}", self.now()))
+        self.report(OrderAccepted(order.order_id, f"{self.venue}-{next(self.ids)}", self.now()))
         if order.limit_price is None and order.stop_price is None:
             parts = [order.quantity / 2] * 2 if self.halves else [order.quantity]
             for part in parts:
@@ -99,7 +99,7 @@ class HonestBroker:
     def fill(self, order: Order, quantity: D) -> None:
         """Fill so much of an order."""
         fill = Execution(
-            execution_id=f"{self.venue}-X{next(self._ids)}",
+            execution_id=f"{self.venue}-X{next(self.ids)}",
             venue=self.venue,
             account=order.account,
             symbol=order.symbol,
@@ -182,6 +182,8 @@ class House:
             state.apply(record)
         self.feed = Feed(self.brokers, "paper", reactor, lambda moment: moment.date(), timeout=5.0)
         ids = count(state.seq + 1)
+        for broker in self.brokers.values():
+            broker.ids = count(state.seq + 1)
         self.gateway = Gateway(
             Desk(
                 state=state,
@@ -252,12 +254,15 @@ class House:
         await self.gateway.settled()
 
     async def close(self) -> None:
-        """Take everything down."""
+        """Take everything down, once."""
+        if self.port is None:
+            return
         for client in self.clients:
             client.cut()
         await self.publisher.stop()
-        await self.port.stopListening()
-        await self.web.stopListening()
+        for port in (self.port, self.web):
+            await maybeDeferred(port.stopListening)
+        self.port = None
         await self.gateway.stop()
 
     async def submit(self, number: int = 1, account: str = "API_ACCOUNT", **terms: Any) -> list[str]:
@@ -315,11 +320,17 @@ class Client(Protocol):
         """Send a line."""
         self.transport.write(netstring(text.encode()))
 
+    @property
+    def session(self) -> Any:
+        """The server's side of the connection."""
+        here = self.transport.getHost().port
+        return next(each for each in self.house.factory.sessions if each.transport.getPeer().port == here)
+
     def read(self, on: bool) -> None:
-        """Stop reading, or go on; with the smallest buffers that the kernel gives."""
-        for transport in (self.transport, *(each.transport for each in self.house.factory.sessions)):
+        """Stop reading, with the smallest buffers that the kernel gives; or go on, with larger ones."""
+        for end in (self, self.session):
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 4096)
+                end.transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 1_000_000 if on else 4096)
         self.transport.resumeProducing() if on else self.transport.pauseProducing()
 
     def cut(self) -> None:
@@ -367,7 +378,8 @@ class Client(Protocol):
 
     def seen(self) -> list[str]:
         """Every line about the journal, in order."""
-        kinds = ("order", "ticket", "execution", "position-data", "status-data", "reconciliation-data")
+        kinds = tuple(f"{each}{mark}" for each in ("order", "ticket", "execution") for mark in ".-")
+        kinds += ("position-", "status-", "reconciliation-")
         return [line for line in self.lines if line.partition(".")[2].startswith(kinds)]
 
 

@@ -32,7 +32,7 @@ async def test_junk_ends_the_connection(house: House, junk: bytes, why: str) -> 
     client.transport.write(junk)
     assert why in await client.heard(".error: ")
     await client.ended()
-    assert await other.answer("status") == ".status: Up"
+    assert await other.answer("status", ".status") == ".status: Up"
 
 
 @pytest_twisted.ensureDeferred
@@ -42,7 +42,7 @@ async def test_ten_megabytes_of_junk(house: House) -> None:
         client = await house.connect()
         client.transport.write(start + b"7" * (10 * MB))
         await client.ended()
-    assert await other.answer("status") == ".status: Up"
+    assert await other.answer("status", ".status") == ".status: Up"
     assert len(house.factory.sessions) == 1
 
 
@@ -74,7 +74,7 @@ async def test_half_a_message_and_silence(build: Any) -> None:
     assert await client.heard(".status") == ": Up"
     assert await client.heard(".error: ") == "you have not sent the rest of a message within 0.05 s"
     await client.ended()
-    assert await quiet.answer("status") == ".status: Up"
+    assert await quiet.answer("status", ".status") == ".status: Up"
 
 
 @pytest_twisted.ensureDeferred
@@ -121,7 +121,7 @@ async def test_a_failure_inside_is_answered_and_logged(
     assert (await client.answer("call query_balances", ".error")).startswith(".error: the gateway made an error")
     assert [each.type for each in logged_failures] == [ZeroDivisionError]
     logged_failures.clear()
-    assert await client.answer("status") == ".status: Up"
+    assert await client.answer("status", ".status") == ".status: Up"
 
 
 @pytest_twisted.ensureDeferred

@@ -206,7 +206,7 @@ async def test_a_long_list_comes_whole(house: House) -> None:
     ids = await house.submit(400)
     orders = await client.json("orders", "paper.orders: ")
     assert list(orders) == sorted(ids)
-    await house.until(lambda: len(client.data("order")) == 3 * len(ids))
+    await house.until(lambda: len(client.all("paper.order-data ")) == 3 * len(ids))
 
 
 @pytest_twisted.ensureDeferred

@@ -17,6 +17,7 @@ from txgateway.journal.memory import MemoryJournal
 from txgateway.journal.sqlite import SqliteJournal
 from txgateway.model.events import DifferenceFound, PositionReported, Severity
 from txgateway.model.order import OrderType
+from txgateway.publisher import Settings
 
 
 def journal_of(kind: str, folder: Path) -> Any:
@@ -63,7 +64,7 @@ async def test_a_resumed_client_hears_what_a_live_one_heard(build: Any, kind: st
     live = await house.login(EVERYTHING)
     await house.up()
     await a_day(house)
-    for resume in range(0, house.publisher.seq + 1, 7):
+    for resume in range(0, house.publisher.seq + 1, 7 if kind == "memory" else 37):
         client = await house.login({**EVERYTHING, "resume": resume})
         heard, told = await all_of(house, client, live)
         assert heard == told[len(told) - len(heard) :]
@@ -120,8 +121,9 @@ async def test_only_what_was_asked_for_is_resumed(house: House) -> None:
     await a_day(house)
     client = await house.login({"execution-notification": 1, "resume": 0})
     await house.submit()
-    await client.heard(f"paper.execution.{house.gateway.state.execution_ids()[-1]} ")
-    assert len(client.all("paper.execution.")) == len(client.seen()) == len(house.gateway.state.execution_ids())
+    number = len(house.gateway.state.execution_ids())
+    await client.heard("paper.execution.", number)
+    assert len(client.seen()) == number
 
 
 @pytest_twisted.ensureDeferred
@@ -174,7 +176,7 @@ class Resumer:
 @pytest_twisted.ensureDeferred
 async def test_cut_at_random_points_under_load(build: Any, kind: str, seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
-    house = await build(journal=journal_of(kind, tmp_path))
+    house = await build(journal=journal_of(kind, tmp_path), settings=Settings(lines=1_000_000, size=2**30))
     live = await house.login({**EVERYTHING, "resume": 0})
     house.paper.halves = True
     resumers = [Resumer(house, random.Random(100 * seed + number)) for number in range(3)]
@@ -183,9 +185,12 @@ async def test_cut_at_random_points_under_load(build: Any, kind: str, seed: int,
     async def load() -> None:
         while not done:
             await house.submit(chance.randrange(1, 12), chance.choice(["API_ACCOUNT", "OTHER", "SECOND"]))
+            # The clients live in this process: let them have their turns too.
+            while house.publisher.seq > 100 and len(live.lines) < house.publisher.seq:
+                await house.publisher.turn()
 
     loading = Deferred.fromCoroutine(load())
-    for running in [Deferred.fromCoroutine(each.run(8)) for each in resumers]:
+    for running in [Deferred.fromCoroutine(each.run(8 if kind == "memory" else 4)) for each in resumers]:
         await running
     clients = [await each.connect() for each in resumers]
     await house.submit(50)
@@ -195,5 +200,5 @@ async def test_cut_at_random_points_under_load(build: Any, kind: str, seed: int,
     for each, client in zip(resumers, clients, strict=True):
         each.keep(client)
     for each in resumers:
-        assert len(each.heard) > 1000
+        assert len(each.heard) > 500
         assert each.heard == told[: len(each.heard)]

@@ -38,15 +38,15 @@ async def test_order_events_wait_and_prices_are_conflated(house: House) -> None:
             house.paper.quote("AAPL", "80", f"{number}")
         if number % 100 == 0:
             await house.submit(3)
-    assert await quick.answer("status") == ".status: Up"
-    await house.until(lambda: len(quick.data("order")) == 3 * len(house.gateway.state.order_ids()))
+    assert await quick.answer("status", ".status") == ".status: Up"
+    await house.until(lambda: len(quick.all("paper.order-data ")) == 3 * len(house.gateway.state.order_ids()))
     slow.read(True)
     await house.until(lambda: len(slow.seen()) == len(quick.seen()))
     assert slow.seen() == quick.seen()
     await house.until(lambda: len(slow.all("paper.quote.")) == before + 2)
     assert slow.all("paper.quote.IBM:")[-1] == "90.0 200 999.0 300"
     assert slow.all("paper.quote.AAPL:")[-1] == "80.0 200 999.0 300"
-    assert slow.all("paper.trade.IBM:") == ["100.0 1 2000"]
+    assert slow.all("paper.trade.IBM:") == ["100.0 1 1999"]
     house.paper.quote("IBM", "91", "92")
     assert await slow.heard("paper.quote.IBM:91.0") == " 200 92.0 300"
     assert all(not audience.behind and not audience._kept for audience in house.publisher._audiences.values())
@@ -98,16 +98,16 @@ async def test_a_long_answer_is_taken_at_the_clients_own_pace(build: Any) -> Non
     house = await build(settings=Settings(lines=100_000))
     client, quick = await house.login(EVERYTHING), await house.login(EVERYTHING)
     ids = await house.submit(500)
-    await house.until(lambda: len(client.data("position")) == 500)
+    await house.until(lambda: len(client.all("paper.position-data ")) == 500)
     client.read(False)
     client.say("orders")
     await house.until(lambda: outlet_of(house))
     await house.submit(100)
-    assert await quick.answer("status") == ".status: Up"
+    assert await quick.answer("status", ".status") == ".status: Up"
     client.read(True)
     orders = await client.heard("paper.orders: ")
     assert all(each in orders for each in ids)
-    await house.until(lambda: len(client.data("position")) == 600)
+    await house.until(lambda: len(client.all("paper.position-data ")) == 600)
     assert client.seen() == quick.seen()
 
 

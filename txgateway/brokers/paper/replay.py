@@ -32,13 +32,13 @@ class Stream:
             raise ValueError("There is nothing to stream in the files to replay: add quotes, trades or bars.")
         self._loop = loop
         self.round = 0
+        self._length: timedelta | None = None
         self._events = self._merged()
         first = next(self._events, None)
         if first is None:
             raise ValueError("There is no good row in the files to replay: see the log for what is wrong with them.")
         self._next: Event | None = first
         self.first = self._last = first.time
-        self._length: timedelta | None = None
 
     @property
     def next_time(self) -> datetime | None:

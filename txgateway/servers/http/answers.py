@@ -21,8 +21,13 @@ log = Logger()
 
 TURN = 0.004
 """Seconds of one reactor turn that an answer may take."""
-SLICE = 512 * 1024
+SLICE = 1024 * 1024
 """Bytes given to the transport in one turn, about."""
+GZIP_FROM = 8 * 1024
+"""Bytes from which an answer is compressed for a client that accepts it."""
+_GZIP_PIECE = 64 * 1024
+_GZIP_WINDOW = 31
+"""zlib's name for: gzip format, largest window."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,17 @@
+"""A measurement is a module with `measure(workshop)`, which gives figures; TABLE has them in the table's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench.figures import Figure
+from bench.measurements import orders, status, trading
+from bench.workshop import Workshop
+
+Measurement = Callable[[Workshop], Sequence[Figure]]
+
+TABLE: dict[str, Measurement] = {
+    "status": status.measure,
+    "orders": orders.measure,
+    "trading": trading.measure,
+}
