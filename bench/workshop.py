@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.processes import Daemon, Load, Yardstick, request
+from bench.processes import PASSWORD, USER, Daemon, Load, Yardstick, request
 from bench.runs import Scale
 
 ACCOUNT = "API_ACCOUNT"
 SYMBOLS = ("IBM", "AAPL", "MSFT", "GOOG", "TSLA", "SPY", "INTC", "AMZN")
+QUOTES = f'auth {USER} {PASSWORD} {{"quotes":1}}'
+"""How a stream client logs in that wants quotes."""
+QUIET = f"auth {USER} {PASSWORD} {{}}"
+"""… and one that wants nothing."""
 BUSY = 0.9
 """A load generator that computes for more of the time than this was what limited the figure."""
 

@@ -37,14 +37,16 @@ from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, Orde
 class Listing:
     """A long list, read one by one as it is written: `ids` in order, `get` gives each (None: not wanted, or gone).
 
-    `limit` ends it after so many. `kept` (orders, tickets, executions; empty: none) names the renderings that may be
-    kept between queries: those of an unfiltered list of today, where what `get` gives depends on the id alone.
+    It shows one moment: that of record `seq`, which is on disk. `limit` ends it after so many. `kept` (orders, tickets,
+    executions; empty: none) names the renderings that may be kept between queries: those of an unfiltered list of
+    today, where what `get` gives depends on the id alone.
     """
 
     ids: Sequence[str]
     get: Callable[[str], Order | Execution | None]
     limit: int | None = None
     kept: str = ""
+    seq: int = 0
 
     def __iter__(self) -> Iterator[tuple[str, Order | Execution]]:
         wanted = len(self.ids) if self.limit is None else self.limit
@@ -437,22 +439,23 @@ class Api:
 
     async def _orders(self, wanted: _Filter, tickets: bool) -> Listing:
         await self.gateway.settled()
-        state = self.gateway.state
-        ids: Sequence[str] = state.order_ids()
         older: dict[str, Order] = {}
         if wanted.since is not None:
             older = await self.gateway.history.orders_since(wanted.since)
-            ids = sorted({*ids, *older})
-        ids = wanted.page_from(ids)
+            await self.gateway.settled()
+        state = self.gateway.state
+        today, seq = state.orders_today(), state.seq
+        ids = wanted.page_from(sorted({*today, *older}))
 
         def get(order_id: str) -> Order | None:
-            order = state.order(order_id) or older.get(order_id)
+            held = today.get(order_id) or older.get(order_id)
+            order = codec.unpack_order(held) if isinstance(held, bytes) else held
             if order is None or order.staged is not tickets or not wanted.order(order):
                 return None
             return order
 
         kept = ("tickets" if tickets else "orders") if wanted.everything else ""
-        return Listing(ids, get, wanted.limit, kept)
+        return Listing(ids, get, wanted.limit, kept, seq)
 
     @command
     async def query_execution(self, caller: Caller, id: str) -> Execution | None:
@@ -473,20 +476,22 @@ class Api:
         """Give id -> execution of the current trading day; filters as query_orders, paged in the order they came."""
         await self.gateway.settled()
         wanted = _Filter(since, account, symbol, None, after, limit)
-        state = self.gateway.state
-        ids = state.execution_ids()
         older: dict[str, Execution] = {}
         if wanted.since is not None:
             older = await self.gateway.history.executions_since(wanted.since)
-            ids = [*(each for each in older if state.execution(each) is None), *ids]
+            await self.gateway.settled()
+        state = self.gateway.state
+        today, seq = state.executions_today(), state.seq
+        ids = [*(each for each in older if each not in today), *today]
         if after is not None:
             ids = ids[ids.index(after) + 1 :] if after in ids else []
 
         def get(execution_id: str) -> Execution | None:
-            execution = state.execution(execution_id) or older.get(execution_id)
+            held = today.get(execution_id) or older.get(execution_id)
+            execution = codec.unpack_execution(held) if isinstance(held, bytes) else held
             return execution if execution is not None and wanted.execution(execution) else None
 
-        return Listing(ids, get, wanted.limit, "executions" if wanted.everything else "")
+        return Listing(ids, get, wanted.limit, "executions" if wanted.everything else "", seq)
 
     @command
     async def query_order_executions(self, caller: Caller, id: str) -> dict[str, Execution]:

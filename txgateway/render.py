@@ -54,14 +54,17 @@ class Fragments:
         self.size = 0
         self._kept: dict[str, dict[str, bytes]] = {kind: {} for kind in _KINDS}
         self._blocks: dict[str, dict[str, tuple[Sequence[str], bytes]]] = {kind: {} for kind in _KINDS}
+        self._changed_at: dict[str, int] = {}
+        self._known_from = 0
 
     def get(self, kind: str, key: str) -> bytes | None:
         """What is kept of an id; empty where the id is none of that kind."""
         return self._kept[kind].get(key)
 
-    def keep(self, kind: str, key: str, fragment: bytes) -> None:
-        """Keep a rendering, if there is room."""
-        if self._fits(fragment):
+    def keep(self, kind: str, key: str, fragment: bytes, seq: int) -> None:
+        """Keep a rendering of the moment of record `seq`, if there is room and nothing has changed since."""
+        still_so = seq >= self._known_from and seq >= self._changed_at.get(key, 0)
+        if still_so and self._fits(fragment):
             self._kept[kind][key] = fragment
 
     def block(self, kind: str, ids: Sequence[str]) -> bytes | None:
@@ -83,6 +86,7 @@ class Fragments:
     def changed(self, news: News) -> None:
         """Drop what is no longer so: a listener of the desk's."""
         if news.order is not None:
+            self._note(news.order.order_id, news.record.seq)
             for kind in ("orders", "tickets"):
                 fragment = self._kept[kind].pop(news.order.order_id, None)
                 if fragment is not None:
@@ -92,6 +96,12 @@ class Fragments:
             for each in (*self._kept.values(), *self._blocks.values()):
                 each.clear()  # type: ignore[attr-defined]
             self.size = 0
+
+    def _note(self, key: str, seq: int) -> None:
+        self._changed_at[key] = seq
+        if len(self._changed_at) > _NOTED:
+            self._known_from = seq
+            self._changed_at.clear()
 
     def _drop_blocks(self, kind: str) -> None:
         for _, block in self._blocks[kind].values():
@@ -109,6 +119,8 @@ class Fragments:
         self.size -= len(text) + _OVERHEAD
 
 
+_NOTED = 20_000
+"""Changed ids that are remembered: what was rendered before the oldest of them is not kept."""
 _KINDS = ("orders", "tickets", "executions")
 _OVERHEAD = 150
 """Bytes that a kept text costs beside its own: its object, its place in the table, its key."""
@@ -313,5 +325,5 @@ def _one(listing: Listing, key: str, flags: Flags, keeps: Fragments | None) -> t
     item = listing.get(key)
     fragment = b"" if item is None else _fragment(key, render(item, flags))
     if keeps is not None:
-        keeps.keep(listing.kept, key, fragment)
+        keeps.keep(listing.kept, key, fragment, listing.seq)
     return fragment, _RENDERED

@@ -248,13 +248,12 @@ class State:
                 return self.order(order_id)
         return None
 
-    def order_ids(self) -> list[str]:
-        """Every order of today and every working one, oldest first."""
-        ids = list(self.working)
+    def orders_today(self) -> dict[str, Order | bytes]:
+        """Every working order, and every one closed today packed, as they are at this moment."""
+        found: dict[str, Order | bytes] = dict(self.working)
         for day in self.days.values():
-            ids.extend(day.orders)
-        ids.sort()
-        return ids
+            found.update(day.orders)
+        return found
 
     def execution(self, execution_id: str) -> Execution | None:
         """An execution of today by the broker's id."""
@@ -264,9 +263,9 @@ class State:
                 return codec.unpack_execution(packed)
         return None
 
-    def execution_ids(self) -> list[str]:
-        """Every execution of today, in the order it came."""
-        return [execution_id for day in self.days.values() for execution_id in day.executions]
+    def executions_today(self) -> dict[str, bytes]:
+        """Every execution of today, packed, in the order they came at each venue."""
+        return {key: packed for day in self.days.values() for key, packed in day.executions.items()}
 
     def trading_day(self, venue: str) -> date | None:
         """The venue's trading day, None before the first."""

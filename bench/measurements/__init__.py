@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.figures import Figure
-from bench.measurements import orders, status, trading
+from bench.measurements import fan_out, orders, status, trading
 from bench.workshop import Workshop
 
 Measurement = Callable[[Workshop], Sequence[Figure]]
@@ -14,4 +14,5 @@ TABLE: dict[str, Measurement] = {
     "status": status.measure,
     "orders": orders.measure,
     "trading": trading.measure,
+    "fan_out": fan_out.measure,
 }

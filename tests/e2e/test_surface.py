@@ -79,6 +79,8 @@ def world(make_daemon: MakeDaemon) -> World:
     daemon.call("add_symbol", symbol="IBM")
     filled = daemon.call("market_order", **TERMS, quantity=100)
     assert filled["status"] == "Filled", filled
+    resting(daemon)
+    daemon.call("stage_market_order", tag="desk", **TERMS, quantity=5)
     executions = daemon.call("query_order_executions", id=filled["permid"])
     openapi = daemon.get("openapi.json").json()
     return World(daemon, filled, next(iter(executions)), openapi)
@@ -234,7 +236,9 @@ CASES = [
     Case("set_account", is_(False), {"account": "NOBODY"}),
     Case("query_account", an_account, {"account": "api_account"}),
     Case("query_account", lambda got: list(got) == ["_cash"], {"account": "API_ACCOUNT", "fields": "_cash"}),
-    Case("query_account", lambda got: set(got) == {"cash", "_cash"}, {"account": "API_ACCOUNT", "fields": "cash,_cash"}),
+    Case(
+        "query_account", lambda got: set(got) == {"cash", "_cash"}, {"account": "API_ACCOUNT", "fields": "cash,_cash"}
+    ),
     Case("query_account", is_(None), {"account": "API_ACCOUNT", "fields": "nothing"}),
     Case("query_account", is_(None), {"account": "NOBODY"}),
     Case("query_balances", lambda result: balances(result) and set(result) == ACCOUNTS),
@@ -275,8 +279,14 @@ CASES = [
         "submit_order",
         an_order("Accepted", side="SELL_SHORT", order_type="LIMIT", time_in_force="GTC", limit_price=9000.0),
         {
-            **{"account": "API_ACCOUNT", "symbol": "ibm", "side": "SELL_SHORT", "quantity": 3, "order_type": "LIMIT"},
-            **{"limit_price": 9000, "stop_price": None, "time_in_force": "GTC"},
+            "account": "API_ACCOUNT",
+            "symbol": "ibm",
+            "side": "SELL_SHORT",
+            "quantity": 3,
+            "order_type": "LIMIT",
+            "limit_price": 9000,
+            "stop_price": None,
+            "time_in_force": "GTC",
         },
     ),
     Case("stage_market_order", an_order("Submitted", order_status="STAGED"), {"tag": "t", **TERMS, "quantity": 1}),
@@ -290,7 +300,11 @@ CASES = [
     Case("cancel_order", an_order("Cancelled", order_status="CANCELED"), {"id": "$resting"}),
     Case("cancel_order", refused("NO_SUCH_ORDER", errorMsg="Order not found", id="NOSUCH"), {"id": "NOSUCH"}),
     Case("cancel_order", refused("NOT_WORKING"), {"id": "$order"}),
-    Case("replace_order", an_order("Accepted", quantity=11, limit_price=2.0), {"id": "$resting", "quantity": 11, "limit_price": 2}),
+    Case(
+        "replace_order",
+        an_order("Accepted", quantity=11, limit_price=2.0),
+        {"id": "$resting", "quantity": 11, "limit_price": 2},
+    ),
     Case("replace_order", refused("NO_SUCH_ORDER"), {"id": "NOSUCH", "quantity": 11}),
     Case("approve_ticket", an_order("Filled", **{"class": "ticket"}), {"id": "$ticket"}),
     Case("approve_ticket", refused("NOT_A_TICKET"), {"id": "$order"}),
@@ -342,7 +356,9 @@ def test_a_method_answers_in_its_shape(world: World, case: Case, way: Callable[[
     result = way(world, case)
     assert case.check(result), result
     schema = {
-        **world.openapi["paths"][f"/{case.method}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"],
+        **world.openapi["paths"][f"/{case.method}"]["post"]["responses"]["200"]["content"]["application/json"][
+            "schema"
+        ],
         "components": world.openapi["components"],
     }
     mistakes = [error.message for error in Draft202012Validator(schema).iter_errors(result)]

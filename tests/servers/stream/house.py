@@ -173,6 +173,7 @@ class House:
         self.settings = settings or Settings()
         self.stopped: list[str] = []
         self.clients: list[Client] = []
+        self.ids: list[str] = []
         self.paper = HonestBroker("paper", ["API_ACCOUNT", "OTHER"])
         self.second = HonestBroker("second", ["SECOND"])
         self.brokers = {"paper": self.paper, "second": self.second}
@@ -271,7 +272,9 @@ class House:
             **{"account": account, "symbol": "IBM", "side": Side.BUY, "quantity": D(100), **terms}
         )  # fmt: skip
         work = [Deferred.fromCoroutine(self.gateway.submit(request, "me", Origin.RPC)) for _ in range(number)]
-        return [(await each).order.order_id for each in work]
+        ids = [(await each).order.order_id for each in work]
+        self.ids += ids
+        return ids
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """What a condition gives once it holds, looked at once a turn."""
@@ -327,11 +330,14 @@ class Client(Protocol):
         return next(each for each in self.house.factory.sessions if each.transport.getPeer().port == here)
 
     def read(self, on: bool) -> None:
-        """Stop reading, with the smallest buffers that the kernel gives; or go on, with larger ones."""
+        """Stop reading, with buffers that are soon full; or go on."""
+        if on:
+            self.transport.resumeProducing()
+            return
         for end in (self, self.session):
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                end.transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 1_000_000 if on else 4096)
-        self.transport.resumeProducing() if on else self.transport.pauseProducing()
+                end.transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 100_000)
+        self.transport.pauseProducing()
 
     def cut(self) -> None:
         """Cut the connection."""

@@ -121,7 +121,7 @@ async def test_only_what_was_asked_for_is_resumed(house: House) -> None:
     await a_day(house)
     client = await house.login({"execution-notification": 1, "resume": 0})
     await house.submit()
-    number = len(house.gateway.state.execution_ids())
+    number = len(await client.json("executions", "paper.executions: "))
     await client.heard("paper.execution.", number)
     assert len(client.seen()) == number
 

@@ -39,7 +39,7 @@ async def test_order_events_wait_and_prices_are_conflated(house: House) -> None:
         if number % 100 == 0:
             await house.submit(3)
     assert await quick.answer("status", ".status") == ".status: Up"
-    await house.until(lambda: len(quick.all("paper.order-data ")) == 3 * len(house.gateway.state.order_ids()))
+    await house.until(lambda: len(quick.all("paper.order-data ")) == 3 * len(house.ids))
     slow.read(True)
     await house.until(lambda: len(slow.seen()) == len(quick.seen()))
     assert slow.seen() == quick.seen()
