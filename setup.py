@@ -58,7 +58,7 @@ setup(
         "wsproto>=1.2",
         "treq>=25.5",
         "requests>=2.32",
-        "click>=8.1",
+        "click>=8.2",
         "tabulate>=0.9",
         "tzdata",
         'uvloop>=0.21; platform_system != "Windows" and platform_python_implementation == "CPython"',

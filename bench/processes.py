@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,6 +83,15 @@ class Child:
     def tail(self) -> str:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-2000:]
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Stopped for as long as something else is measured: for those that compute even when nobody asks."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""

@@ -524,6 +524,7 @@ class Api:
         order. With a tag it is staged as a ticket that a person approves.
         """
         word = side.upper()
+        account = self._account(account)
         request = OrderRequest(
             account=account,
             symbol=self._symbol(symbol, account),
@@ -538,6 +539,10 @@ class Api:
             tag=tag,
         )
         return await self.gateway.submit(request, caller.user, caller.origin)
+
+    def _account(self, name: str) -> str:
+        """An account's name, as the venue writes it when it was given in small letters."""
+        return name.upper() if self.gateway.venue_of(name) is None and self.gateway.venue_of(name.upper()) else name
 
     def _symbol(self, symbol: str, account: str) -> str:
         """The symbol at the account's venue; one written with another venue's name is refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -46,6 +47,11 @@ JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id",
 STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
 
 NOTHING = "(none)"
+LONGEST = 100
+"""A record's event is cut here: `--json` has it whole."""
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d{1,3})?)\d*Z")
+
 HIDDEN = ("raw", "updates")
 """The parts of an order that are for programs: a table shows what they add up to."""
 
@@ -106,7 +112,7 @@ def _bars(value: Sequence[Sequence[Any]]) -> str:
 
 def _journal(value: Iterable[Mapping[str, Any]]) -> str:
     """One row for each record."""
-    return _records(JOURNAL_COLUMNS, value)
+    return _records(JOURNAL_COLUMNS, ({**record, "event": _short(cell(record.get("event")))} for record in value))
 
 
 def _story(value: Mapping[str, Any]) -> str:
@@ -186,7 +192,12 @@ def cell(item: Any) -> str:
         return ", ".join(f"{_plain(str(name))}={cell(inner)}" for name, inner in item.items())
     if isinstance(item, list):
         return ", ".join(cell(inner) for inner in item)
-    return _plain(str(item))
+    return _plain(_TIME.sub(r"\1 \2Z", str(item)))
+
+
+def _short(text: str) -> str:
+    """Text that a table has room for."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _plain(text: str) -> str:

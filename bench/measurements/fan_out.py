@@ -33,11 +33,17 @@ def measure(workshop: Workshop) -> Sequence[Figure]:
 
 def _to(workshop: Workshop, daemon: Daemon, raw: Yardstick, clients: int) -> Figure:
     job = {"clients": clients, "seconds": workshop.scale.seconds}
-    found = in_turns(
-        workshop.scale.turns,
-        lambda: workshop.do("count", port=daemon.stream_port, login=QUOTES, quiet=QUIET, symbols=SYMBOLS, **job)["rate"],
-        lambda: workshop.do("count", port=raw.port, login="", quiet="", symbols=(), **job)["rate"],
-    )
+
+    def ours() -> float:
+        with raw.at_rest():
+            asked = {"port": daemon.stream_port, "login": QUOTES, "quiet": QUIET, "symbols": SYMBOLS}
+            return float(workshop.do("count", **asked, **job)["rate"])
+
+    def theirs() -> float:
+        with daemon.at_rest():
+            return float(workshop.do("count", port=raw.port, login="", quiet="", symbols=(), **job)["rate"])
+
+    found = in_turns(workshop.scale.turns, ours, theirs)
     return Figure(
         name=f"quotes to {clients} client{'s' * (clients > 1)}",
         unit="lines/s",

@@ -56,7 +56,7 @@ def test_a_story() -> None:
         "permid  A",
         "",
         "  SEQ  TIME                  KIND            TEXT",
-        "    1  2013-10-07T13:31:00Z  OrderSubmitted  taken",
+        "    1  2013-10-07 13:31:00Z  OrderSubmitted  taken",
     ]
 
 
@@ -65,6 +65,8 @@ def test_venues_and_journal() -> None:
     assert render(venues, "query_venues").splitlines()[1] == "paper    paper   Up        yes        A, B"
     journal = [{"seq": 7, "time": "t", "kind": "Executed", "order_id": "A", "event": {"price": 1.5}, "hash": "ab"}]
     assert render(journal, "query_journal").splitlines()[1] == "    7  t       Executed  A           price=1.5"
+    journal[0]["event"] = {"text": "x" * 200}
+    assert render(journal, "query_journal").endswith("xxx…")
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,7 @@ def test_venues_and_journal() -> None:
         (1e-8, "0.00000001"),
         (183.0, "183"),
         (False, "no"),
+        ("2013-10-07T13:31:00.123456Z", "2013-10-07 13:31:00.123Z"),
         ("a\x1b[2Jb\nc", "a [2Jb c"),
         ({"a": [1, 2.5], "b": None}, "a=1, 2.5, b="),
     ],

@@ -251,7 +251,6 @@ class Clients:
     def __init__(self, seed: str, daemon: Daemon, prices: dict[str, float]) -> None:
         names = [f"{seed}-c{client}l{lane}" for client in range(CLIENTS) for lane in range(LANES)]
         self.lanes = [Lane(name, Random(name), daemon, prices) for name in names]
-        self.acknowledgements = 0
 
     @property
     def placed(self) -> list[Placed]:
@@ -265,7 +264,6 @@ class Clients:
         def acknowledged() -> None:
             nonlocal counted
             counted += 1
-            self.acknowledgements += 1
             if counted == after:
                 reached()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ def run_series(make_daemon: Callable[..., Daemon], scratch: Path, seed: int) -> 
                     series.stop_in_burst()
         with series.telling("the end"):
             series.finish()
-        print(f"{len(series.clients.placed)} orders, {series.clients.acknowledgements} answers in bursts")
+        print(f"{len(series.clients.placed)} orders; without an answer when the daemon died: {dict(series.doubts)}")
     finally:
         series.end()
 
@@ -112,6 +113,8 @@ class Series:
             API_TIMEZONE=noon_zone(),
             LOG_LEVEL="warn",
         )
+        self.doubts: Counter[str] = Counter()
+        """What was found of orders that had not been answered when the daemon died."""
         self._scratch = scratch
         self._thread = LoopThread()
         self._never = Event()
@@ -225,6 +228,8 @@ class Series:
                 self._check_order(order.key, order.acknowledged, self.daemon.call("query_order", id=order.key))
 
     def _check_order(self, key: str, acknowledged: bool, shown: dict[str, Any] | None) -> None:
+        where = "at the broker" if self.truth.arrived(key) else "journalled" if key in self.truth.keys else "nowhere"
+        self.doubts[where] += not acknowledged
         if key not in self.truth.keys:
             assert not acknowledged
             assert shown is None, f"{key} was not in the journal, and is now {shown}"

@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.websocket import WebSocketResource
 from wsproto.utilities import ProtocolError
 
@@ -55,6 +55,11 @@ log = Logger()
 
 TRY_AGAIN = 1013
 """The close code of a connection that is ended for what it costs."""
+_HEADERS = {
+    401: {b"www-authenticate": b'Basic realm="txgateway"'},
+    405: {b"allow": b"GET"},
+    426: {b"upgrade": b"websocket"},
+}
 _TEXT, _CONTINUATION, _CLOSE = 0x1, 0x0, 0x8
 
 
@@ -171,30 +176,39 @@ class StreamResource(WebSocketResource):
         self._entered = SocketSession(self, request.getUser().decode(), str(request.getClientAddress()))
         return self._entered
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> int:
         """Upgrade the connection, or say why not."""
         refused = self._refused(request)
         if refused is not None:
-            status, text = refused
-            request.setResponseCode(status)
-            request.setHeader(b"content-type", b"application/json")
-            if status == 401:
-                request.setHeader(b"www-authenticate", b'Basic realm="txgateway"')
-            if status == 426:
-                request.setHeader(b"upgrade", b"websocket")
-            return wire.dumps({"status": text})
+            self._refuse(request, *refused)
+            return NOT_DONE_YET
         rendered = super().render_GET(request)
         session, self._entered = self._entered, None
         if session is not None:
             channel: Any = request.channel
             channel.dataReceived = session.guard(channel.dataReceived)
-        return rendered
+        elif isinstance(rendered, bytes):
+            request.write(rendered)
+            request.finish()
+        return NOT_DONE_YET
+
+    def _refuse(self, request: Request, status: int, text: str) -> None:
+        body = wire.dumps({"status": text})
+        request.setResponseCode(status)
+        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"content-length", b"%d" % len(body))
+        for name, value in _HEADERS.get(status, {}).items():
+            request.setHeader(name, value)
+        request.write(body)
+        request.finish()
 
     def _refused(self, request: Request) -> tuple[int, str] | None:
         try:
             username, password = request.getUser().decode(), request.getPassword().decode()
         except UnicodeDecodeError:
             username = password = ""
+        if request.method != b"GET":
+            return 405, "Method Not Allowed: a WebSocket is opened with GET"
         if not self.access.authenticate(username, password):
             return 401, "Unauthorized"
         origin = request.getHeader(b"origin")

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from txgateway import render, wire
 from txgateway.render import Fragments
+from txgateway.servers.http import logs
 from txgateway.wire import Flags
 
 log = Logger()
@@ -108,8 +109,7 @@ class Answers:
 
     def _log(self, request: Any, code: int, start: bytes) -> None:
         if self._settings.log_responses:
-            text = start[: 4 * self._settings.log_truncate].decode(errors="replace")[: self._settings.log_truncate]
-            log.info("HTTP {code} {path} {body}", code=code, path=request.path.decode("latin-1"), body=text)
+            logs.answer(request, code, start, self._settings.log_truncate)
 
 
 _JSON = [b"application/json"]

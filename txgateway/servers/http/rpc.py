@@ -31,7 +31,8 @@ from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS, Command
 from txgateway.model.errors import BadArgument
-from txgateway.servers.http.answers import TURN, Answers
+from txgateway.servers.http import logs
+from txgateway.servers.http.answers import TURN, Answers, HttpSettings
 from txgateway.servers.http.failures import failed, is_unexpected, refusal_of
 
 log = Logger()
@@ -74,12 +75,13 @@ class _Answer:
 class Rpc(JSONRPC):
     """Every command as a method. The request's `caller` has been authenticated by the site."""
 
-    def __init__(self, api: Api, answers: Answers, largest_batch: int) -> None:
+    def __init__(self, api: Api, answers: Answers, settings: HttpSettings) -> None:
         super().__init__()
         addIntrospection(self)
         self._api = api
         self._answers = answers
-        self._largest_batch = largest_batch
+        self._largest_batch = settings.largest_batch
+        self._log_requests = settings.log_requests
 
     # what the library looks for
 
@@ -112,36 +114,38 @@ class Rpc(JSONRPC):
             return NOT_DONE_YET
         done: Deferred[Any]
         if not isinstance(message, list):
-            done = Deferred.fromCoroutine(self._answer(request.caller, message))
+            done = Deferred.fromCoroutine(self._answer(request, message))
         elif not 0 < len(message) <= self._largest_batch:
             text = f"A batch has 1 to {self._largest_batch} requests, not {len(message)}."
             self._write(request, _error(None, INVALID_JSONRPC, text))
             return NOT_DONE_YET
         else:
-            done = Deferred.fromCoroutine(self._batch(request.caller, message))
+            done = Deferred.fromCoroutine(self._batch(request, message))
         done.addCallback(lambda answer: self._write(request, answer))
         done.addErrback(lambda failure: self._broken(request, failure))
         return NOT_DONE_YET
 
-    async def _batch(self, caller: Caller, messages: list[Any]) -> list[_Answer]:
+    async def _batch(self, request: Any, messages: list[Any]) -> list[_Answer]:
         """Begin every request in its order, a turn's worth at a time; their answers in that order."""
         reactor = self._answers.reactor
         begun: list[Deferred[_Answer | None]] = []
         until = reactor.seconds() + TURN
         for message in messages:
-            begun.append(Deferred.fromCoroutine(self._answer(caller, message)))
+            begun.append(Deferred.fromCoroutine(self._answer(request, message)))
             if reactor.seconds() >= until:
                 await deferLater(reactor, 0)
                 until = reactor.seconds() + TURN
         answers = [await each for each in begun]
         return [each for each in answers if each is not None]
 
-    async def _answer(self, caller: Caller, message: Any) -> _Answer | None:
+    async def _answer(self, request: Any, message: Any) -> _Answer | None:
         """What comes of one request; None for a notification. Never raises."""
         id_, notification = None, False
         try:
             id_, notification, name, params = _request(message)
-            result = await self._result(caller, name, params)
+            if self._log_requests:
+                logs.call(request, request.caller, name, params)
+            result = await self._result(request.caller, name, params)
             answer = _Answer(id_, result)
         except _Invalid as invalid:
             return _error(invalid.id, INVALID_JSONRPC, str(invalid))

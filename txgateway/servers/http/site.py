@@ -22,6 +22,7 @@ from txgateway.commands import COMMANDS
 from txgateway.model.errors import BadArgument
 from txgateway.model.order import Origin
 from txgateway.render import Fragments
+from txgateway.servers.http import logs
 from txgateway.servers.http.answers import Answers, HttpSettings
 from txgateway.servers.http.failures import failed, is_unexpected, refusal_of
 from txgateway.servers.http.rpc import Rpc
@@ -30,8 +31,6 @@ log = Logger()
 
 ENDLESS = 32
 """A body this many times the largest ends its connection; a smaller one is read to its end and answered 413."""
-SECRETS = frozenset({"password", "token", "secret", "key"})
-"""Arguments that the log does not show."""
 _COMMAND_METHODS = b"GET, POST, OPTIONS"
 _DOCUMENT_METHODS = b"GET, HEAD, OPTIONS"
 
@@ -51,7 +50,14 @@ def make_site(
     answers = Answers(settings, fragments, reactor)
     root = Root(api, access, settings, answers, mounts or {})
     timeout = settings.idle_timeout
-    return Site(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
+    return GatewaySite(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
+
+
+class GatewaySite(Site):
+    """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours."""
+
+    def log(self, request: Any) -> None:
+        """Nothing."""
 
 
 class GatewayRequest(Request):
@@ -100,7 +106,7 @@ class Root(Resource):
         self._settings = settings
         self._answers = answers
         self._names = {f"/{name}".encode(): name for name in COMMANDS}
-        self._rpc = Rpc(api, answers, settings.largest_batch)
+        self._rpc = Rpc(api, answers, settings)
         self._others: Mapping[bytes, tuple[bytes, Callable[[Any], Any]]] = {
             b"/": (b"GET, HEAD, POST, OPTIONS", self._front),
             b"/rpc": (b"POST, OPTIONS", self._rpc.render),
@@ -126,7 +132,7 @@ class Root(Resource):
         try:
             given = _query(request) if method == b"GET" else self._body(request)
             if self._settings.log_requests:
-                _log_request(request, caller, name, given)
+                logs.call(request, caller, name, given)
             result = self._api.call(name, caller, given)
             if hasattr(result, "__await__"):
                 done = Deferred.fromCoroutine(result)
@@ -159,6 +165,8 @@ class Root(Resource):
         return caller
 
     def _unauthorized(self, request: Any) -> None:
+        if self._settings.log_requests:
+            logs.unauthorized(request)
         request.setHeader(b"WWW-Authenticate", b'Basic realm="txgateway", charset="UTF-8"')
         self._answers.send(request, {"status": "Unauthorized"}, 401)
 
@@ -279,15 +287,3 @@ def _query(request: Any) -> Mapping[str, str]:
         return {name.decode(): values[0].decode() for name, values in request.args.items()}
     except UnicodeDecodeError:
         raise BadArgument("The query string is not UTF-8.") from None
-
-
-def _log_request(request: Any, caller: Caller, name: str, given: Mapping[str, Any]) -> None:
-    shown = {each: "***" if each in SECRETS else value for each, value in given.items()}
-    log.info(
-        "HTTP {method} {name} {given} by {user} from {peer}",
-        method=request.method.decode("latin-1"),
-        name=name,
-        given=repr(shown)[:1000],
-        user=caller.user,
-        peer=getattr(request.client, "host", ""),
-    )
