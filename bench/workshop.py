@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,17 @@ BUSY = 0.9
 """A load generator that computes for more of the time than this was what limited the figure."""
 
 
+@dataclass(frozen=True, slots=True)
+class ManyOrders:
+    """The journal, book and snapshot of a daemon that took `scale.orders` orders today.
+
+    And the memory that this daemon had in the end, after it had also been asked for all of them.
+    """
+
+    folder: Path
+    memory: float
+
+
 class Workshop:
     """Starts what a measurement needs; everything ends with `held`."""
 
@@ -32,7 +44,7 @@ class Workshop:
         """The largest share of the time that the load generator computed in any job."""
         self._held = held
         self._folders = 0
-        self._many: tuple[Path, float] | None = None
+        self._many: ManyOrders | None = None
 
     @cached_property
     def _load(self) -> Load:
@@ -48,7 +60,7 @@ class Workshop:
         return folder
 
     @contextmanager
-    def daemon(self, folder: Path | None = None, **settings: str) -> Iterator[Daemon]:
+    def daemon(self, folder: Path | None = None, /, **settings: str) -> Iterator[Daemon]:
         """A daemon for as long as it is needed; its folder goes with it, unless it is a given one."""
         place = folder or self.new_folder()
         try:
@@ -80,12 +92,8 @@ class Workshop:
 
     # many orders
 
-    def many_orders(self) -> tuple[Path, float]:
-        """A folder with the journal, the book and the snapshot of a daemon that took `scale.orders` orders today.
-
-        Beside it the memory that this daemon had at its end, after it had also been asked for all of them. Made once
-        in a run, by sending them.
-        """
+    def many_orders(self) -> ManyOrders:
+        """Made once in a run, by sending them."""
         if self._many is None:
             folder = self.new_folder()
             with Daemon(folder, {}) as daemon:
@@ -93,7 +101,7 @@ class Workshop:
                 daemon.body("/query_orders")
                 memory = daemon.memory()
                 daemon.stop()
-            self._many = (folder, memory)
+            self._many = ManyOrders(folder, memory)
         return self._many
 
 

@@ -25,7 +25,7 @@ from txgateway.commands import COMMANDS, Text, Upper, command
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway, Reply
 from txgateway.model.account import AccountReport, Position
-from txgateway.model.errors import BadArgument, Reason, Refused
+from txgateway.model.errors import BadArgument, Reason, Refused, TimedOut
 from txgateway.model.events import Record, VenueStatus
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
@@ -276,7 +276,7 @@ class Api:
         """Give bars as [date, time, open, high, low, close, volume].
 
         period: minutes, or DAY, WEEK, MONTH. start, end: YYYY-MM-DD HH:MM[:SS] or YYYY-MM-DD in the local zone, `.`
-        (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol.
+        (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol, or when the venue cannot give them now.
         """
         kind = bar_ranges.period_of(period)
         instrument = await self.feed.instrument(*self.feed.place(symbol))
@@ -287,7 +287,10 @@ class Api:
         wanted = bar_ranges.range_of(start, end, kind, now, zone, instrument.session)
         kept: list[Bar] = []
         for begin in bar_ranges.starts(wanted, kind):
-            bars = await self.feed.bars(symbol, kind, begin, wanted.end)
+            try:
+                bars = await self.feed.bars(symbol, kind, begin, wanted.end)
+            except (Refused, TimedOut):
+                return None
             kept = bar_ranges.clipped(bars or (), kind, zone, instrument.session)
             if wanted.count is not None and len(kept) >= wanted.count:
                 break

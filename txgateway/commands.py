@@ -80,7 +80,9 @@ class Command:
 
 COMMANDS: dict[str, Command] = {}
 """Every command by name."""
-_BEFORE_UP = frozenset({"status", "uptime", "version", "help", "shutdown", "query_venues"})
+_BEFORE_UP = frozenset(
+    {"status", "uptime", "version", "help", "shutdown", "query_venues", "gateway_logon", "gateway_logoff"}
+)
 
 
 def command(function: T) -> T:

@@ -299,11 +299,12 @@ class Gateway:
                 f"Order {order.order_id} is {order.status}: no ticket waits.",
                 order.order_id,
             )
-        if Can.STAGE in self._brokers[order.venue].can:
-            return await self.cancel(order.order_id, by)
         why = f"Rejected by {by}" + (f": {text}" if text else ".")
-        event = OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, self._clock())
-        return await self._written(self.ledger.record(event))
+        now = self._clock()
+        if Can.STAGE in self._brokers[order.venue].can:
+            request = CancelRequested(order.order_id, by, now, Reason.TICKET_REJECTED, why)
+            return await self._ask(request, self._send_cancel)
+        return await self._written(self.ledger.record(OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, now)))
 
     async def _ask(
         self, event: CancelRequested | ReplaceRequested | TicketApproved, send: Callable[[Order], None]
@@ -314,7 +315,13 @@ class Gateway:
             raise Refused(Reason.NOT_WORKING, f"Order {event.order_id} is {status} by now: too late.", event.order_id)
         answer = self.ledger.expect(event.order_id)
         self.ledger.record(event, send)
-        return await self.ledger.answer(event.order_id, answer)
+        try:
+            return await self.ledger.answer(event.order_id, answer)
+        except Refused as refused:
+            if not isinstance(event, CancelRequested):
+                raise
+            text = f"The cancel was sent, but is not yet written: {refused.text}"
+            raise Refused(refused.reason, text, event.order_id) from None
 
     # settings
 

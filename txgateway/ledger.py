@@ -34,6 +34,8 @@ log = Logger()
 
 ANSWER_SECONDS = 5.0
 """How long a reply waits for the broker's first answer."""
+QUIET_STEP = 0.01
+"""How often a stop looks whether all is done."""
 QUESTIONS = (OrderSubmitted, CancelRequested, ReplaceRequested, TicketApproved)
 """Our own steps towards the broker: a reply waits for what comes after them."""
 Then = Callable[[Order], None]
@@ -154,6 +156,17 @@ class Ledger:
             self.record(ReplaceRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
         else:
             self.record(OrderRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until all is on disk and nobody waits for an answer any more, or for that many seconds."""
+        enough: Deferred[None] = Deferred()
+        timer = self._reactor.callLater(seconds, enough.callback, None)
+        while not enough.called and self.error is None and (self._waiting or self._answers):
+            turn: Deferred[None] = Deferred()
+            self._reactor.callLater(QUIET_STEP, turn.callback, None)
+            await turn
+        if timer.active():
+            timer.cancel()
 
     # answers
 

@@ -327,7 +327,7 @@ def _call(rest: str) -> Request:
     except (BadArgument, UnicodeEncodeError) as error:
         raise BadArgument(f"the arguments cannot be read: {error} It is written: {_CALL}") from None
     words = tag.split()
-    if not method or len(words) > 1 or not isinstance(arguments, dict):
+    if not method or len(words) > 1 or "{" in tag or not isinstance(arguments, dict):
         raise BadArgument(f"it is written: {_CALL}")
     return Request("call", method, arguments, "result", words[0] if words else None)
 
@@ -478,6 +478,7 @@ class Lines:
     """How news is told on the stream."""
 
     needs_ticker = True
+    ending = b""
 
     def part(self, kind: str, wanted: frozenset[str]) -> int:
         """What a client with these options is told of a kind of news."""

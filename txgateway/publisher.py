@@ -86,6 +86,8 @@ class Dialect(Protocol):
 
     needs_ticker: bool
     """Whether quotes and trades are told only with the configuration's ticker flag."""
+    ending: bytes
+    """What ends a connection in order."""
 
     def part(self, kind: str, wanted: frozenset[str]) -> int:
         """What of a kind of news is told to clients with these options; 0 is nothing."""
@@ -399,12 +401,13 @@ class Outlet:
             self._waiting.clear()
             self.close()
 
-    def close(self) -> None:
-        """Send what waits and disconnect; a connection that does not let us is cut."""
+    def close(self, ending: bytes = b"") -> None:
+        """Send what waits, and the ending, and disconnect; a connection that does not let us is cut."""
         if self.closed:
             return
         for data, _ in self._waiting:
             self.write(data)
+        self.write(ending)
         self._end()
         self._transport.unregisterProducer()
         self._transport.loseConnection()
@@ -674,7 +677,7 @@ class Publisher:
             self._publish(lines.news_of_connection(venue, "Shutdown"))
         self._flush()
         for outlet in tuple(self.outlets):
-            outlet.close()
+            outlet.close(outlet.dialect.ending)
         if self.outlets:
             self._emptied = Deferred()
             await self._emptied

@@ -28,7 +28,7 @@ from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.sqlite import SqliteJournal
-from txgateway.model.errors import JournalError
+from txgateway.model.errors import GatewayError, JournalError
 from txgateway.model.events import Executed, VenueError, VenueStatus, VenueStatusChanged
 from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.publisher import Publisher
@@ -46,6 +46,8 @@ log = Logger()
 
 HEADER = f"txGateway {__version__}"
 ERRORS_KEPT = 100
+STOP_SECONDS = 3.0
+"""How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
 
@@ -382,7 +384,8 @@ class GatewayService(Service):
         try:
             broker.startService()
         except Exception as error:
-            log.failure("Venue {venue} could not be started.", venue=name)
+            if not isinstance(error, ValueError | GatewayError):
+                log.failure("Venue {venue} could not be started.", venue=name)
             self._complain(VenueError(name, 0, f"could not be started: {error}"))
 
     def _shutdown(self, text: str) -> None:
@@ -404,21 +407,26 @@ class GatewayService(Service):
     def _start_servers(self) -> None:
         self.publisher.start()
         addresses = [f"{self.config.host}:{port.getHost().port}" for port in self._ports]
-        print(self._banner(addresses[0], addresses[-1]), flush=True)
+        banner = self._banner(addresses[0], addresses[-1])
+        if self.config.log_format == "json":
+            log.info("{banner}", banner=banner, http=addresses[0], stream=addresses[-1])
+        else:
+            print(banner, flush=True)
 
-    async def _stop_servers(self) -> None:
+    async def _stop_listening(self) -> None:
         for port in self._ports:
             stopped = port.stopListening()
             if isinstance(stopped, Deferred):
                 await stopped
-        await self.publisher.stop()
 
     async def _stop(self) -> None:
         super().stopService()
         self.gateway.stopping = True
         for name in list(self._timers):
             self._cancel(name)
-        await self._stop_servers()
+        await self._stop_listening()
+        await self.gateway.ledger.quiet(STOP_SECONDS)
+        await self.publisher.stop()
         for broker in self.brokers.values():
             stopped = broker.stopService()
             if isinstance(stopped, Deferred):

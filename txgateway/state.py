@@ -15,6 +15,7 @@ from typing import Any
 
 from txgateway import codec
 from txgateway.model.account import Position
+from txgateway.model.errors import Reason
 from txgateway.model.events import (
     ENTRIES,
     MOVES,
@@ -116,6 +117,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     if broker_order_id and broker_order_id != order.broker_order_id:
         changes["broker_order_id"] = broker_order_id
     reason = getattr(event, "reason", None)
+    if reason is Reason.USER and order.reason is Reason.TICKET_REJECTED:
+        return changes  # the broker only confirms what a person said
     if reason is not None:
         changes["reason"] = reason
         changes["text"] = getattr(event, "text", "")

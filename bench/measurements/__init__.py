@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.figures import Figure
-from bench.measurements import fan_out, orders, status, trading
+from bench.measurements import fan_out, holding, memory, orders, starting, status, ticks, trading
 from bench.workshop import Workshop
 
 Measurement = Callable[[Workshop], Sequence[Figure]]
@@ -15,4 +15,8 @@ TABLE: dict[str, Measurement] = {
     "orders": orders.measure,
     "trading": trading.measure,
     "fan_out": fan_out.measure,
+    "ticks": ticks.measure,
+    "starting": starting.measure,
+    "holding": holding.measure,
+    "memory": memory.measure,
 }

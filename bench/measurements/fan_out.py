@@ -1,7 +1,8 @@
 """The stream's fan-out: quotes to 1, 10 and 100 clients, lines a second that arrive at all of them together.
 
-The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn, so one
-buffer of that many lines. The yardstick writes such a buffer, ready, to each transport that is not full, once a turn.
+The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn, so
+one buffer of that many lines. The yardstick writes such a buffer, ready, to each transport that is not full, once a
+turn. Either one rests while the other is measured.
 """
 
 from __future__ import annotations

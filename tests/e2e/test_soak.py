@@ -225,13 +225,13 @@ class Series:
         assert orders.keys() <= theirs, f"orders that the broker has not open: {orders.keys() - theirs}"
         for lane in self.clients.lanes:
             for order in lane.recent:
-                self._check_order(order.key, order.acknowledged, self.daemon.call("query_order", id=order.key))
+                if not order.acknowledged:
+                    self._check_doubtful(order.key, self.daemon.call("query_order", id=order.key))
 
-    def _check_order(self, key: str, acknowledged: bool, shown: dict[str, Any] | None) -> None:
+    def _check_doubtful(self, key: str, shown: dict[str, Any] | None) -> None:
         where = "at the broker" if self.truth.arrived(key) else "journalled" if key in self.truth.keys else "nowhere"
-        self.doubts[where] += not acknowledged
+        self.doubts[where] += 1
         if key not in self.truth.keys:
-            assert not acknowledged
             assert shown is None, f"{key} was not in the journal, and is now {shown}"
             return
         assert shown is not None, f"{key} is in the journal, and query_order does not know it"

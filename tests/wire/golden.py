@@ -1,4 +1,4 @@
-"""Golden files: what the objects look like to the byte. Run as a program to write them anew, then read the difference."""
+"""Golden files: what the objects look like. Run as a program to write them anew, then read the difference."""
 
 from __future__ import annotations
 

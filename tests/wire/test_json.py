@@ -38,10 +38,9 @@ def test_others_read_what_is_written(value: Any) -> None:
 def test_no_bytes_do_anything_but_parse_or_be_refused(data: bytes) -> None:
     try:
         value = wire.loads(data)
-    except BadArgument as refused:
-        assert str(refused)
-    else:
-        assert value == json.loads(data)
+    except BadArgument:
+        return
+    assert value == json.loads(data)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ def test_a_whole_pair_of_surrogates_is_a_character() -> None:
     "value", [math.nan, math.inf, -math.inf, [1, {"a": math.nan}], "\ud800", {"\udfff": 1}, b"x", object()]
 )
 def test_what_json_cannot_say_is_not_written(value: Any) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"no JSON|surrogates"):
         wire.dumps(value)
 
 

@@ -70,11 +70,11 @@ class MemoryJournal:
     async def page(
         self, after: int, limit: int, order_id: str | None = None, kinds: Sequence[str] = ()
     ) -> Sequence[tuple[Record, str]]:
-        """Up to `limit` synced records with seq > after."""
+        """Up to `limit` (negative: all) synced records with seq > after."""
         rows = [
             row for row in self.rows[after:] if order_id in (None, row.order_id) and (not kinds or row.kind in kinds)
         ]
-        return [(from_row(row), row.hash.hex()) for row in rows[:limit]]
+        return [(from_row(row), row.hash.hex()) for row in (rows if limit < 0 else rows[:limit])]
 
     async def stop(self) -> None:
         """Write what waits."""

@@ -92,11 +92,13 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """A cancel is about to be sent."""
+    """A cancel is about to be sent; with a reason where a person gave one."""
 
     order_id: str
     by: str
     time: datetime
+    reason: Reason | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,8 @@ from txgateway.render import Fragments
 
 log = Logger()
 
-TRY_AGAIN = 1013
-"""The close code of a connection that is ended for what it costs."""
+GOING_AWAY, TRY_AGAIN = 1001, 1013
+"""The close codes of a connection that ends with the daemon, and of one that is ended for what it costs or does."""
 _HEADERS = {
     401: {b"www-authenticate": b'Basic realm="txgateway"'},
     405: {b"allow": b"GET"},
@@ -77,6 +77,7 @@ class Messages:
     """How news is told in JSON."""
 
     needs_ticker = False
+    ending = frame(_CLOSE, GOING_AWAY.to_bytes(2, "big"))
 
     def part(self, kind: str, wanted: frozenset[str]) -> int:
         """What a client with these options is told of a kind of news."""
@@ -347,8 +348,10 @@ class SocketSession:
         self._outlet.listen(options, channel)
 
     def _call(self, method: str, params: Any, call_id: Any, wants_answer: bool) -> None:
-        if isinstance(call_id, dict | list | bool) or not isinstance(params, dict | list):
-            self._failed(None, -32600, "params is an object or a list, id a text or a number", "INVALID_REQUEST")
+        well_named = not isinstance(call_id, dict | list | bool)
+        if not well_named or not isinstance(params, dict | list):
+            why = "params is an object or a list, id a text or a number"
+            self._failed(call_id if well_named else None, -32600, why, "INVALID_REQUEST")
             return
         self._under_way += 1
         if self._under_way == self._settings.requests:

@@ -1,8 +1,10 @@
-"""A desk with a market, an account and an HTTP port, all real but the counterparty: a broker that fills at fixed prices."""
+"""A desk with a market, an account and an HTTP port, all real but the counterparty, which fills at fixed prices."""
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -35,7 +37,7 @@ from txgateway.model.events import (
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument, Session
 from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
-from txgateway.model.order import CLOSED, Order, OrderReport, OrderType
+from txgateway.model.order import CLOSED, Order, OrderReport, OrderRequest, OrderType, Origin, Side
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
 from txgateway.state import State
@@ -49,7 +51,7 @@ PRICES = {"IBM": ("183.10", "183.12"), "AAPL": ("487.04", "487.05"), "BTCUSD": (
 
 
 class FixedBroker:
-    """Accepts every order; fills market orders whole at the fixed quote, lets the others rest. `hold` keeps answers back."""
+    """Accepts every order; fills market orders at the fixed quote, lets the others rest. `hold` keeps answers back."""
 
     def __init__(self) -> None:
         self.venue = "paper"
@@ -214,7 +216,7 @@ class House:
         about = About(
             header="txTrader 9.9",
             version="9.9",
-            flags={"TICKER": True},
+            flags={"TICKER": True, "SECONDS_TICK": True},
             started=START,
             zone=ZONE,
             default_venue="paper",
@@ -262,8 +264,17 @@ class House:
 
     def call(self, method: str, path: str, **more: Any) -> Deferred[requests.Response]:
         """One HTTP request by `requests`, from a thread."""
-        more.setdefault("auth", (USER.encode(), PASSWORD.encode()))
-        return deferToThread(requests.request, method, self.url + path, timeout=20, **more)
+        more = {"auth": (USER.encode(), PASSWORD.encode()), "timeout": 20, **more}
+        return deferToThread(requests.request, method, self.url + path, **more)
+
+    def socket(self) -> socket.socket:
+        """A client's bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port.getHost().port), timeout=20)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len([each for each in self.reactor.getReaders() if getattr(each, "server", None) is self.port])
 
     async def get(self, path: str, **query: Any) -> Any:
         """The JSON that a GET gives."""
@@ -285,19 +296,20 @@ class House:
 
     async def orders(self, number: int, symbol: str = "IBM") -> list[str]:
         """The ids of so many filled orders."""
-        from txgateway.model.order import OrderRequest, Origin, Side
-
-        work = [
-            Deferred.fromCoroutine(
-                self.gateway.submit(
-                    OrderRequest(account=ACCOUNT, symbol=symbol, side=Side.BUY, quantity=D(100)), "me", Origin.RPC
-                )
-            )
-            for _ in range(number)
-        ]
+        request = OrderRequest(account=ACCOUNT, symbol=symbol, side=Side.BUY, quantity=D(100))
+        work = [Deferred.fromCoroutine(self.gateway.submit(request, "me", Origin.RPC)) for _ in range(number)]
         replies = [await each for each in work]
         assert all(each.order.status in CLOSED for each in replies)
         return [each.order.order_id for each in replies]
+
+
+def raw(method: str, path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:
+    """A request as it goes over the wire, with the right user."""
+    pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    head = [f"{method} {path} HTTP/{version}", "Host: localhost", f"Authorization: Basic {pair}", *headers]
+    if body and not any("chunked" in each or "Content-Length" in each for each in headers):
+        head.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 def until(reactor: Any, condition: Callable[[], Any]) -> Awaitable[None]:

@@ -1,4 +1,4 @@
-"""Two venues, a desk, a publisher and its servers on free ports; real but for the counterparties. And a stream client."""
+"""Two venues, a desk, a publisher and its servers on free ports, real but for the venues; and a stream client."""
 
 from __future__ import annotations
 
@@ -334,9 +334,7 @@ class Client(Protocol):
         if on:
             self.transport.resumeProducing()
             return
-        for end in (self, self.session):
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                end.transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 100_000)
+        shrink(self.transport, self.session.transport)
         self.transport.pauseProducing()
 
     def cut(self) -> None:
@@ -387,6 +385,13 @@ class Client(Protocol):
         kinds = tuple(f"{each}{mark}" for each in ("order", "ticket", "execution") for mark in ".-")
         kinds += ("position-", "status-", "reconciliation-")
         return [line for line in self.lines if line.partition(".")[2].startswith(kinds)]
+
+
+def shrink(*transports: Any) -> None:
+    """Give sockets buffers that are soon full."""
+    for transport in transports:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 100_000)
 
 
 EVERYTHING = {

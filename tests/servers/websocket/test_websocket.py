@@ -11,7 +11,7 @@ import pytest_twisted
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.servers.stream.house import START, USER, House
+from tests.servers.stream.house import START, USER, House, shrink
 from tests.servers.websocket.client import EVERYTHING, Socket, basic, enter, knock
 from txgateway.publisher import Settings
 from txgateway.servers.websocket import frame
@@ -187,11 +187,12 @@ async def test_resume(house: House) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_slow_client_is_told_and_disconnected(build: Any) -> None:
-    house = await build(settings=Settings(lines=300, close_seconds=20))
+    house = await build(settings=Settings(lines=500, close_seconds=20))
     slow, quick = await enter(house, EVERYTHING), await enter(house, EVERYTHING)
+    shrink(slow.transport, *(session.transport for session in house.resource.sessions))
     slow.transport.pauseProducing()
     while not any(session._outlet.closed for session in house.resource.sessions):
-        await house.submit(50)
+        await house.submit(10)
     slow.transport.resumeProducing()
     await house.until(lambda: slow.lost)
     assert "you read too slowly" in slow.all("error")[-1]["text"]
@@ -206,10 +207,11 @@ async def test_a_long_answer_and_a_ping_between(build: Any) -> None:
     socket = await enter(house, EVERYTHING)
     ids = await house.submit(500)
     await socket.heard("position", 500)
+    session = next(iter(house.resource.sessions))
+    shrink(socket.transport, session.transport)
     socket.transport.pauseProducing()
     socket.send({"id": "long", "method": "query_orders"})
-    session = next(iter(house.resource.sessions))
-    await house.until(lambda: session._outlet._waiting or socket.all("x"))
+    await house.until(lambda: session._outlet._waiting)
     session._wire.ping()
     socket.transport.resumeProducing()
     answer = await house.until(lambda: next((m for m in socket.messages if m.get("id") == "long"), None))
@@ -222,7 +224,7 @@ async def test_symbols_are_released(house: House) -> None:
     socket = await enter(house)
     await socket.call("add_symbol", {"symbol": "IBM"})
     assert house.paper.subscribed == {"IBM"}
-    socket.transport.write(socket.wire.close() if False else frame_from_client(0x8, b""))
+    socket.transport.write(frame_from_client(0x8, b""))
     await house.until(lambda: not house.paper.subscribed)
     await house.until(lambda: socket.lost)
 
@@ -241,8 +243,9 @@ async def test_a_client_that_answers_no_ping_is_disconnected(build: Any) -> None
 async def test_shutdown_is_told(house: House) -> None:
     socket = await enter(house)
     await house.publisher.stop()
-    assert socket.all("connection")[-1] == {"venue": "paper", "status": "Shutdown"}
     await house.until(lambda: socket.lost)
+    assert socket.all("connection") == [{"venue": "paper", "status": "Shutdown"}]
+    assert socket.closed == 1001
 
 
 def frame_from_client(opcode: int, body: bytes, final: bool = True) -> bytes:

@@ -21,7 +21,7 @@ from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.feed import Feed, breather
 from txgateway.brokers.paper.latency import Command, Line
-from txgateway.brokers.paper.opening import make_exchange, make_feed
+from txgateway.brokers.paper.opening import make_exchange, make_feed, mistakes
 from txgateway.brokers.paper.options import read
 from txgateway.brokers.paper.sessions import Sessions, load_schedule
 from txgateway.brokers.paper.turn import Turn
@@ -53,6 +53,8 @@ class PaperBroker:
         | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
     )  # fmt: skip
+
+    mistakes = staticmethod(mistakes)
 
     def __init__(self, setup: Setup) -> None:
         self.venue = setup.venue

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
 from txgateway.brokers import Setup
 from txgateway.brokers.paper import files
 from txgateway.brokers.paper.accounts import BASE, Account, Holding
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.feed import Feed
-from txgateway.brokers.paper.options import Opening, PaperOptions, SyntheticChoice
+from txgateway.brokers.paper.options import Opening, PaperOptions, ReplayChoice, SyntheticChoice, read
+from txgateway.brokers.paper.options import mistakes as mistakes_in
 from txgateway.brokers.paper.player import ReplayFeed
 from txgateway.brokers.paper.pulse import SyntheticFeed
 from txgateway.brokers.paper.rows import StoredAccount
-from txgateway.brokers.paper.sessions import Sessions
+from txgateway.brokers.paper.sessions import Sessions, load_schedule
 from txgateway.brokers.paper.turn import Worth
+
+
+def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
+    """What to give instead, for each option that cannot be used on this machine: the configuration's question."""
+    wrong = mistakes_in(options)
+    settings = read({name: value for name, value in options.items() if name not in wrong})
+    checks: list[tuple[str, Callable[[], object]]] = []
+    if isinstance(settings.feed, ReplayChoice):
+        checks.append(("feed", partial(files.find, settings.feed.where)))
+    if settings.calendar:
+        checks.append(("calendar", partial(load_schedule, settings.calendar)))
+    for name, check in checks:
+        try:
+            check()
+        except ValueError as error:
+            wrong[name] = str(error).removesuffix(".")
+    return wrong
 
 
 def make_feed(setup: Setup, settings: PaperOptions, sessions: Sessions) -> Feed:

@@ -76,23 +76,24 @@ class PaperOptions:
 
 def read(options: Mapping[str, Any]) -> PaperOptions:
     """The settings, or ValueError with one line for each mistake."""
-    settings, mistakes = _read(options)
+    settings, wrong = _read(options)
     if settings is None:
-        raise ValueError("\n".join(mistakes))
+        lines = (f"Paper option {name} = {options.get(name)!r}: {what}." for name, what in wrong.items())
+        raise ValueError("\n".join(lines))
     return settings
 
 
-def mistakes(options: Mapping[str, Any]) -> list[str]:
-    """One sentence for each setting that cannot be used; empty when all is well. Opens no file."""
+def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
+    """What to give instead, for each setting that cannot be used; empty when all is well. Opens no file."""
     return _read(options)[1]
 
 
-def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, list[str]]:
-    wrong = [
-        f"Paper option {name!r} is unknown: known are {', '.join(_READERS)}."
+def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, dict[str, str]]:
+    wrong = {
+        name: f"there is no such option; those known are {', '.join(_READERS)}"
         for name in options
         if name not in _READERS
-    ]
+    }
     values: dict[str, Any] = {}
     for name, (default, reader) in _READERS.items():
         value = options.get(name)
@@ -100,7 +101,7 @@ def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, list[str]]:
         try:
             values[name] = reader(given)
         except ValueError as error:
-            wrong.append(f"Paper option {name} = {given!r}: {error}")
+            wrong[name] = str(error).removesuffix(".")
     if wrong:
         return None, wrong
     fees = Commission(
@@ -121,7 +122,7 @@ def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, list[str]]:
             interval_us=values["interval"],
             start=values["start"],
         ),
-        [],
+        {},
     )
 
 

@@ -95,7 +95,7 @@ class Answers:
         else:
             request.setResponseCode(code)
             request.setHeader(b"Content-Type", b"application/json")
-            _Writer(request, flow, self.reactor).start(first)
+            _Writer(request, flow, self.reactor, self._settings.idle_timeout).start(first)
 
     def _whole(self, request: Any, body: Sequence[bytes], code: int) -> None:
         if code != OK:
@@ -166,14 +166,19 @@ class _Flow:
 
 @implementer(IPushProducer)
 class _Writer:
-    """Writes a flow as fast as the client reads, a turn's worth at a time; chunked, or to the connection's end."""
+    """Writes a flow as fast as the client reads, a turn's worth at a time; chunked, or to the connection's end.
 
-    def __init__(self, request: Any, flow: _Flow, reactor: Any) -> None:
+    A client that does not take a slice within `patience` seconds loses its connection.
+    """
+
+    def __init__(self, request: Any, flow: _Flow, reactor: Any, patience: float) -> None:
         self._request = request
         self._flow = flow
         self._reactor = reactor
+        self._patience = patience
         self._paused = False
         self._turn: Any = None
+        self._stall: Any = None
 
     def start(self, first: Sequence[bytes]) -> None:
         """Write the first slice, and go on in the next turn."""
@@ -185,19 +190,35 @@ class _Writer:
     def pauseProducing(self) -> None:
         """The client's buffers are full."""
         self._paused = True
+        if self._stall is None:
+            self._stall = self._reactor.callLater(self._patience, self._break_off)
 
     def resumeProducing(self) -> None:
         """There is room again: this is the transport's turn, and so the next slice's."""
         self._paused = False
+        self._read()
         if self._turn is None:
             self._go()
 
     def stopProducing(self) -> None:
         """The client is gone."""
         self._paused = True
+        self._read()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+
+    def _read(self) -> None:
+        """The client has read what there was, or need not any more."""
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _break_off(self) -> None:
+        """End the connection in the middle, which every client takes for an error."""
+        self._stall = None
+        self._request.unregisterProducer()
+        self._request.transport.abortConnection()
 
     def _plan(self) -> None:
         if self._turn is None and not self._paused:
@@ -212,12 +233,12 @@ class _Writer:
             slice_ = self._flow.take(SLICE, self._reactor.seconds() + TURN)
         except Exception:
             log.failure("An answer to {path} broke off.", path=request.path.decode("latin-1"))
-            request.unregisterProducer()
-            request.transport.abortConnection()
+            self._break_off()
             return
         for piece in slice_:
             request.write(piece)
         if self._flow.ended:
+            self._read()
             request.unregisterProducer()
             request.finish()
         else:
