@@ -276,7 +276,8 @@ class Api:
         """Give bars as [date, time, open, high, low, close, volume].
 
         period: minutes, or DAY, WEEK, MONTH. start, end: YYYY-MM-DD HH:MM[:SS] or YYYY-MM-DD in the local zone, `.`
-        (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol, or when the venue cannot give them now.
+        (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol, or when
+        the venue cannot give them now.
         """
         kind = bar_ranges.period_of(period)
         instrument = await self.feed.instrument(*self.feed.place(symbol))

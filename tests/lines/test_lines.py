@@ -185,7 +185,7 @@ def test_what_is_no_command(text: str) -> None:
     ],
 )
 def test_commands_that_are_written_wrong(text: str) -> None:
-    with pytest.raises(BadArgument, match=r"it is written: "):
+    with pytest.raises(BadArgument, match=r"[iI]t is written: "):
         lines.parse(text)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
@@ -107,17 +106,13 @@ def breather(reactor: Any) -> Callable[[], Awaitable[None]]:
 async def gathered(bars: Iterator[Bar | None], breathe: Callable[[], Awaitable[None]]) -> list[Bar]:
     """All bars of a lazy row, made in slices; None in it is a pause. BadArgument beyond MOST_BARS."""
     found: list[Bar] = []
-    while True:
-        begun = len(found)
-        for bar in islice(bars, SLICE):
-            if bar is None:
-                break
+    for number, bar in enumerate(bars, 1):
+        if bar is not None:
             found.append(bar)
-        else:
-            if len(found) == begun:
-                return found
         if len(found) > MOST_BARS:
             raise BadArgument(
                 f"More than {MOST_BARS} bars lie in that range: ask for a shorter one, or for longer bars."
             )
-        await breathe()
+        if bar is None or number % SLICE == 0:
+            await breathe()
+    return found

@@ -122,13 +122,19 @@ class SyntheticFeed:
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars from the same seed as the ticks, the running one included."""
-        instrument = self._instruments[symbol]
-        return await gathered(self._bars(symbol, instrument.session, period, start, end), breather(self._reactor))
+        session, now = self._instruments[symbol].session, self._last_tick(symbol)
+        bars = await gathered(self._bars(symbol, session, period, start, end, now), breather(self._reactor))
+        if bars and period == Period(1, Unit.MINUTE) and self._last_tick(symbol) != now:
+            bars[-1:] = self._market.minutes(symbol, bars[-1].time, end, self._last_tick(symbol))
+        return bars
+
+    def _last_tick(self, symbol: str) -> datetime:
+        """When what is known of a symbol was shown: bars never know more."""
+        return self._shown[symbol][1].time if symbol in self._shown else self.now()
 
     def _bars(
-        self, symbol: str, session: Session | None, period: Period, start: datetime, end: datetime
+        self, symbol: str, session: Session | None, period: Period, start: datetime, end: datetime, now: datetime
     ) -> Iterator[Bar]:
-        now = self._shown[symbol][1].time if symbol in self._shown else self.now()
         single = self._market.minutes if period.unit is Unit.MINUTE else self._market.days
         if period in (Period(1, Unit.MINUTE), Period(1, Unit.DAY)):
             return single(symbol, start, end, now)
