@@ -559,19 +559,16 @@ def news_of_position(position: Position, seq: int) -> News:
     return News("position", "", wire.dumps(value), seq)
 
 
-def news_of_status(record: Record) -> News | None:
-    """A venue's life, and halts; None for other records."""
-    event = record.event
+def news_of_status(event: VenueStatusChanged | TradingHalted | TradingResumed, record: Record) -> News:
+    """A venue's life, and halts."""
     value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
     if isinstance(event, VenueStatusChanged):
         value.update(venue=event.venue, status=event.status, text=event.text)
         value["connection"] = connection_word(event.status, been_up=True)
     elif isinstance(event, TradingHalted):
         value.update(halted=True, text=event.text, by=event.by)
-    elif isinstance(event, TradingResumed):
-        value.update(halted=False, text="", by=event.by)
     else:
-        return None
+        value.update(halted=False, text="", by=event.by)
     return News("status", "", wire.dumps(value), record.seq)
 
 

@@ -36,6 +36,8 @@ from txgateway.model.events import (
     PositionReported,
     Record,
     TradingDayStarted,
+    TradingHalted,
+    TradingResumed,
     VenueError,
     VenueStatus,
     VenueStatusChanged,
@@ -616,9 +618,8 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     event = change.record.event
     if isinstance(event, DifferenceFound):
         yield lines.news_of_difference(event, change.record)
-    status = lines.news_of_status(change.record)
-    if status is not None:
-        yield status
+    elif isinstance(event, VenueStatusChanged | TradingHalted | TradingResumed):
+        yield lines.news_of_status(event, change.record)
 
 
 class Publisher:

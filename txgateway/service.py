@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections import deque
@@ -46,6 +47,8 @@ log = Logger()
 
 HEADER = f"txGateway {__version__}"
 ERRORS_KEPT = 100
+COLLECT = (10_000, 20, 20)
+"""Python's collector runs seldom, and never over what is there from the start: its pauses are the reactor's."""
 STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -115,12 +118,16 @@ class GatewayService(Service):
 
     def _rebuild(self, journal: SqliteJournal) -> State:
         """The state: the snapshot if one fits, then the rest of the journal."""
-        rebuilt = snapshots.load(self.config.data_dir / "snapshot", journal)
-        self._snapshot_seq = rebuilt.seq if rebuilt else 0
-        rebuilt = rebuilt or State()
-        for record in journal.records(rebuilt.seq):
-            rebuilt.apply(record)
-        return rebuilt
+        gc.disable()
+        try:
+            rebuilt = snapshots.load(self.config.data_dir / "snapshot", journal)
+            self._snapshot_seq = rebuilt.seq if rebuilt else 0
+            rebuilt = rebuilt or State()
+            for record in journal.records(rebuilt.seq):
+                rebuilt.apply(record)
+            return rebuilt
+        finally:
+            gc.enable()
 
     def _write_password(self) -> None:
         """Leave the password where commands can read it, when nobody configured one."""
@@ -375,6 +382,8 @@ class GatewayService(Service):
     def _start(self) -> None:
         self.gateway.start()
         self._start_servers()
+        gc.freeze()
+        gc.set_threshold(*COLLECT)
         for name, broker in self.brokers.items():
             self._start_venue(name, broker)
         if self.config.enable_auto_reset:

@@ -41,6 +41,10 @@ from txgateway.model.order import Order, OrderStatus, OrderType, OrderUpdate, Or
 
 DEEPEST = 50
 """Levels of arrays and objects that a client may send; no command needs more than four."""
+MOST = 10_000
+"""Arrays and objects that a client may send: a batch of a thousand calls has three thousand."""
+MOST_VALUES = 50_000
+"""Values that a client may send (commas are counted): reading a million takes long enough for others to notice."""
 _EXACT = 2**53
 """From here on a float no longer holds every whole number."""
 
@@ -71,8 +75,13 @@ def loads(data: bytes) -> Any:
     """Exactly one JSON text; BadArgument, one sentence, for anything else and for a name given twice in one object."""
     try:
         text = data.decode()
+        containers = text.count("{") + text.count("[")
+        if containers > MOST:
+            raise BadArgument(f"The JSON has more than {MOST} arrays and objects.")
+        if text.count(",") > MOST_VALUES:
+            raise BadArgument(f"The JSON has more than {MOST_VALUES} values.")
         value = _DECODER.decode(text)
-        if _is_deep(value, DEEPEST):
+        if containers > DEEPEST and _is_deep(value):
             raise BadArgument(f"The JSON is nested deeper than {DEEPEST} levels.")
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
@@ -110,11 +119,19 @@ def _constant(text: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
 
 
-def _is_deep(value: Any, levels: int) -> bool:
-    """Whether arrays and objects go deeper than so many levels."""
-    if isinstance(value, dict):
-        return levels == 0 or any(_is_deep(each, levels - 1) for each in value.values())
-    return isinstance(value, list) and (levels == 0 or any(_is_deep(each, levels - 1) for each in value))
+def _is_deep(value: Any) -> bool:
+    """Whether arrays and objects go deeper than the deepest that may be."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 # ---------------------------------------------------------------- numbers and times

@@ -14,10 +14,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.daemon import PATIENCE, Daemon, until
-from tests.e2e.conftest import FORGIVEN, PASSWORD, MakeDaemon
+from tests.e2e.conftest import PASSWORD, MakeDaemon, spoil_book
 
 ALWAYS = ("status", "uptime", "version", "help", "query_venues")
-"""What is answered before the venue has been up; shutdown too."""
+"""What is answered before the venue has been up; shutdown, gateway_logon and gateway_logoff too."""
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +27,10 @@ def daemon(make_daemon: MakeDaemon) -> Daemon:
 
 @pytest.fixture(scope="module")
 def early(make_daemon: MakeDaemon) -> Daemon:
-    """A daemon whose venue has not been up and will not be: its prices are to come from a file that is not there.
-
-    A fresh daemon is in the same state for some milliseconds only, which no test could rely on.
-    """
-    daemon = make_daemon(PAPER_FEED="replay:/nowhere/prices.csv").start()
-    FORGIVEN.append(daemon)
-    return daemon
+    """A daemon whose venue has not been up."""
+    daemon = make_daemon()
+    spoil_book(daemon)
+    return daemon.start()
 
 
 def post(daemon: Daemon, path: str, body: bytes, **headers: str) -> requests.Response:
@@ -164,20 +161,19 @@ def test_before_the_venue_is_up(early: Daemon) -> None:
     assert early.call("query_venues")["paper"]["status"] == "DOWN"
 
 
-def test_a_mistake_of_the_person_is_no_traceback(early: Daemon) -> None:
-    log = early.log.read_text()
-    assert "There is no file to replay at /nowhere/prices.csv" in log
-    assert "Traceback" not in log
+def test_a_venue_that_could_not_start_says_why(early: Daemon) -> None:
+    venue = early.call("query_venues")["paper"]
+    assert (venue["status"], venue["errors"]) == ("DOWN", 1)
+    assert "book-paper.sqlite3" in venue["last_error"]
+    assert venue["last_error"] in early.log.read_text()
 
 
 def test_a_venue_that_could_not_start_can_be_logged_on_once_it_can(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon()
-    prices = daemon.folder.parent / "ibm-20240304-quotes.csv"
-    daemon.environment["PAPER_FEED"] = f"replay:{prices}@max"
-    FORGIVEN.append(daemon)
+    book = spoil_book(daemon)
     daemon.start()
     assert daemon.get("query_accounts").status_code == 503
-    prices.write_text("time,bid,bid_size,ask,ask_size\n2024-03-04T15:00:00Z,185.00,100,185.02,100\n")
+    book.unlink()
     daemon.call("gateway_logon")
     daemon.up()
     assert daemon.call("query_accounts") == ["API_ACCOUNT", "PAPER_CASH"]

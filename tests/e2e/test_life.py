@@ -349,7 +349,7 @@ def test_what_was_acknowledged_under_sigterm_is_there_afterwards(make_daemon: Ma
     daemon = make_daemon().start().up()
 
     def send(number: int) -> Any:
-        body = {**TERMS, "quantity": 1, "client_order_id": f"burst-{number}"}
+        body = {**TERMS, "symbol": "EURUSD", "quantity": 1, "client_order_id": f"burst-{number}"}
         try:
             auth = ("txtrader_user", PASSWORD)
             return requests.post(f"{daemon.url}/market_order", json=body, auth=auth, timeout=PATIENCE).json()
@@ -370,7 +370,7 @@ def test_what_was_acknowledged_under_sigterm_is_there_afterwards(make_daemon: Ma
     filled = [each for each in kept.values() if each["status"] == "Filled"]
     assert len(daemon.call("query_executions")) == len(filled)
     assert {each["order_status"] for each in kept.values()} <= {"FILLED", "DENIED", "REJECTED"}
-    assert daemon.call("query_positions")["API_ACCOUNT"]["IBM"] == len(filled)
+    assert daemon.call("query_positions")["API_ACCOUNT"]["EURUSD"] == len(filled)
 
 
 def by_http(daemon: Daemon) -> None:

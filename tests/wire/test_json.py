@@ -70,8 +70,11 @@ def test_no_bytes_do_anything_but_parse_or_be_refused(data: bytes) -> None:
         (b"[" * 51 + b"]" * 51, "nested deeper than 50"),
         (b'{"a":' * 51 + b"1" + b"}" * 51, "nested deeper than 50"),
         (b"[" * 900 + b"]" * 900, "nested deeper than 50"),
-        (b"[" * 1_000_000, "nested deeper than 50"),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested deeper than 50"),
+        (b"[" * 9_000, "nested deeper than 50"),
+        (b"[" * 1_000_000, "more than 10000 arrays and objects"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "more than 10000 arrays and objects"),
+        (b"[" + b"1," * 100_000 + b"1]", "more than 50000 values"),
+        (b"[" + b"{}," * 300_000 + b"{}]", "more than 10000 arrays and objects"),
     ],
 )
 def test_garbage_is_refused_with_a_sentence(data: bytes, why: str) -> None:

@@ -162,7 +162,10 @@ def test_another_currency_is_kept_apart_and_counted_at_its_rate(margin: Any) -> 
     assert account.cash["JPY"] == -15_000 * D("150.01") - D("45.00")
     assert abs(account.worth()[0] - (10_000 - D("150") / 150 - D("45") / 150)) < D("0.01")
     report = account.report()
-    assert [(each.currency, each.total) for each in report.balances] == [("USD", D(10_000)), ("JPY", account.cash["JPY"])]
+    assert [(each.currency, each.total) for each in report.balances] == [
+        ("USD", D(10_000)),
+        ("JPY", account.cash["JPY"]),
+    ]
 
 
 def test_profit_is_realized_against_the_average_price(margin: Any) -> None:

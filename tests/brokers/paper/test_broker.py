@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import LogLevel
 
 from txgateway.brokers import Broker, Can
@@ -369,6 +370,20 @@ def test_bars_of_the_past_are_what_was_live_then(open_venue: Open, tmp_path: Pat
     assert len(bars) == 5
 
 
+def test_the_running_bar_is_that_of_the_moment_it_is_given(venue: Any) -> None:
+    end = venue.time() + MINUTE
+    results: list[Any] = []
+    bars = venue.broker.bars("IBM", Period(1, Unit.MINUTE), end - timedelta(days=1), end)
+    Deferred.fromCoroutine(bars).addCallback(results.extend)
+    while not results:
+        venue.clock.rightNow += 0.4  # the market goes on while the bars are made in slices
+        venue.clock.step()
+    trades = [each for each in venue.told if isinstance(each, Trade)]
+    assert len(trades) > 2
+    assert sum(each.volume for each in results[-1:]) == sum(each.size for each in trades)
+    assert results[-1].close == trades[-1].price
+
+
 @pytest.mark.parametrize(
     ("period", "days", "count"),
     [
@@ -385,7 +400,9 @@ def test_bars_come_in_every_period(venue: Any, period: Period, days: int, count:
     assert abs(len(bars) - count) <= 1
     assert [each.time for each in bars] == sorted({each.time for each in bars})
     single = venue.do(
-        venue.broker.bars("IBM", Period(1, Unit.MINUTE if period.unit is Unit.MINUTE else Unit.DAY), bars[0].time, bars[1].time)
+        venue.broker.bars(
+            "IBM", Period(1, Unit.MINUTE if period.unit is Unit.MINUTE else Unit.DAY), bars[0].time, bars[1].time
+        )
     )
     assert bars[0].open == single[0].open
     assert bars[0].volume == sum(each.volume for each in single)

@@ -60,7 +60,7 @@ def test_a_market_order_takes_what_is_shown_and_goes_on_with_later_quotes(floor:
 
 def test_a_shown_size_is_used_up_across_all_orders(floor: Any) -> None:
     assert fills(floor.send("BUY", 150)[1]) == [(150, D("100.10"))]
-    second, events = floor.send("BUY", 150)
+    _second, events = floor.send("BUY", 150)
     assert fills(events) == [(50, D("100.10"))]
     assert fills(floor.send("BUY", 10)[1]) == []
     assert fills(floor.quote("100.00", 300, "100.10", 105)) == [(100, D("100.10")), (5, D("100.10"))]
@@ -122,9 +122,9 @@ def test_without_quotes_a_trade_is_the_evidence(make_floor: Callable[..., Any]) 
     floor = make_floor(quoted=False)
     floor.trade("611.87", "0.6005", "BTCUSD")
     assert fills(floor.send("BUY", "0.5", "BTCUSD")[1]) == [(D("0.5"), D("611.87"))]
-    order, events = floor.send("BUY", "0.2", "BTCUSD")
+    _order, events = floor.send("BUY", "0.2", "BTCUSD")
     assert fills(events) == [(D("0.1005"), D("611.87"))], "what the print has left"
-    sell, events = floor.send("SELL", "0.3", "BTCUSD")
+    _sell, events = floor.send("SELL", "0.3", "BTCUSD")
     assert fills(events) == [], "both sides share the print's size"
     events = floor.trade("611.90", "1.0000", "BTCUSD")
     assert fills(events) == [(D("0.0995"), D("611.90")), (D("0.3"), D("611.90"))]
@@ -142,14 +142,14 @@ def test_without_quotes_a_limit_order_waits_for_a_trade_at_its_price(make_floor:
 
 
 def test_a_stop_is_triggered_by_the_side_it_would_trade_at(floor: Any) -> None:
-    order, events = floor.send("BUY", 100, stop="101.00")
+    _order, events = floor.send("BUY", 100, stop="101.00")
     assert kinds(events) == ["OrderAccepted"]
     assert floor.quote("100.80", 100, "100.90", 100) == []
     assert fills(floor.quote("100.90", 100, "101.00", 100)) == [(100, D("101.00"))]
 
 
 def test_a_stop_is_triggered_by_a_trade(floor: Any) -> None:
-    order, _ = floor.send("SELL", 100, stop="99.50")
+    _order, _ = floor.send("SELL", 100, stop="99.50")
     assert fills(floor.trade("99.50", 1)) == [(100, D("100.00"))], "at the bid shown, whatever the trade was"
 
 
@@ -182,7 +182,7 @@ def test_triggered_stops_get_what_resting_orders_leave(floor: Any) -> None:
 
 
 def test_ioc_takes_what_there_is_and_is_canceled(floor: Any) -> None:
-    order, events = floor.send("BUY", 250, tif="IOC")
+    _order, events = floor.send("BUY", 250, tif="IOC")
     assert kinds(events) == ["OrderAccepted", "Executed", "OrderCanceled"]
     assert events[-1].reason is Reason.NOT_FILLABLE
     assert fills(events) == [(200, D("100.10"))]
@@ -202,11 +202,11 @@ def test_fok_is_all_or_nothing(floor: Any) -> None:
 
 
 def test_the_moment_of_an_ioc_stop_is_its_trigger(floor: Any) -> None:
-    order, events = floor.send("BUY", 150, stop="101.00", tif="IOC")
+    _order, events = floor.send("BUY", 150, stop="101.00", tif="IOC")
     assert kinds(events) == ["OrderAccepted"]
     events = floor.quote("100.90", 100, "101.00", 100)
     assert kinds(events) == ["Executed", "OrderCanceled"]
-    whole, _ = floor.send("BUY", 150, stop="102.00", tif="FOK")
+    _whole, _ = floor.send("BUY", 150, stop="102.00", tif="FOK")
     events = floor.quote("101.90", 100, "102.00", 100)
     assert kinds(events) == ["OrderCanceled"]
     assert events[0].reason is Reason.NOT_FILLABLE
@@ -231,7 +231,10 @@ def test_a_day_order_expires_at_local_midnight_and_gtc_does_not(floor: Any) -> N
 def hours() -> Sessions:
     """Two sessions, Friday and Monday."""
     days = {
-        day: (datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC), datetime(day.year, day.month, day.day, 21, tzinfo=UTC))
+        day: (
+            datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC),
+            datetime(day.year, day.month, day.day, 21, tzinfo=UTC),
+        )
         for day in (date(2024, 3, 1), date(2024, 3, 4))
     }
     return Sessions("America/New_York", Schedule.of("XTST", "America/New_York", days))
@@ -250,7 +253,7 @@ def test_other_orders_wait_for_the_opening(make_floor: Callable[..., Any], hours
     floor = make_floor(hours)
     floor.quote("100.00", 300, "100.10", 200)
     floor.now = CLOSE
-    order, events = floor.send("BUY", 10, limit="101")
+    _order, events = floor.send("BUY", 10, limit="101")
     assert kinds(events) == ["OrderAccepted"]
     assert floor.quote("100.00", 100, "100.10", 100) == [], "a quote outside the session is not traded against"
     floor.now = datetime(2024, 3, 4, 14, 29, 59, tzinfo=UTC)
@@ -403,7 +406,7 @@ def test_a_ticket_is_judged_when_it_is_released(floor: Any) -> None:
 
 
 def test_a_released_order_is_sent_live_by_another_desk(floor: Any) -> None:
-    order, events = floor.send("BUY", 100, tag="approved before", status=OrderStatus.PENDING_NEW)
+    _order, events = floor.send("BUY", 100, tag="approved before", status=OrderStatus.PENDING_NEW)
     assert kinds(events) == ["OrderAccepted", "Executed"]
 
 
@@ -434,7 +437,7 @@ def test_what_cannot_be_taken_is_rejected_with_a_sentence(floor: Any, terms: dic
 def test_an_order_that_the_cash_cannot_pay_whole_ends(make_floor: Callable[..., Any]) -> None:
     floor = make_floor(cash=Opening("API_ACCOUNT", False, D("10_021")))
     floor.quote("99.00", 300, "100.00", 50)
-    order, events = floor.send("BUY", 100)
+    _order, events = floor.send("BUY", 100)
     assert fills(events) == [(50, D("100.00"))]
     events = floor.quote("100.00", 300, "110.00", 500)
     assert kinds(events) == ["Executed", "OrderCanceled"]
@@ -446,7 +449,7 @@ def test_an_order_that_the_cash_cannot_pay_whole_ends(make_floor: Callable[..., 
 def test_a_triggered_fok_that_the_cash_cannot_pay_is_canceled_whole(make_floor: Callable[..., Any]) -> None:
     floor = make_floor(cash=Opening("API_ACCOUNT", False, D("10_021")))
     floor.quote("99.00", 300, "99.50", 500)
-    order, _ = floor.send("BUY", 100, stop="100.00", tif="FOK")
+    _order, _ = floor.send("BUY", 100, stop="100.00", tif="FOK")
     events = floor.quote("104.00", 500, "105.00", 500)
     assert [(type(each).__name__, each.reason) for each in events] == [("OrderCanceled", Reason.INSUFFICIENT_FUNDS)]
     assert floor.accounts["API_ACCOUNT"].reserved == 0

@@ -27,7 +27,9 @@ def read(path: Path) -> list[Any]:
 
 
 def test_quotes(write_csv: Callable[..., Path]) -> None:
-    path = write_csv("ibm-20131007-quotes.csv.gz", "time,bid,bid_size,ask,ask_size", [(T0, "181.25", 200, "181.8", 3000)])
+    path = write_csv(
+        "ibm-20131007-quotes.csv.gz", "time,bid,bid_size,ask,ask_size", [(T0, "181.25", 200, "181.8", 3000)]
+    )
     source = look_into(path)
     assert source
     assert (source.symbol, source.kind, source.first, source.price) == ("IBM", Kind.QUOTES, MOMENT, D("181.8"))
@@ -38,7 +40,12 @@ def test_trades_with_other_columns_in_another_order(write_csv: Callable[..., Pat
     path = write_csv("btcusd.csv", "Size, venue ,PRICE,time", [("0.6005", "x", "611.87", T0)])
     source = look_into(path)
     assert source
-    assert (source.symbol, source.kind, source.lot_size, source.tick_size) == ("BTCUSD", Kind.TRADES, D("0.0001"), D("0.01"))
+    assert (source.symbol, source.kind, source.lot_size, source.tick_size) == (
+        "BTCUSD",
+        Kind.TRADES,
+        D("0.0001"),
+        D("0.01"),
+    )
     assert read(path) == [Trade("BTCUSD", D("611.87"), D("0.6005"), MOMENT)]
 
 
@@ -157,17 +164,16 @@ def test_files_are_found_by_name_folder_and_glob(write_csv: Callable[..., Path],
 
 def test_parquet_reads_like_csv(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-    import pyarrow.parquet
-
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     path = tmp_path / "ibm-x.parquet"
     table = pyarrow.table({"price": [181.25, None, 181.5], "size": [100, 1, 200], "time": [T0, T0, T0 + 1000]})
-    pyarrow.parquet.write_table(table, path)
+    parquet.write_table(table, path)
     assert read(path) == [
         Trade("IBM", D("181.25"), D(100), MOMENT),
         Trade("IBM", D("181.5"), D(200), MOMENT + timedelta(seconds=1)),
     ]
     stamped = tmp_path / "ibm-y.parquet"
-    pyarrow.parquet.write_table(pyarrow.table({"time": [MOMENT], "price": ["1.5"], "size": [1]}), stamped)
+    parquet.write_table(pyarrow.table({"time": [MOMENT], "price": ["1.5"], "size": [1]}), stamped)
     assert read(stamped) == [Trade("IBM", D("1.5"), D(1), MOMENT)]
     broken = tmp_path / "ibm-z.parquet"
     broken.write_bytes(b"PAR1 nothing")

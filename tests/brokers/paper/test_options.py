@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from txgateway.brokers.paper import PaperBroker
 from txgateway.brokers.paper.options import MINUTE_US, Opening, ReplayChoice, SyntheticChoice, mistakes, read
 
 
@@ -63,9 +65,7 @@ class Typed(NamedTuple):
 
 
 def test_settings_may_be_typed_already() -> None:
-    settings = read(
-        {"accounts": (Typed("A"), Typed("B")), "latency": 0.25, "commission": Decimal(1), "interval": 0.5}
-    )
+    settings = read({"accounts": (Typed("A"), Typed("B")), "latency": 0.25, "commission": Decimal(1), "interval": 0.5})
     assert [(each.name, each.margin, each.amount) for each in settings.accounts] == [("A", False, 5), ("B", False, 5)]
     assert settings.latency == 0.25
     assert settings.commission.per_share == 1
@@ -74,7 +74,7 @@ def test_settings_may_be_typed_already() -> None:
 
 def test_a_start_needs_a_zone() -> None:
     assert read({"start": "2024-03-01T15:00:00Z"}).start == datetime(2024, 3, 1, 15, tzinfo=UTC)
-    assert "no zone" in mistakes({"start": "2024-03-01T15:00:00"})[0]
+    assert "no zone" in mistakes({"start": "2024-03-01T15:00:00"})["start"]
 
 
 @pytest.mark.parametrize("interval", ["0.001", "0.5", "1", "15"])
@@ -104,13 +104,20 @@ def test_an_interval_goes_into_a_minute(interval: str) -> None:
         ("interval", "20", "go into a minute"),
         ("interval", "0.7", "go into a minute"),
         ("start", "yesterday", "ISO 8601"),
-        ("comission", "1", "is unknown: known are feed"),
+        ("comission", "1", "those known are feed"),
     ],
 )
-def test_a_mistake_is_one_sentence_that_names_it(name: str, value: str, part: str) -> None:
-    (sentence,) = mistakes({name: value})
-    assert part in sentence
-    assert name in sentence
+def test_a_mistake_is_said_under_its_name(name: str, value: str, part: str) -> None:
+    wrong = mistakes({name: value})
+    assert list(wrong) == [name]
+    assert part in wrong[name]
+
+
+def test_what_is_not_there_on_this_machine_is_a_mistake_too(tmp_path: Path) -> None:
+    assert PaperBroker.mistakes({}) == {}
+    wrong = PaperBroker.mistakes({"feed": f"replay:{tmp_path}", "calendar": "NOWHERE", "latency": "long"})
+    assert sorted(wrong) == ["calendar", "feed", "latency"]
+    assert str(tmp_path) in wrong["feed"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

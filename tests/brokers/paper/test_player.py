@@ -96,7 +96,7 @@ def test_at_the_end_the_market_stays_as_it_is(open_venue: Open, files: Path) -> 
     assert venue.broker.now() == MOMENT + 120 * SECOND
     assert venue.fills(venue.send("SELL", 60, "A"))[0].price == 22
     assert venue.fills(venue.send("SELL", 60, "A"))[0].quantity == 40, "the last quote's size is used up"
-    assert [each.order_id for each in venue.do(venue.broker.open_orders())][0] == resting.order_id
+    assert next(each.order_id for each in venue.do(venue.broker.open_orders())) == resting.order_id
 
 
 def test_a_loop_begins_again_without_waiting_weeks(open_venue: Open, files: Path) -> None:

@@ -44,7 +44,9 @@ send = st.tuples(
 )
 quote = st.tuples(st.just("quote"), prices, sizes, spreads, sizes)
 trade = st.tuples(st.just("trade"), prices, st.sampled_from([1, 50, 100, 500]))
-change = st.tuples(st.sampled_from(["cancel", "replace", "release"]), st.integers(0, 50), st.sampled_from([1, 60, 300]), prices)
+change = st.tuples(
+    st.sampled_from(["cancel", "replace", "release"]), st.integers(0, 50), st.sampled_from([1, 60, 300]), prices
+)
 night = st.tuples(st.just("night"))
 actions = st.lists(st.one_of(send, send, send, quote, quote, trade, change, night), min_size=20, max_size=80)
 
@@ -218,7 +220,13 @@ class Play:
                 each.position, each.asset_class, each.currency
             )
         theirs = Exchange(
-            "paper", self.floor, accounts, Sessions("America/New_York"), Commission(), self.book.numbers(), self.book.find
+            "paper",
+            self.floor,
+            accounts,
+            Sessions("America/New_York"),
+            Commission(),
+            self.book.numbers(),
+            self.book.find,
         )
         theirs.restore(self.book.open_orders())
         assert [each.report() for each in theirs.open.values()] == [each.report() for each in ours.open.values()]
@@ -236,9 +244,7 @@ class Play:
 def test_every_fill_was_possible_and_every_cent_is_there(
     make_floor: Callable[..., Any], quoted: bool, todo: list[tuple[Any, ...]]
 ) -> None:
-    floor = make_floor(
-        None, quoted, a=Opening("MARGIN", True, D(100_000)), b=Opening("CASH", False, D(100_000))
-    )
+    floor = make_floor(None, quoted, a=Opening("MARGIN", True, D(100_000)), b=Opening("CASH", False, D(100_000)))
     with TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
         book = Book(Path(folder) / "book.sqlite3", "paper")
         book.open(floor.now, floor.now)

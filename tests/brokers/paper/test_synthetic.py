@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +42,6 @@ def test_the_market_of_a_seed_is_known_for_ever() -> None:
     assert last
     assert (str(quote.bid), str(quote.bid_size), str(quote.ask), str(quote.ask_size)) == QUOTE
     assert (str(last.price), str(last.size)) == TRADE
-
 
 
 def test_another_process_makes_the_same_market() -> None:
@@ -110,7 +110,12 @@ def test_the_running_day_has_what_was_shown_of_it() -> None:
     assert today.close == single[-1].close == trade(MARKET, "IBM", NOW).price
     assert today.volume == sum(each.volume for each in single)
     figures = MARKET.statistics("IBM", NOW)
-    assert (figures.open, figures.high, figures.low, figures.volume) == (today.open, today.high, today.low, today.volume)
+    assert (figures.open, figures.high, figures.low, figures.volume) == (
+        today.open,
+        today.high,
+        today.low,
+        today.volume,
+    )
     (yesterday,) = MARKET.days("IBM", start - timedelta(days=1), start, NOW)
     assert figures.close == yesterday.close
     assert figures.vwap is not None
@@ -120,7 +125,7 @@ def test_the_running_day_has_what_was_shown_of_it() -> None:
 def test_days_go_on_where_the_day_before_ended() -> None:
     days = list(MARKET.days("AAPL", NOW - timedelta(days=400), NOW, NOW))
     assert len(days) == 400
-    assert all(after.open == before.close for before, after in zip(days, days[1:], strict=False))
+    assert all(after.open == before.close for before, after in itertools.pairwise(days))
     assert all(each.low < min(each.open, each.close) <= max(each.open, each.close) < each.high for each in days)
 
 

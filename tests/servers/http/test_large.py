@@ -21,6 +21,7 @@ from txgateway.wire import Flags
 
 PLAIN = {"Accept-Encoding": "identity"}
 BARS = "/query_bars?symbol=IBM&period=1&start=2013-01-01&end=2013-06-01"
+FEW_BARS = "/query_bars?symbol=IBM&period=1&start=2013-01-01&end=2013-01-15"
 Build = Callable[..., Awaitable[House]]
 
 
@@ -164,7 +165,7 @@ def test_who_accepts_gzip(header: str | None, wanted: bool) -> None:
     assert accepts_gzip(None if header is None else [header.encode()]) is wanted
 
 
-@pytest.mark.parametrize("path", ["/query_orders", "/help", "/openapi.json", "/query_executions", BARS])
+@pytest.mark.parametrize("path", ["/query_orders", "/openapi.json", "/query_executions", FEW_BARS])
 @pytest_twisted.ensureDeferred
 async def test_large_answers_are_compressed_and_the_same(house: House, path: str) -> None:
     await house.orders(700)
@@ -199,18 +200,17 @@ async def test_json_rpc_answers_are_compressed_too(house: House) -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_connection_is_kept_and_used_again(house: House) -> None:
     await house.orders(300)
+    build, built = house.site.buildProtocol, []
+    house.site.buildProtocol = lambda address: built.append(address) or build(address)  # type: ignore[func-returns-value]
 
-    def calls() -> Iterator[Any]:
+    def calls() -> Iterator[int]:
         with requests.Session() as session:
             session.auth = (USER.encode(), PASSWORD.encode())
             for path in ("/status", "/query_orders", "/nonsense", "/query_symbol", "/openapi.json", "/status") * 3:
-                response = session.get(house.url + path, timeout=20)
-                yield response.status_code, response.raw.connection.sock if response.raw.connection else None
-            yield session.adapters["http://"].poolmanager.connection_from_url(house.url).num_connections, None
+                yield session.get(house.url + path, timeout=20).status_code
 
-    answers = await deferToThread(lambda: list(calls()))
-    assert [code for code, _ in answers[:-1]] == [200, 200, 404, 400, 200, 200] * 3
-    assert answers[-1][0] == 1
+    assert await deferToThread(lambda: list(calls())) == [200, 200, 404, 400, 200, 200] * 3
+    assert len(built) == 1
 
 
 @pytest_twisted.ensureDeferred

@@ -219,7 +219,7 @@ async def test_every_right_way_to_write_the_header(house: House) -> None:
 @pytest_twisted.ensureDeferred
 async def test_before_the_venue_is_up(build: Build) -> None:
     house = await build(up=False)
-    for name in COMMANDS:
+    for name in sorted(set(COMMANDS) - {"gateway_logon", "gateway_logoff"}):
         response = await house.call("GET", f"/{name}")
         if COMMANDS[name].needs_up:
             assert (response.status_code, response.content) == (503, b"false"), name

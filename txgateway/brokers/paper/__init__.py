@@ -1,14 +1,15 @@
 """The embedded default broker: a counterparty of our own, with prices, a matching engine, accounts and a book file.
 
 `PaperBroker` gives the broker contract (txgateway.brokers) over one feed: the synthetic market or a replay of files.
-The way of an order through this folder:
+The way of an order through this folder, and of prices to it:
 
-    broker (service, latency, reports) -> exchange (orders' lives) -> matching (against what the market shows)
-                                                                   -> accounts, commission (what it costs, who may)
-                                       -> book (SQLite, committed before anything is reported)
-    prices: feed (the contract) <- synthetic + pulse (made up), files + replay + history + player (recorded)
+    broker (service, latency, reports) -> exchange (orders' lives) -> admission (may it come in) -> accounts, commission
+                                                                   -> matching (against what the market shows)
+                                       -> book, rows (SQLite, committed before anything is told)
+    feed (the contract) <- pulse (made up) <- synthetic <- days, names
+                        <- player (recorded) <- replay, history <- files
 
-Everything but broker, pulse, player and book is pure: no reactor, no clock, no I/O of its own (files reads files).
+Only broker, latency, pulse and player know a reactor; only book and files touch files. The rest is pure.
 """
 
 from __future__ import annotations

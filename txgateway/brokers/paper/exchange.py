@@ -16,8 +16,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from txgateway.brokers.paper.accounts import Account
+from txgateway.brokers.paper.admission import AT_ONCE, Admission
 from txgateway.brokers.paper.commission import Commission
-from txgateway.brokers.paper.held import Fill, Held, Refusal, bad_terms, execution, taken
+from txgateway.brokers.paper.held import Fill, Held, Refusal, execution, taken
 from txgateway.brokers.paper.matching import Matcher
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.brokers.paper.turn import Market, Numbers, Turn
@@ -35,11 +36,9 @@ from txgateway.model.events import (
 )
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote, Trade
-from txgateway.model.order import Order, OrderStatus, OrderType, TimeInForce
+from txgateway.model.order import Order, OrderStatus, TimeInForce
 
 ZERO = Decimal(0)
-ONE = Decimal(1)
-AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Exchange:
@@ -58,6 +57,7 @@ class Exchange:
         self._venue = venue
         self._market = market
         self.accounts = accounts
+        self._admission = Admission(market, accounts)
         self._sessions = sessions
         self._fees = fees
         self._numbers = numbers
@@ -74,7 +74,7 @@ class Exchange:
         self._numbers.order += 1
         instrument = self._market.instrument(order.symbol)
         held = taken(order, self._numbers.order, instrument, now)
-        refusal = self._malformed(held, instrument)
+        refusal = self._admission.malformed(held, instrument)
         if refusal is None and order.staged and order.status is OrderStatus.STAGED:
             held.status = OrderStatus.STAGED
             self.open[held.order_id] = held
@@ -90,7 +90,7 @@ class Exchange:
         if held is None or held.status is not OrderStatus.STAGED:
             return False
         instrument = self._market.instrument(held.symbol)
-        refusal = self._malformed(held, instrument)
+        refusal = self._admission.malformed(held, instrument)
         if refusal is not None or instrument is None:
             self._reject(held, refusal or (Reason.REJECTED, ""), now)
         else:
@@ -175,19 +175,11 @@ class Exchange:
 
     # an order's way in
 
-    def _malformed(self, held: Held, instrument: Instrument | None) -> Refusal | None:
-        """What the venue would not even look at."""
-        if held.account not in self.accounts:
-            return Reason.REJECTED, f"There is no account {held.account} here: {', '.join(self.accounts)} are."
-        if instrument is None:
-            return Reason.REJECTED, f"{held.symbol} does not trade here."
-        return bad_terms(held, instrument)
-
     def _enter(self, held: Held, instrument: Instrument, now: datetime) -> None:
         matcher = self.matcher(held.symbol)
         opened = self._sessions.is_open(instrument.asset_class, now)
         held.triggered = held.triggered or (held.order_type.has_stop and opened and matcher.reaches(held))
-        refusal = self._closed_market(held, opened) or self._unfillable(held, matcher) or self._admit(held, instrument)
+        refusal = self._admission.enter(held, instrument, matcher, opened)
         if refusal is not None:
             self._reject(held, refusal, now)
             return
@@ -201,46 +193,6 @@ class Exchange:
         matcher.add(held)
         self._tell(held, OrderAccepted(held.order_id, held.broker_order_id, now))
         self._work(held, now)
-
-    def _closed_market(self, held: Held, opened: bool) -> Refusal | None:
-        if opened or not (held.order_type is OrderType.MARKET or held.time_in_force in AT_ONCE):
-            return None
-        return Reason.MARKET_CLOSED, f"The market of {held.symbol} is closed: a limit order would wait for its opening."
-
-    def _admit(self, held: Held, instrument: Instrument) -> Refusal | None:
-        price = self._reserve_price(held)
-        if price is None:
-            return Reason.REJECTED, f"{held.symbol} has shown no price yet: try again shortly."
-        held.reserve_price = price
-        return self.accounts[held.account].admit(held, instrument)
-
-    def _unfillable(self, held: Held, matcher: Matcher) -> Refusal | None:
-        if held.time_in_force is not TimeInForce.FOK or held.waits_for_stop:
-            return None
-        reachable = matcher.reachable(held)
-        if reachable >= held.leaves:
-            return None
-        return (
-            Reason.NOT_FILLABLE,
-            f"The market shows {reachable:f} of {held.leaves:f} at the order's price: all or none.",
-        )
-
-    def _unpayable(self, held: Held, matcher: Matcher) -> Refusal | None:
-        """The same for the cash of an order that is reserved already, perhaps at a better price."""
-        if held.time_in_force is not TimeInForce.FOK:
-            return None
-        payable = self._payable(held, held.leaves, matcher.shown(held.buys)[0])
-        if payable >= held.leaves:
-            return None
-        return Reason.INSUFFICIENT_FUNDS, f"Account {held.account} can pay {payable:f} of {held.leaves:f}: all or none."
-
-    def _reserve_price(self, held: Held) -> Decimal | None:
-        """What a unit will cost or bring at worst, as far as can be told."""
-        shown, left = self.matcher(held.symbol).shown(held.buys)
-        market = shown if left > 0 else self._market.price(held.symbol)
-        if held.limit_price is not None:
-            return held.limit_price if held.buys or market is None else max(held.limit_price, market)
-        return held.stop_price if held.waits_for_stop else market
 
     # an order's life
 
@@ -271,7 +223,7 @@ class Exchange:
         self._numbers.priority += 1
         held.priority = self._numbers.priority
         self.turn.orders[held.number] = held
-        refusal = self._unfillable(held, matcher) or self._unpayable(held, matcher)
+        refusal = self._admission.trigger(held, matcher)
         if refusal is not None:
             self._end(held, OrderStatus.CANCELED, *refusal)
             self._tell(held, OrderCanceled(held.order_id, *refusal, now))
@@ -284,7 +236,7 @@ class Exchange:
 
     def _execute(self, held: Held, offered: Decimal, price: Decimal, now: datetime) -> Decimal:
         """Fill as much of an offer as the account can pay; an order that it cannot pay whole is over."""
-        quantity = self._payable(held, offered, price)
+        quantity = self._admission.payable(held, offered, price)
         if quantity > 0:
             self._fill(held, self.accounts[held.account], quantity, price, now)
         if quantity < offered:
@@ -292,11 +244,6 @@ class Exchange:
             self._end(held, OrderStatus.CANCELED, Reason.INSUFFICIENT_FUNDS, text)
             self._tell(held, OrderCanceled(held.order_id, Reason.INSUFFICIENT_FUNDS, text, now))
         return quantity
-
-    def _payable(self, held: Held, quantity: Decimal, price: Decimal) -> Decimal:
-        instrument = self._market.instrument(held.symbol)
-        lot = instrument.lot_size if instrument else ONE
-        return self.accounts[held.account].payable(held, quantity, price, lot)
 
     def _fill(self, held: Held, account: Account, quantity: Decimal, price: Decimal, now: datetime) -> None:
         total = self._fees.total(held.asset_class, held.filled + quantity, held.value + quantity * price)
@@ -344,7 +291,7 @@ class Exchange:
             self.accounts[held.account].release(held)
             self.matcher(held.symbol).remove(held)
         held.quantity, held.limit_price, held.stop_price = quantity, limit, stop
-        refusal = self._unchangeable(held, live)
+        refusal = self._admission.change(held, self.matcher(held.symbol), live)
         if refusal is not None:
             held.quantity, held.limit_price, held.stop_price, held.reserve_price = before
         elif live and (quantity > before[0] or (limit, stop) != before[1:3]):
@@ -355,12 +302,6 @@ class Exchange:
             if refusal is not None:
                 self.accounts[held.account].reserve(held)
         return refusal
-
-    def _unchangeable(self, held: Held, live: bool) -> Refusal | None:
-        instrument = self._market.instrument(held.symbol)
-        if instrument is None:
-            return Reason.REJECTED, f"{held.symbol} trades here no more: cancel the order instead."
-        return bad_terms(held, instrument) or (self._admit(held, instrument) if live else None)
 
     # an order's end
 

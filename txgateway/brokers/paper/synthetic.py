@@ -8,18 +8,13 @@ trade is at the bid or at the ask that the quote shows. Pure.
 
 from __future__ import annotations
 
-import random
-from array import array
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from hashlib import blake2b
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
+from txgateway.brokers.paper.days import Days, Plan, mix_of
 from txgateway.brokers.paper.names import NAMES, Name
 from txgateway.brokers.paper.periods import MINUTE, Running
 from txgateway.brokers.paper.sessions import FIRST_DAY, Sessions
@@ -29,41 +24,6 @@ from txgateway.model.market import Bar, Quote, Statistics, Trade
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_US = 60_000_000
 MICROSECOND = timedelta(microseconds=1)
-OCTAVES = 6
-"""Noise of 1, 4, 16, 64, 256 and 1024 days."""
-WILDNESS = {AssetClass.CRYPTO: 1.5, AssetClass.FOREX: 0.3}
-DAILY_MOVE = 0.008
-DAY_RANGE = 0.01
-PLANS = 128
-"""Days kept ready, at about 50 kB each."""
-
-
-class Figures(NamedTuple):
-    """A day in ticks and lots."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A day's minutes, in ticks and lots: `edges` are the prices between, `volumes` and `values` what traded before."""
-
-    start: datetime
-    turns: bytes
-    edges: array[int]
-    highs: array[int]
-    lows: array[int]
-    volumes: array[int]
-    values: array[int]
-
-    @property
-    def count(self) -> int:
-        """How many minutes the day has."""
-        return len(self.highs)
 
 
 class Place(NamedTuple):
@@ -82,8 +42,7 @@ class SyntheticMarket:
         self._sessions = sessions
         self._ticks = ticks
         self._interval = MINUTE_US // ticks * MICROSECOND
-        self._plans: OrderedDict[tuple[str, date], Plan] = OrderedDict()
-        self._close = lru_cache(maxsize=8192)(self._compute_close)
+        self._days_of = Days(seed, sessions, ticks)
 
     # ticks
 
@@ -94,7 +53,7 @@ class SyntheticMarket:
         if place is None:
             return None
         time = place.plan.start + place.minute * MINUTE + place.tick * self._interval
-        mix = _mix(f"{self._seed}/{symbol}/{(time - EPOCH) // MICROSECOND}")
+        mix = mix_of(f"{self._seed}/{symbol}/{(time - EPOCH) // MICROSECOND}")
         price = self._price(place, mix)
         tick, lot = name.tick_size, name.lot_size
         spread = 1 + (mix >> 8) % name.spread
@@ -121,7 +80,7 @@ class SyntheticMarket:
         volume = lot * plan.volumes[minute] + bar.volume
         value = tick * lot * plan.values[minute] / 4 + bar.close * bar.volume
         before = self._sessions.previous_day(name.asset_class, self._sessions.day(plan.start))
-        close = tick * self._close(symbol, before)
+        close = tick * self._days_of.close(symbol, before)
         vwap = (value / volume).quantize(tick) if volume else None
         return Statistics(symbol, tick * plan.edges[0], high, low, close, volume, vwap)
 
@@ -132,7 +91,7 @@ class SyntheticMarket:
         name = NAMES[symbol]
         here = self._place(name, now)
         for day in self._days(name, start, min(end, now + MICROSECOND)):
-            plan = self._plan(name, day)
+            plan = self._days_of.plan(name, day)
             if here is None or plan.start > here.plan.start:
                 return
             last = here.minute if plan.start == here.plan.start else plan.count - 1
@@ -165,7 +124,7 @@ class SyntheticMarket:
                     volume = today.volume or Decimal(0)
                     yield Bar(symbol, midnight, today.open, today.high, today.low, shown[1].price, volume)
                 return
-            figures = self._figures(name, day)
+            figures = self._days_of.figures(name, day)
             total = figures.volume + self._ticks * ((hours[1] - hours[0]) // MINUTE)
             opened, high, low, close = (tick * each for each in figures[:4])
             yield Bar(symbol, midnight, opened, high, low, close, name.lot_size * total)
@@ -186,7 +145,7 @@ class SyntheticMarket:
             return None
         at = min(moment, hours[1] - self._interval)
         minute, tick = divmod((at - hours[0]) // self._interval, self._ticks)
-        return Place(self._plan(name, day), minute, tick)
+        return Place(self._days_of.plan(name, day), minute, tick)
 
     def _price(self, place: Place, mix: int) -> int:
         """The tick's price: on the way between open, the two turns (high and low) and close, a tick aside at times."""
@@ -230,7 +189,7 @@ class SyntheticMarket:
         first = (time - EPOCH) // MICROSECOND
         step = MINUTE_US // self._ticks
         prices = [
-            self._price(Place(plan, minute, tick), _mix(f"{self._seed}/{name.symbol}/{first + tick * step}"))
+            self._price(Place(plan, minute, tick), mix_of(f"{self._seed}/{name.symbol}/{first + tick * step}"))
             for tick in range(last + 1)
         ]
         volume = sum(self._traded(Place(plan, minute, tick)) for tick in range(last + 1))
@@ -239,75 +198,6 @@ class SyntheticMarket:
             running.add(name.tick_size * price, Decimal(0))
         running.volume = name.lot_size * volume
         return running.bar()
-
-    # a day
-
-    def _plan(self, name: Name, day: date) -> Plan:
-        key = (name.symbol, day)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._draw(name, day)
-            if len(self._plans) > PLANS:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
-        return plan
-
-    def _draw(self, name: Name, day: date) -> Plan:
-        hours = self._sessions.hours(name.asset_class, day)
-        assert hours is not None, f"{name.symbol} does not trade on {day}"
-        count = (hours[1] - hours[0]) // MINUTE
-        figures = self._figures(name, day)
-        chance = random.Random(f"{self._seed}/{name.symbol}/{day.isoformat()}")
-        edges = _walk(figures, list(chance.randbytes(count)))
-        reach = max(2, (figures.high - figures.low) // 20)
-        above, below, weights = chance.randbytes(count), chance.randbytes(count), chance.randbytes(count)
-        pairs = list(pairwise(edges))
-        highs = [min(figures.high, max(pair) + more * reach // 256) for pair, more in zip(pairs, above, strict=True)]
-        lows = [max(figures.low, min(pair) - less * reach // 256) for pair, less in zip(pairs, below, strict=True)]
-        sums = [0, *accumulate(96 + weight for weight in weights)]
-        volumes = [minute * self._ticks + figures.volume * each // sums[-1] for minute, each in enumerate(sums)]
-        worth = (
-            (opened + high + low + closed) * (after - before)
-            for (opened, closed), high, low, before, after in zip(
-                pairs, highs, lows, volumes, volumes[1:], strict=False
-            )
-        )
-        whole = [array("q", each) for each in (edges, highs, lows, volumes, [0, *accumulate(worth)])]
-        return Plan(hours[0], chance.randbytes(2 * count), *whole)
-
-    def _figures(self, name: Name, day: date) -> Figures:
-        opened = self._close(name.symbol, self._sessions.previous_day(name.asset_class, day))
-        closed = self._close(name.symbol, day)
-        mix = _mix(f"{self._seed}/{name.symbol}/{day.isoformat()}/figures")
-        most = max(2, int(max(opened, closed) * DAY_RANGE * WILDNESS.get(name.asset_class, 1.0)))
-        high = max(opened, closed) + 1 + mix % most
-        low = max(1, min(opened, closed) - 1 - (mix >> 20) % most)
-        typical = int(name.volume / name.lot_size)
-        return Figures(opened, high, low, closed, typical // 2 + (mix >> 40) % typical)
-
-    def _compute_close(self, symbol: str, day: date) -> int:
-        """The day's closing price in ticks."""
-        name = NAMES[symbol]
-        move = sum(self._noise(name, octave, day.toordinal()) * 2.0**octave for octave in range(OCTAVES))
-        wild = WILDNESS.get(name.asset_class, 1.0)
-        return round(float(name.price / name.tick_size) * (1 + DAILY_MOVE * wild * move))
-
-    def _noise(self, name: Name, octave: int, day: int) -> float:
-        """Between -1 and 1: straight lines between random points that are 4**octave days apart."""
-        length = 4**octave
-        at, part = divmod(day, length)
-        here = _point(self._seed, name.symbol, octave, at)
-        return here + (_point(self._seed, name.symbol, octave, at + 1) - here) * part / length
-
-
-@lru_cache(maxsize=8192)
-def _point(seed: str, symbol: str, octave: int, at: int) -> float:
-    return (_mix(f"{seed}/{symbol}/{octave}/{at}/noise") & 0xFFFFFFFF) / 0x80000000 - 1.0
-
-
-def _mix(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _size(name: Name, mix: int) -> Decimal:
@@ -329,26 +219,3 @@ def _whole_minute(name: Name, plan: Plan, minute: int, time: datetime) -> Bar:
         tick * plan.edges[minute + 1],
         name.lot_size * (plan.volumes[minute + 1] - plan.volumes[minute]),
     )
-
-
-def _walk(figures: Figures, chance: list[int]) -> list[int]:
-    """Prices between minutes: a random walk from open to close, bent so that it just reaches high and low."""
-    count = len(chance)
-    steps = [0, *accumulate(2 * each - 255 for each in chance)]
-    scale = (figures.high - figures.low) / (256.0 * count**0.5)
-    drift = (figures.close - figures.open - steps[-1] * scale) / count
-    raw = [figures.open + step * scale + drift * at for at, step in enumerate(steps)]
-    inner = raw[1:-1]
-    top, bottom = max(figures.open, figures.close), min(figures.open, figures.close)
-    highest, lowest = max(inner), min(inner)
-    up = (figures.high - top) / (highest - top) if highest > top else 0.0
-    down = (bottom - figures.low) / (bottom - lowest) if lowest < bottom else 0.0
-    bent = [
-        round(
-            top + (price - top) * up if price > top else bottom - (bottom - price) * down if price < bottom else price
-        )
-        for price in inner
-    ]
-    bent[inner.index(highest)] = figures.high
-    bent[inner.index(lowest)] = figures.low
-    return [figures.open, *bent, figures.close]

@@ -20,7 +20,7 @@ from txgateway.wire import Flags
 
 log = Logger()
 
-TURN = 0.004
+TURN = 0.003
 """Seconds of one reactor turn that an answer may take."""
 SLICE = 1024 * 1024
 """Bytes given to the transport in one turn, about."""
