@@ -59,12 +59,17 @@ class Daemon:
             check=False,
         )
 
+    def logs(self) -> list[Path]:
+        """Where it may say where it listens: its standard output, and its log file if it has one."""
+        logfile = Path(self.environment.get("DAEMON_LOGFILE", "-"))
+        return [path for path in (self.log, logfile) if path.is_file()]
+
     def start(self) -> Daemon:
         """Start it, and wait until its ports are bound. A restart binds the same ports."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self not in self.started:
             self.started.append(self)
-        at = self.log.stat().st_size if self.log.exists() else 0
+        before = {path: path.stat().st_size for path in self.logs()}
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "txgateway"],
@@ -76,7 +81,8 @@ class Daemon:
             )
 
         def bound() -> re.Match[str] | None:
-            text = self.log.read_bytes()[at:].decode(errors="replace")
+            written = (path.read_bytes()[before.get(path, 0) :] for path in self.logs())
+            text = b"".join(written).decode(errors="replace")
             assert self.process is not None
             assert self.process.poll() is None, f"the daemon ended:\n{text[-3000:]}"
             return re.search(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", text, re.DOTALL)

@@ -488,7 +488,7 @@ class Api:
             await self.gateway.settled()
         state = self.gateway.state
         today, seq = state.executions_today(), state.seq
-        ids = [*(each for each in older if each not in today), *today]
+        ids = [*(each for each in older if each not in today), *today] if older else list(today)
         if after is not None:
             ids = ids[ids.index(after) + 1 :] if after in ids else []
 
@@ -868,11 +868,11 @@ class _InOrder:
     def ids(self, today: Mapping[str, Any], days: tuple[date | None, ...]) -> Sequence[str]:
         """The ids of `today`, sorted; within the same trading days there only come more."""
         if days != self._days or len(today) < len(self._ids):
-            self._days, self._ids, self._known = days, [], set()
-        if len(today) > len(self._ids):
+            self._days, self._ids, self._known = days, sorted(today), set(today)
+        elif len(today) > len(self._ids):
             new = today.keys() - self._known
             self._known |= new
-            self._ids = sorted([*self._ids, *sorted(new)]) if self._ids else sorted(today)
+            self._ids = sorted([*self._ids, *sorted(new)])
         return self._ids
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 stopped as asked, 1 could not start or run, 2 the configuration is
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -59,7 +60,8 @@ def _run(settings: Config, install: Callable[[str], Any]) -> int:
     from txgateway import logs
     from txgateway.service import CannotStart, make_service
 
-    logs.begin(settings.daemon_logfile, settings.log_level, settings.log_format)
+    reopen = logs.begin(settings.daemon_logfile, settings.log_level, settings.log_format)
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reopen))
     service = make_service(settings, reactor)
     try:
         service.prepare()

@@ -620,3 +620,11 @@ def news_of_trouble(event: Event) -> News | None:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+_SECRET = re.compile(r'("[^"]*(?:pass|token|secret)[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """What a client sent, as it may stand in a log: without passwords, however it spelled its JSON."""
+    return _SECRET.sub(r'\1"***"', text)

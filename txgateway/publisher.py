@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -50,6 +50,8 @@ log = Logger()
 
 CHUNK = 64 * 1024
 """Bytes written at a time to a client that catches up: what a transport takes before it pauses its producer."""
+READERS = 2
+"""How many pages of the journal are read at a time."""
 PAGE = 200
 """Records read from the journal at a time: a few milliseconds' work."""
 SLICE = 0.004
@@ -512,9 +514,9 @@ class Replay:
             if self._seq == self._until:
                 self._outlet.replayed()
                 return
-            page = await self._publisher.gateway.journal_page(self._seq, PAGE, None, ())
+            page = await self._publisher.page(self._seq, PAGE)
             last = newest if self._until is None else self._until
-            await self._tell([record for record, _ in page if record.seq <= last])
+            await self._tell([record for record in page if record.seq <= last])
 
     async def _prepare(self) -> None:
         """What the first record is told by: each venue's trading day, and positions, just before it."""
@@ -530,19 +532,20 @@ class Replay:
     async def _records(self, after: int, kinds: tuple[str, ...]) -> AsyncIterator[Record]:
         """The records of some kinds up to the first that is told."""
         while not self._is_stopped():
-            page = await self._publisher.gateway.journal_page(after, PAGE, None, kinds)
-            for record, _ in page:
+            page = await self._publisher.page(after, PAGE, None, kinds)
+            for record in page:
                 if record.seq > self._seq:
                     return
                 yield record
             if not page:
                 return
-            after = page[-1][0].seq
+            after = page[-1].seq
             await self._publisher.turn()
 
     async def _tell(self, records: list[Record]) -> None:
         """Write a page, some milliseconds' work at a time."""
         seconds = self._publisher.reactor.seconds
+        await self._publisher.turn()
         until, told, size = seconds() + SLICE, [], 0
         for record in records:
             data = self._rendered(await self._change(record))
@@ -556,7 +559,8 @@ class Replay:
                 if self._is_stopped():
                     return
                 self._outlet.write(b"".join(told))
-                await self._publisher.turn()
+                if record is not records[-1]:
+                    await self._publisher.turn()
                 until, told, size = seconds() + SLICE, [], 0
 
     def _rendered(self, change: Change) -> bytes:
@@ -591,7 +595,7 @@ class Replay:
 
     async def _order_before(self, order_id: str, seq: int) -> Order | None:
         order: Order | None = None
-        for record, _ in await self._publisher.gateway.journal_page(0, -1, order_id, ()):
+        for record in await self._publisher.page(0, -1, order_id):
             if record.seq < seq and (order is not None or isinstance(record.event, ENTRIES)):
                 order = _advanced(order, record)
         return order
@@ -656,6 +660,8 @@ class Publisher:
         self._flushing = False
         self._clock: Any = None
         self._emptied: Deferred[None] | None = None
+        self._turns: deque[Deferred[None]] = deque()
+        self._readers = DeferredSemaphore(READERS)
 
     def start(self) -> None:
         """Listen. Call it when all that the state holds is on disk: before the gateway starts."""
@@ -738,10 +744,29 @@ class Publisher:
             emptied.callback(None)
 
     def turn(self) -> Deferred[None]:
-        """Fires in the reactor's next turn."""
-        done: Deferred[None] = Deferred()
-        self.reactor.callLater(0, done.callback, None)
-        return done
+        """Fires in one of the reactor's next turns: each of them is for one slice of work, whoever waits for one."""
+        mine: Deferred[None] = Deferred()
+        self._turns.append(mine)
+        if len(self._turns) == 1:
+            self.reactor.callLater(0, self._take_turn)
+        return mine
+
+    def _take_turn(self) -> None:
+        mine = self._turns[0]
+        mine.callback(None)
+        self._turns.popleft()
+        if self._turns:
+            self.reactor.callLater(0, self._take_turn)
+
+    async def page(
+        self, after: int, limit: int, order_id: str | None = None, kinds: Sequence[str] = ()
+    ) -> list[Record]:
+        """Records of the journal; a few callers at a time, for reading them takes the reactor's time too."""
+
+        def read() -> Deferred[Sequence[tuple[Record, str]]]:
+            return Deferred.fromCoroutine(self.gateway.journal_page(after, limit, order_id, kinds))
+
+        return [record for record, _ in await self._readers.run(read)]
 
     def holdings_before(self, seq: int) -> tuple[int, Holdings]:
         """The nearest seq, not after this one, at which positions are known; and those."""

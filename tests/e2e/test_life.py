@@ -171,19 +171,23 @@ def test_several_venues(make_daemon: MakeDaemon) -> None:
 # ---------------------------------------------------------------- start
 
 
-def test_a_second_daemon_on_the_same_journal_does_not_start(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon().start().up()
-    second = Daemon(daemon.folder, PASSWORD=PASSWORD).run()
+@pytest.fixture(scope="module")
+def running(make_daemon: MakeDaemon) -> Daemon:
+    """A daemon that others meet."""
+    return make_daemon().start().up()
+
+
+def test_a_second_daemon_on_the_same_journal_does_not_start(running: Daemon) -> None:
+    second = Daemon(running.folder, PASSWORD=PASSWORD).run()
     assert (second.returncode, second.stdout) == (1, "")
     assert len(second.stderr.splitlines()) == 1
-    assert f"in use by another txgatewayd (process {daemon.process.pid})" in second.stderr  # type: ignore[union-attr]
-    assert daemon.call("market_order", **TERMS, quantity=1)["status"] == "Filled"
+    assert f"in use by another txgatewayd (process {running.process.pid})" in second.stderr  # type: ignore[union-attr]
+    assert running.call("market_order", **TERMS, quantity=1)["status"] == "Filled"
 
 
 @pytest.mark.parametrize("setting", ["HTTP_PORT", "TCP_PORT"])
-def test_a_port_in_use_is_a_sentence(make_daemon: MakeDaemon, setting: str) -> None:
-    daemon = make_daemon().start()
-    taken = daemon.environment[setting]
+def test_a_port_in_use_is_a_sentence(running: Daemon, make_daemon: MakeDaemon, setting: str) -> None:
+    taken = running.environment[setting]
     ended = make_daemon(**{setting: taken}).run()
     assert ended.returncode == 1
     assert f"Port {taken} on 127.0.0.1" in ended.stderr
@@ -209,17 +213,19 @@ def make_folder(journal: Path) -> None:
     journal.mkdir()
 
 
-@pytest.mark.parametrize("harm", [write_junk, cut_off, make_newer, make_folder])
-def test_a_journal_that_cannot_be_read_is_a_sentence(make_daemon: MakeDaemon, harm: Callable[[Path], None]) -> None:
+def test_a_journal_that_cannot_be_read_is_a_sentence(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon().start().up()
     daemon.call("market_order", **TERMS, quantity=1)
     assert daemon.stop() == 0
     journal = daemon.folder / JOURNAL
-    harm(journal)
-    ended = daemon.run()
-    assert ended.returncode == 1
-    assert str(journal) in ended.stderr
-    assert "Traceback" not in ended.stderr + ended.stdout
+    original = journal.read_bytes()
+    for harm in (write_junk, cut_off, make_newer, make_folder):
+        journal.write_bytes(original)
+        harm(journal)
+        ended = daemon.run()
+        assert ended.returncode == 1, harm
+        assert str(journal) in ended.stderr
+        assert "Traceback" not in ended.stderr + ended.stdout
 
 
 def test_a_snapshot_that_cannot_be_read_is_done_without(make_daemon: MakeDaemon) -> None:
@@ -411,7 +417,7 @@ def test_a_full_disk_stops_orders_and_lets_cancels_go(make_daemon: MakeDaemon) -
     assert (refused["status"], refused["reason"]) == ("Error", "JOURNAL_FAILED")
     assert daemon.get("health").status_code == 503
     cancel = daemon.call("cancel_order", id=waiting["permid"])
-    assert "no order is taken" not in cancel.get("errorMsg", ""), "it must not read as if nothing had been done"
+    assert "order_status" in cancel or cancel["errorMsg"].startswith("The cancel was sent"), cancel
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
     until(lambda: daemon.get("health").status_code == 200, daemon)
     until(lambda: daemon.call("query_order", id=waiting["permid"])["status"] == "Cancelled", daemon)

@@ -155,7 +155,7 @@ class StreamSession(Protocol):
             return
         word = text.split(maxsplit=1)[0] if text.strip() else ""
         if self._settings.log_messages:
-            shown = f"{' '.join(text.split()[:2])} …" if word == "auth" else text
+            shown = f"{' '.join(text.split()[:2])} …" if word == "auth" else lines.masked(text)
             log.info("stream client {peer}: {text}", peer=self._peer, text=shown)
         if self._caller is None and word in lines.WORDS and word not in lines.BEFORE_LOGIN:
             self._unauthorized()

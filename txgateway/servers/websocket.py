@@ -325,7 +325,7 @@ class SocketSession:
         if self._outlet.closed:
             return
         if self._settings.log_messages:
-            log.info("WebSocket client {peer}: {text}", peer=self._peer, text=message)
+            log.info("WebSocket client {peer}: {text}", peer=self._peer, text=lines.masked(message))
         try:
             said = wire.loads(message.encode())
         except (BadArgument, UnicodeEncodeError) as error:

@@ -44,6 +44,8 @@ _REASONS = {
     INVALID_METHOD_PARAMS: "BAD_ARGUMENT",
 }
 _ABSENT = object()
+_AT_ONCE = 64
+"""Requests of one batch that run at a time: enough for one sync of the journal, few enough for others to get turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +128,24 @@ class Rpc(JSONRPC):
         return NOT_DONE_YET
 
     async def _batch(self, request: Any, messages: list[Any]) -> list[_Answer]:
-        """Begin every request in its order, a turn's worth at a time; their answers in that order."""
+        """Begin the requests in their order, a turn's worth at a time; their answers in that order."""
         reactor = self._answers.reactor
-        begun: list[Deferred[_Answer | None]] = []
+        answers: list[_Answer | None] = [None] * len(messages)
+        begun: list[Deferred[None]] = []
+
+        async def run(at: int) -> None:
+            answers[at] = await self._answer(request, messages[at])
+
         until = reactor.seconds() + TURN
-        for message in messages:
-            begun.append(Deferred.fromCoroutine(self._answer(request, message)))
+        for at in range(len(messages)):
+            if at >= _AT_ONCE:
+                await begun[at - _AT_ONCE]
+            begun.append(Deferred.fromCoroutine(run(at)))
             if reactor.seconds() >= until:
                 await deferLater(reactor, 0)
                 until = reactor.seconds() + TURN
-        answers = [await each for each in begun]
+        for each in begun[-_AT_ONCE:]:
+            await each
         return [each for each in answers if each is not None]
 
     async def _answer(self, request: Any, message: Any) -> _Answer | None:
