@@ -863,16 +863,15 @@ class _InOrder:
     def __init__(self) -> None:
         self._days: tuple[date | None, ...] = ()
         self._ids: list[str] = []
-        self._known: set[str] = set()
 
     def ids(self, today: Mapping[str, Any], days: tuple[date | None, ...]) -> Sequence[str]:
-        """The ids of `today`, sorted; within the same trading days there only come more."""
-        if days != self._days or len(today) < len(self._ids):
-            self._days, self._ids, self._known = days, sorted(today), set(today)
-        elif len(today) > len(self._ids):
-            new = today.keys() - self._known
-            self._known |= new
-            self._ids = sorted([*self._ids, *sorted(new)])
+        """The ids of `today`, sorted; within the same trading days there only come more, and higher ones."""
+        if days != self._days or len(today) != len(self._ids):
+            last = self._ids[-1] if self._ids and days == self._days else ""
+            new = sorted([each for each in today if each > last])
+            kept = self._ids if last else []
+            self._ids = [*kept, *new] if len(kept) + len(new) == len(today) else sorted(today)
+            self._days = days
         return self._ids
 
 

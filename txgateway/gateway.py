@@ -68,6 +68,7 @@ class Desk:
     default_route: str = ""
     order_timeout: float = 300.0
     halt_on_exception: bool = False
+    log_repeats: bool = False
 
 
 class Gateway:
@@ -90,6 +91,7 @@ class Gateway:
             desk.new_id,
             desk.trading_day,
             desk.halt_on_exception,
+            desk.log_repeats,
         )
         self.report = self.intake.report
         self.settled = self.ledger.settled

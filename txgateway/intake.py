@@ -59,6 +59,7 @@ class Intake:
         new_id: Callable[[], str],
         trading_day: Callable[[datetime], date],
         halt_on_exception: bool = False,
+        log_repeats: bool = False,
     ) -> None:
         self.status: dict[str, VenueStatus] = dict.fromkeys(brokers, VenueStatus.DOWN)
         self.been_up: set[str] = set()
@@ -71,6 +72,7 @@ class Intake:
         self._new_id = new_id
         self._trading_day = trading_day
         self._halt_on_exception = halt_on_exception
+        self._log_repeat = log.info if log_repeats else log.debug
 
     def report(self, event: OrderEvent | VenueStatusChanged) -> None:
         """Take in what a broker says happened."""
@@ -93,21 +95,22 @@ class Intake:
         if order is None:
             log.warn("{kind} for {order_id}, no order of today: dropped.", kind=kind.__name__, order_id=order_id)
         elif not order.may(MOVES[kind]) or _adds_nothing(event, order):
-            log.debug(
-                "{kind} for {order_id}, which is {status}: known already.",
-                kind=kind.__name__,
-                order_id=order_id,
-                status=order.status.value,
-            )
+            self._repeated(kind, order.order_id, order.status)
         else:
             self.start_day(order.venue)
             self._ledger.record(event)
+
+    def _repeated(self, kind: type, order_id: str, what: str) -> None:
+        self._log_repeat(
+            "{kind} for {order_id} ({what}): known already.", kind=kind.__name__, order_id=order_id, what=what
+        )
 
     # executions
 
     def _executed(self, execution: Execution) -> None:
         """Take a fill in once. What may have come before today is looked up in the journal first."""
         if self._state.execution(execution.execution_id) is not None:
+            self._repeated(Executed, execution.order_id, execution.execution_id)
             return
         order = self._order_of(execution)
         if order is None or order.day != self._state.trading_day(order.venue):

@@ -308,6 +308,7 @@ class Outlet:
         chunks: list[bytes] = []
         part, size = [before], 0
         seconds = self._publisher.reactor.seconds
+        await self._publisher.turn()
         until = seconds() + SLICE
         for piece in pieces:
             part.append(piece)

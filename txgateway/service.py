@@ -165,7 +165,8 @@ class GatewayService(Service):
             config.timeout_orderstatus,
             config.timeout_position,
         )
-        return BoundedBroker(broker, deadlines, self._reactor, config.log_api_messages, config.log_callback_metrics)
+        messages = config.log_api_messages or config.debug_api_messages
+        return BoundedBroker(broker, deadlines, self._reactor, messages, config.log_callback_metrics)
 
     def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:
         return Desk(
@@ -180,6 +181,7 @@ class GatewayService(Service):
             default_route=self.config.api_route,
             order_timeout=self.config.timeout_order,
             halt_on_exception=self.config.enable_exception_halt,
+            log_repeats=self.config.log_order_update_dups,
         )
 
     def _about(self) -> About:
@@ -246,8 +248,10 @@ class GatewayService(Service):
     def _report_of(self, venue: str) -> Callable[[Any], None]:
         """The callable by which a venue's broker tells what happens: to the feed, the desk, or whoever streams."""
 
+        log_messages = self.config.log_api_messages or self.config.debug_api_messages
+
         def report(event: Any) -> None:
-            if self.config.log_api_messages:
+            if log_messages:
                 log.info("{venue} -> {event}", venue=venue, event=event)
             if isinstance(event, MARKET):
                 self.feed.report(venue, event)

@@ -282,6 +282,14 @@ def test_the_journal_is_verified(make_daemon: MakeDaemon) -> None:
 
 # ---------------------------------------------------------------- the end, and after
 
+LISTS = ("query_orders", "query_tickets", "query_executions", "query_positions", "get_order_route")
+
+
+def kept(daemon: Daemon) -> dict[str, Any]:
+    """All that outlives the daemon; not what is valued at the market of now."""
+    totals = {account: each["USD"]["total"] for account, each in daemon.call("query_balances").items()}
+    return {"totals": totals, **{name: daemon.call(name) for name in LISTS}}
+
 
 def test_sigterm_ends_it_in_order_and_all_is_there_afterwards(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon().start().up()
@@ -290,7 +298,7 @@ def test_sigterm_ends_it_in_order_and_all_is_there_afterwards(make_daemon: MakeD
     ticket = daemon.call("stage_market_order", tag="t", **TERMS, quantity=5)
     daemon.call("set_order_route", route="KEPT")
     daemon.call("set_account", account="PAPER_CASH")
-    before = {name: daemon.call(name) for name in LISTS}
+    before = kept(daemon)
     stream = Stream(daemon, {"order-notification": 1})
     stream.expect(".Authorized")
     assert daemon.stop() == 0
@@ -298,15 +306,12 @@ def test_sigterm_ends_it_in_order_and_all_is_there_afterwards(make_daemon: MakeD
     with pytest.raises(requests.ConnectionError):
         daemon.get("status")
     daemon.start().up()
-    assert {name: daemon.call(name) for name in LISTS} == before
+    assert kept(daemon) == before
     assert daemon.call("query_order", id=waiting["permid"])["order_status"] == "NEW"
     daemon.call("replace_order", id=waiting["permid"], limit_price=9000)
     until(lambda: daemon.call("query_order", id=waiting["permid"])["status"] == "Filled", daemon)
     assert daemon.call("approve_ticket", id=ticket["permid"])["status"] == "Filled"
     assert daemon.call("query_positions")["API_ACCOUNT"]["IBM"] == filled["filled"] + 10 + 5
-
-
-LISTS = ("query_orders", "query_tickets", "query_executions", "query_positions", "query_balances", "get_order_route")
 
 
 def test_a_resting_order_is_filled_after_a_restart_when_its_price_comes(make_daemon: MakeDaemon) -> None:
@@ -339,10 +344,10 @@ def test_kill_9_keeps_what_was_answered(make_daemon: MakeDaemon) -> None:
     filled = daemon.call("market_order", **TERMS, quantity=10, client_order_id="before")
     waiting = rest(daemon)
     daemon.call("halt", reason="before the crash")
-    before = {name: daemon.call(name) for name in LISTS}
+    before = kept(daemon)
     daemon.kill()
     daemon.start().up()
-    assert {name: daemon.call(name) for name in LISTS} == before
+    assert kept(daemon) == before
     assert daemon.call("market_order", **TERMS, quantity=1)["reason"] == "HALTED"
     again = daemon.call("market_order", **TERMS, quantity=10, client_order_id="before")
     assert again == {**filled, "replayed": True}
@@ -369,13 +374,13 @@ def test_what_was_acknowledged_under_sigterm_is_there_afterwards(make_daemon: Ma
         acknowledged = [order for each in answers if (order := each.result()) and "permid" in order]
     assert 50 <= len(acknowledged) <= 400
     daemon.start().up()
-    kept = daemon.call("query_orders")
+    orders = daemon.call("query_orders")
     for order in acknowledged:
-        assert kept[order["permid"]]["client_order_id"] == order["client_order_id"]
-        assert order["status"] in (kept[order["permid"]]["status"], "Submitted", "Accepted")
-    filled = [each for each in kept.values() if each["status"] == "Filled"]
+        assert orders[order["permid"]]["client_order_id"] == order["client_order_id"]
+        assert order["status"] in (orders[order["permid"]]["status"], "Submitted", "Accepted")
+    filled = [each for each in orders.values() if each["status"] == "Filled"]
     assert len(daemon.call("query_executions")) == len(filled)
-    assert {each["order_status"] for each in kept.values()} <= {"FILLED", "DENIED", "REJECTED"}
+    assert {each["order_status"] for each in orders.values()} <= {"FILLED", "DENIED", "REJECTED"}
     assert daemon.call("query_positions")["API_ACCOUNT"]["EURUSD"] == len(filled)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from tests.servers.stream.house import PASSWORD, USER, House
+from txgateway.publisher import Settings
 
 
 @pytest_twisted.ensureDeferred
@@ -219,6 +221,30 @@ async def test_shutdown_stops_the_daemon_and_tells_everyone(house: House) -> Non
     assert await other.heard("paper.connection-status-changed: ") == "Shutdown"
     await other.ended()
     await client.ended()
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_the_log_switches(build: Any, on: bool) -> None:
+    logged: list[str] = []
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["log_namespace"].startswith("txgateway.") and event["log_level"] is LogLevel.info:
+            logged.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(watch)
+    house = await build(settings=Settings(log_messages=on, log_connections=on))
+    client = await house.login("order-notification")
+    await client.answer("add IBM", "paper.symbol")
+    (order,) = await house.submit()
+    await client.heard("paper.order.", 3)
+    client.say("quit")
+    await house.until(lambda: not house.factory.sessions)
+    globalLogPublisher.removeObserver(watch)
+    told = "\n".join(logged)
+    for part in ("connected", "disconnected", f"auth {USER} …", ": add IBM", f"order.{order}"):
+        assert (part in told) is on
+    assert PASSWORD not in told
 
 
 @pytest_twisted.ensureDeferred

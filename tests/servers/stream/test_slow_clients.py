@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import pytest_twisted
 
 from tests.servers.stream.house import EVERYTHING, Client, House
+from txgateway import publisher
 from txgateway.publisher import Settings
 
 
@@ -109,6 +111,30 @@ async def test_a_long_answer_is_taken_at_the_clients_own_pace(build: Any) -> Non
     assert all(each in orders for each in ids)
     await house.until(lambda: len(client.all("paper.position-data ")) == 600)
     assert client.seen() == quick.seen()
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_is_resumed_never_counts_as_waiting(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[int] = []
+    unpin = publisher.Replay.unpin
+    monkeypatch.setattr(publisher, "PAGE", 2000)
+    monkeypatch.setattr(publisher.Replay, "unpin", lambda replay: given_up.append(replay._seq) or unpin(replay))
+    house = await build(settings=Settings(lines=100))
+    await house.submit(300)
+    slow = await house.login({**EVERYTHING, "resume": 0})
+    slow.read(False)
+    await house.until(lambda: slow.session._outlet.paused)
+    for _ in range(50):
+        # The last step towards what happens now is given up when it takes too long, and tried again.
+        await house.submit(10)
+    assert given_up
+    slow.read(True)
+    await house.until(lambda: len(slow.all("paper.position-data ")) == len(house.ids))
+    await house.submit()
+    await house.until(lambda: len(slow.all("paper.position-data ")) == len(house.ids))
+    seqs = [each["seq"] for each in slow.data("order")]
+    assert len(seqs) == 3 * len(house.ids)
+    assert seqs == sorted(set(seqs))
 
 
 @pytest_twisted.ensureDeferred

@@ -44,8 +44,8 @@ _REASONS = {
     INVALID_METHOD_PARAMS: "BAD_ARGUMENT",
 }
 _ABSENT = object()
-_AT_ONCE = 64
-"""Requests of one batch that run at a time: enough for one sync of the journal, few enough for others to get turns."""
+_AT_ONCE = 16
+"""Requests of one batch that run at a time: enough to share a sync of the journal, few enough to leave others turns."""
 
 
 @dataclass(frozen=True, slots=True)
