@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -71,11 +72,19 @@ class Intake:
         self._clock = clock
         self._new_id = new_id
         self._trading_day = trading_day
+        self._looking = False
+        self._behind: deque[OrderEvent | VenueStatusChanged] = deque()
         self._halt_on_exception = halt_on_exception
         self._log_repeat = log.info if log_repeats else log.debug
 
     def report(self, event: OrderEvent | VenueStatusChanged) -> None:
-        """Take in what a broker says happened."""
+        """Take in what a broker says happened, in the order it is said."""
+        if self._looking:
+            self._behind.append(event)
+        else:
+            self._process(event)
+
+    def _process(self, event: OrderEvent | VenueStatusChanged) -> None:
         try:
             if isinstance(event, VenueStatusChanged):
                 self._venue_changed(event)
@@ -114,7 +123,8 @@ class Intake:
             return
         order = self._order_of(execution)
         if order is None or order.day != self._state.trading_day(order.venue):
-            self.go(self._executed_before(execution), f"execution {execution.execution_id}")
+            self._looking = True
+            self.go(self._look_back(execution), f"execution {execution.execution_id}")
         else:
             self._fill(execution, order)
 
@@ -123,6 +133,15 @@ class Intake:
         if order is None and execution.broker_order_id:
             order = self._state.find_broker(execution.venue, execution.broker_order_id)
         return order
+
+    async def _look_back(self, execution: Execution) -> None:
+        """Look a fill up in the journal; whatever is reported meanwhile waits behind it."""
+        try:
+            await self._executed_before(execution)
+        finally:
+            self._looking = False
+            while self._behind and not self._looking:
+                self._process(self._behind.popleft())
 
     async def _executed_before(self, execution: Execution) -> None:
         key = state.execution_key(execution.account, execution.execution_id)

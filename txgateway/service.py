@@ -332,9 +332,14 @@ class GatewayService(Service):
         at = self._zone.localize(datetime.combine(now.date(), self.config.local_reset_time))
         if at <= now:
             at = self._zone.localize(datetime.combine(now.date() + timedelta(days=1), self.config.local_reset_time))
-        self._later("reset", (at - now).total_seconds(), self._reset)
+        self._later("reset", (at - now).total_seconds(), self._reset, at)
 
-    def _reset(self) -> None:
+    def _reset(self, at: datetime) -> None:
+        """Connect the venues anew, unless the timer was early: it runs on another clock."""
+        early = (at - self._clock()).total_seconds()
+        if early > 0:
+            self._later("reset", early, self._reset, at)
+            return
         self._plan_reset()
         for name, broker in self.brokers.items():
             log.info("venue {venue}: daily reset", venue=name)

@@ -414,3 +414,19 @@ def test_an_unexpected_error_halts_trading_where_that_is_configured() -> None:
 def test_the_broker_is_honest() -> None:
     broker = ChosenBroker(Bench().clock)
     assert Can.STAGE not in broker.can
+
+
+def test_what_is_reported_after_an_old_orders_fill_is_recorded_after_it() -> None:
+    bench = Bench().up()
+    bench.broker.mode = "accept"
+    order = bench.submit().order
+    bench.turn(86400)
+    bench.turn(1)
+    bench.gateway.report(Executed(bench.broker.fill(order, D(40)), bench.now()))
+    bench.gateway.report(Executed(bench.broker.fill(order, D(10)), bench.now()))
+    bench.gateway.report(OrderCanceled(order.order_id, Reason.USER, "", bench.now()))
+    bench.turn()
+    assert kinds(bench)[-3:] == ["Executed", "Executed", "OrderCanceled"]
+    after = bench.gateway.state.order(order.order_id)
+    assert after is not None
+    assert (after.status, after.filled_quantity) == (S.CANCELED, 50)

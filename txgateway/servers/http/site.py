@@ -56,6 +56,8 @@ def make_site(
 class GatewaySite(Site):
     """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours."""
 
+    noisy = False
+
     def log(self, request: Any) -> None:
         """Nothing."""
 
