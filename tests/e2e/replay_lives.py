@@ -95,6 +95,7 @@ def lives_of(journal: Iterable[dict[str, Any]], fills: Iterable[Fill]) -> dict[s
     lives: dict[str, Life] = {}
     for entry in journal:
         kind, event = entry["kind"], entry["event"]
+        assert kind != "OrderDenied", f"the desk denied an order that the strategies mean well: {event}"
         if kind == "OrderSubmitted":
             terms = event["terms"]
             asked = _terms(terms, datetime.fromisoformat(event["time"]))

@@ -136,7 +136,7 @@ class Rpc(JSONRPC):
         async def run(at: int) -> None:
             answers[at] = await self._answer(request, messages[at])
 
-        until = reactor.seconds() + TURN
+        until = reactor.seconds() if len(messages) > _AT_ONCE else reactor.seconds() + TURN
         for at in range(len(messages)):
             if at >= _AT_ONCE:
                 await begun[at - _AT_ONCE]
