@@ -258,7 +258,7 @@ class Api:
     @command
     async def query_symbol(self, caller: Caller, symbol: Upper) -> Ticker | None:
         """Give a symbol's current values, subscribing when it is not active yet. Null when it is unknown."""
-        return self.feed.ticker(symbol) or await self.feed.add(symbol, caller.listener)
+        return await self.feed.query(symbol, caller.listener)
 
     @command
     async def query_symbol_data(self, caller: Caller, symbol: Upper) -> dict[str, Any] | None:

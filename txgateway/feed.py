@@ -103,6 +103,14 @@ class Feed:
         await self._priced(line)
         return line.ticker()
 
+    async def query(self, name: str, listener: Hashable) -> Ticker | None:
+        """A symbol's values once it has a price, listening to it when nobody does; None when it is unknown."""
+        line = self._lines.get(self.place(name))
+        if line is None:
+            return await self.add(name, listener)
+        await self._priced(line)
+        return line.ticker()
+
     def remove(self, name: str, listener: Hashable) -> bool:
         """Stop listening; True when the symbol was listened to by this listener."""
         return self._leave(self.place(name), listener)

@@ -116,7 +116,7 @@ class Gateway:
 
     async def submit(self, request: OrderRequest, owner: str, origin: Origin) -> Reply:
         """Send an order once: a key seen before gives that order, a refusal is recorded, the rest goes out."""
-        known = await self._known(request)
+        known = await self._known(request) or self._known_now(request)
         if known is not None:
             return await self._replay(known, request)
         if self.ledger.error is not None:
@@ -136,14 +136,13 @@ class Gateway:
         return Reply(await self._enter(terms))
 
     async def _enter(self, terms: Terms) -> Order:
-        now = self._clock()
         sends = terms.tag is None or Can.STAGE in self._brokers[terms.venue].can
         answer = self.ledger.expect(terms.order_id) if sends else None
-        change = self.ledger.record(OrderSubmitted(terms, now), self._send if sends else None)
-        if answer is None:
+        change = self.ledger.record(OrderSubmitted(terms, self._clock()), self._send if sends else None)
+        if answer is None or change.order is None:
             return await self._written(change)
         self._unanswered[terms.order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
-        return await self.ledger.answer(terms.order_id, answer)
+        return await self.ledger.answer(change.order, answer)
 
     async def _deny(self, terms: Terms, denial: Denial) -> Order:
         change = self.ledger.record(OrderDenied(terms, denial.reason, denial.text, self._clock()))
@@ -225,7 +224,7 @@ class Gateway:
                 order.order_id,
             )
         if order.status is OrderStatus.PENDING_NEW:
-            return Reply(await self.ledger.answer(order.order_id, self.ledger.expect(order.order_id)), replayed=True)
+            return Reply(await self.ledger.answer(order, self.ledger.expect(order.order_id)), replayed=True)
         await self.settled()
         return Reply(self.state.order(order.order_id) or order, replayed=True)
 
@@ -317,13 +316,7 @@ class Gateway:
             raise Refused(Reason.NOT_WORKING, f"Order {event.order_id} is {status} by now: too late.", event.order_id)
         answer = self.ledger.expect(event.order_id)
         self.ledger.record(event, send)
-        try:
-            return await self.ledger.answer(event.order_id, answer)
-        except Refused as refused:
-            if not isinstance(event, CancelRequested):
-                raise
-            text = f"The cancel was sent, but is not yet written: {refused.text}"
-            raise Refused(refused.reason, text, event.order_id) from None
+        return await self.ledger.answer(order, answer)
 
     # settings
 

@@ -63,7 +63,7 @@ class Ledger:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._settling: deque[tuple[int, Deferred[None]]] = deque()
-        self._answers: dict[str, list[Deferred[Order | None]]] = {}
+        self._answers: dict[str, list[Deferred[Order]]] = {}
 
     def start(self) -> None:
         """Begin writing."""
@@ -83,15 +83,16 @@ class Ledger:
     def record(self, event: Event, then: Then | None = None) -> Change:
         """Apply an event and queue it for the journal; `then(order)` runs once it is on disk.
 
-        While the journal fails, cancels alone go out unwritten: they only ever make things safer.
+        While the journal fails, cancels alone go out unwritten (they only ever make things safer), and who waits for an
+        answer is told what is true, written or not.
         """
         record = Record(self.state.seq + 1, self._clock(), event)
         change = self.state.apply(record)
         self._journal.append(record, keys_of(change))
-        unwritten = self.error is not None and isinstance(event, CancelRequested)
-        self._waiting.append(_Waiting(change, None if unwritten else then))
-        if unwritten and then is not None and change.order is not None:
-            then(change.order)
+        waiting = _Waiting(change, then)
+        self._waiting.append(waiting)
+        if self.error is not None:
+            self._go_on_unwritten(waiting)
         return change
 
     def settled(self) -> Deferred[None]:
@@ -119,7 +120,7 @@ class Ledger:
                 if not isinstance(done.change.record.event, QUESTIONS):
                     answered[order.order_id] = order
         for order in answered.values():
-            self._fire(order.order_id, order)
+            self._fire(order)
         while self._settling and self._settling[0][0] <= seq:
             self._settling.popleft()[1].callback(None)
 
@@ -136,21 +137,29 @@ class Ledger:
             log.critical("The journal cannot be written ({error}): no new orders, cancels go on.", error=str(error))
         self.error = error
         for waiting in list(self._waiting):
-            then, waiting.then = waiting.then, None
-            event, order = waiting.change.record.event, waiting.change.order
-            if order is None:
-                continue
-            if isinstance(event, CancelRequested):
-                if then is not None:
-                    then(order)
-            elif isinstance(event, QUESTIONS) and then is not None:
-                self._call_off(event, order)
-            self._fire(order.order_id, None)
+            if waiting.then is not None and not isinstance(waiting.change.record.event, CancelRequested):
+                self._call_off(waiting)
+            else:
+                self._go_on_unwritten(waiting)
         while self._settling:
             self._settling.popleft()[1].callback(None)
 
-    def _call_off(self, event: Event, order: Order) -> None:
-        text = "The journal could not be written, so this was never sent."
+    def _go_on_unwritten(self, waiting: _Waiting) -> None:
+        event, order = waiting.change.record.event, waiting.change.order
+        if order is None:
+            return
+        if isinstance(event, CancelRequested) and waiting.then is not None:
+            then, waiting.then = waiting.then, None
+            then(order)
+        elif not isinstance(event, QUESTIONS):
+            self._fire(order)
+
+    def _call_off(self, waiting: _Waiting) -> None:
+        """Take back what was to be sent once it is written."""
+        event, order, waiting.then = waiting.change.record.event, waiting.change.order, None
+        if order is None:
+            return
+        text = f"The journal cannot be written ({self.error}), so this was never sent: free the disk, then try again."
         now = self._clock()
         if isinstance(event, ReplaceRequested):
             self.record(ReplaceRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
@@ -170,29 +179,26 @@ class Ledger:
 
     # answers
 
-    def expect(self, order_id: str) -> Deferred[Order | None]:
-        """Fires with the order after the next thing that happens to it, or None when the journal fails."""
-        answer: Deferred[Order | None] = Deferred()
+    def expect(self, order_id: str) -> Deferred[Order]:
+        """Fires with the order after the next thing that happens to it."""
+        answer: Deferred[Order] = Deferred()
         self._answers.setdefault(order_id, []).append(answer)
         return answer
 
-    async def answer(self, order_id: str, expected: Deferred[Order | None]) -> Order:
+    async def answer(self, order: Order, expected: Deferred[Order]) -> Order:
         """The order after the broker's first answer, or as it stands when none came in time."""
-
-        def late() -> None:
-            if not expected.called:
-                expected.callback(self.state.order(order_id))
-
-        timer = self._reactor.callLater(ANSWER_SECONDS, late)
-        order = await expected
+        timer = self._reactor.callLater(ANSWER_SECONDS, self._too_late, order, expected)
+        answered = await expected
         if timer.active():
             timer.cancel()
-        if order is None:
-            raise self.refusal()
-        return order
+        return answered
 
-    def _fire(self, order_id: str, order: Order | None) -> None:
-        for answer in self._answers.pop(order_id, ()):
+    def _too_late(self, order: Order, expected: Deferred[Order]) -> None:
+        if not expected.called:
+            expected.callback(self.state.order(order.order_id) or order)
+
+    def _fire(self, order: Order) -> None:
+        for answer in self._answers.pop(order.order_id, ()):
             if not answer.called:
                 answer.callback(order)
 

@@ -249,7 +249,7 @@ def _first_type(order: Order) -> str:
 
 def _vehicle(route: str) -> str:
     """The name of a route that is written as a name, as {name: parameters}, or as either in JSON."""
-    if route[:1] in ('{"', '"', "{"):
+    if route[:1] in ("{", '"'):
         try:
             value = json.loads(route)
         except ValueError:

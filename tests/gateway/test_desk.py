@@ -256,19 +256,18 @@ def test_a_failing_journal_refuses_orders_and_lets_cancels_go() -> None:
     bench.broker.mode = "accept"
     order = bench.submit().order
     bench.journal.fail_with = OSError("disk full")
+    never = bench.submit(client_order_id="k").order
+    assert (never.status, never.reason) == (S.REJECTED, Reason.JOURNAL_FAILED)
+    assert "disk full" in never.text
     with pytest.raises(Refused, match="disk full") as caught:
-        bench.submit(client_order_id="k")
-    assert caught.value.reason is Reason.JOURNAL_FAILED
-    with pytest.raises(Refused, match="disk full"):
         bench.submit()
+    assert caught.value.reason is Reason.JOURNAL_FAILED
     assert len(bench.broker.sent) == 1
-    cancel = Deferred.fromCoroutine(bench.gateway.cancel(order.order_id, "me"))
-    bench.turn()
+    assert bench.do(bench.gateway.cancel(order.order_id, "me")).status is S.CANCELED
     assert [each.order_id for each in bench.broker.canceled] == [order.order_id]
     bench.journal.fail_with = None
     bench.journal.sync()
     bench.turn()
-    cancel.addErrback(lambda failure: failure.trap(Refused))
     after = bench.gateway.state.order(order.order_id)
     assert after is not None
     assert after.status is S.CANCELED

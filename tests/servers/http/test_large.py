@@ -6,6 +6,7 @@ import gzip
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,20 @@ async def test_what_is_kept_follows_every_change(house: House) -> None:
     assert shown[resting[0]]["quantity"] == 50
     assert {id_: await house.get("/query_order", id=id_) for id_ in resting} == {id_: shown[id_] for id_ in resting}
     assert len(await house.get("/query_tickets")) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_trading_day_leaves_what_works_and_what_comes(house: House) -> None:
+    old = await house.orders(70)
+    order = {"account": "API_ACCOUNT", "route": "DEMO", "symbol": "IBM", "quantity": 100, "limit_price": 180}
+    resting = (await house.post("/limit_order", **order))["permid"]
+    assert list(await house.get("/query_orders")) == [*old, resting]
+    house.broker.time += timedelta(days=1)
+    new = await house.orders(70)
+    assert list(await house.get("/query_orders")) == [resting, *new]
+    assert len(await house.get("/query_executions")) == 70
+    assert list(await house.get("/query_orders", since="2013-10-07")) == [*old, resting, *new]
+    assert list(await house.get("/query_orders")) == [resting, *new]
 
 
 @pytest_twisted.ensureDeferred

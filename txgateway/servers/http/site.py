@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from functools import cache
 from hmac import compare_digest
 from io import BytesIO
 from typing import Any
@@ -259,10 +260,15 @@ class Root(Resource):
         self._answers.send(request, {"txgateway": about.version, "json_rpc": "POST / or /rpc", **paths})
 
     def _openapi(self, request: Any) -> None:
-        self._answers.send_body(request, wire.dumps(documents.openapi(self._api.about.version)))
+        self._answers.send_body(request, _document(documents.openapi, self._api.about.version))
 
     def _openrpc(self, request: Any) -> None:
-        self._answers.send_body(request, wire.dumps(documents.openrpc(self._api.about.version)))
+        self._answers.send_body(request, _document(documents.openrpc, self._api.about.version))
+
+
+@cache
+def _document(make: Callable[[str], Any], version: str) -> bytes:
+    return wire.dumps(make(version))
 
 
 class _TooLarge(Exception):
