@@ -84,6 +84,11 @@ class Child:
         """The end of its log."""
         return self._log.read_text(errors="replace")[-2000:]
 
+    def cpu(self) -> float:
+        """Seconds that it has computed, in all its threads."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
     @contextmanager
     def at_rest(self) -> Iterator[None]:
         """Stopped for as long as something else is measured: for those that compute even when nobody asks."""

@@ -102,21 +102,21 @@ def unpack_execution(packed: bytes) -> Execution:
     return EXECUTION.made(EXECUTION.decode(packed))
 
 
-_decode_line = msgspec.json.Decoder(tuple[str, str, str, str, msgspec.Raw]).decode
+_decode_line = msgspec.json.Decoder(tuple[str, str, str, msgspec.Raw]).decode
 
 
-def encode_line(tag: str, a: str, b: str, c: str, body: bytes) -> bytes:
-    """One line of a snapshot: a tag, three keys, and a body that is JSON already."""
-    return encode((tag, a, b, c, msgspec.Raw(body))) + b"\n"
+def encode_line(tag: str, a: str, b: str, body: bytes) -> bytes:
+    """One line of a snapshot: a tag, two keys, and a body that is JSON already."""
+    return encode((tag, a, b, msgspec.Raw(body))) + b"\n"
 
 
-def decode_line(line: bytes) -> tuple[str, str, str, str, bytes]:
+def decode_line(line: bytes) -> tuple[str, str, str, bytes]:
     """What `encode_line` wrote; ValueError when it is not that."""
     try:
-        tag, a, b, c, body = _decode_line(line)
+        tag, a, b, body = _decode_line(line)
     except msgspec.MsgspecError as error:
         raise ValueError(f"a snapshot's line cannot be read: {error}") from None
-    return tag, a, b, c, bytes(body)
+    return tag, a, b, bytes(body)
 
 
 def kind_of(event: Event) -> str:

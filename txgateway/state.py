@@ -384,15 +384,15 @@ class State:
         state = cls()
         day = Day()
         for line in lines:
-            tag, a, b, c, body = codec.decode_line(line)
+            tag, a, b, body = codec.decode_line(line)
             if tag == "E":
                 day.executions[a] = body
             elif tag == "C":
                 day.orders[a] = body
-                if b:
-                    day.clients[b] = a
-                if c:
-                    day.brokers[c] = a
+            elif tag == "K":
+                day.clients[a] = b
+            elif tag == "B":
+                day.brokers[a] = b
             elif tag == "W":
                 state._put(None, codec.unpack_order(body))
             elif tag == "P":
@@ -425,16 +425,18 @@ def _lines(
     days: list[tuple[str, Day]],
 ) -> Iterator[bytes]:
     line = codec.encode_line
-    yield line("H", "", "", "", codec.encode(head))
+    yield line("H", "", "", codec.encode(head))
     for position in positions:
-        yield line("P", "", "", "", codec.encode(position))
+        yield line("P", "", "", codec.encode(position))
     for order in working:
-        yield line("W", "", "", "", codec.pack_order(order))
+        yield line("W", "", "", codec.pack_order(order))
     for venue, day in days:
-        yield line("D", venue, day.day.isoformat() if day.day else "", "", b"null")
-        clients = {order_id: key for key, order_id in day.clients.items()}
-        brokers = {order_id: key for key, order_id in day.brokers.items()}
+        yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
         for order_id, packed in day.orders.items():
-            yield line("C", order_id, clients.get(order_id, ""), brokers.get(order_id, ""), packed)
+            yield line("C", order_id, "", packed)
+        for key, order_id in day.clients.items():
+            yield line("K", key, order_id, b"null")
+        for key, order_id in day.brokers.items():
+            yield line("B", key, order_id, b"null")
         for execution_id, packed in day.executions.items():
-            yield line("E", execution_id, "", "", packed)
+            yield line("E", execution_id, "", packed)

@@ -96,6 +96,9 @@ def cli(
     ctx.obj = Terminal(mode, config, as_json, compress, verbose)
 
 
+cli.add_command(cli.commands["explain_order"], "explain")
+
+
 @cli.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.against import bare_site
 from bench.figures import Figure
 from bench.processes import Daemon, request
-from bench.runs import in_turns
 from bench.workshop import Workshop
 
 CLIENTS = 4
@@ -15,35 +15,21 @@ TARGET = 0.5
 
 def measure(workshop: Workshop) -> Sequence[Figure]:
     """A short list and a long one, plain; the long one compressed, for information."""
-    figures = []
+    long_list = workshop.scale.long_list
     with workshop.daemon() as daemon:
-        for count in (10, workshop.scale.long_list):
-            have = len(daemon.call("query_orders"))
-            workshop.send_orders(daemon, count - have, 1)
-            figures.append(_compared(workshop, daemon, count, gzip=False))
-        figures.append(_compared(workshop, daemon, count, gzip=True))
-    return figures
+        workshop.send_orders(daemon, 10, 1)
+        short = _compared(workshop, daemon, "query_orders, 10 orders", TARGET)
+        workshop.send_orders(daemon, long_list - 10, 1)
+        name = f"query_orders, {long_list:,} orders"
+        plain = _compared(workshop, daemon, name, TARGET)
+        return [short, plain, _compared(workshop, daemon, f"{name}, gzip", None, gzip=True)]
 
 
-def _compared(workshop: Workshop, daemon: Daemon, count: int, gzip: bool) -> Figure:
+def _compared(workshop: Workshop, daemon: Daemon, name: str, least: float | None, gzip: bool = False) -> Figure:
     asked = [request("/query_orders", gzip=gzip)]
     body = daemon.body("/query_orders")
     ready = workshop.new_folder() / "orders.json"
     ready.write_bytes(body)
+    note = f"a bare Site writes the same {len(body):,} bytes, ready" + (" and not compressed" if gzip else "")
     with workshop.yardstick("site", f"/query_orders={ready}") as bare:
-        found = in_turns(
-            workshop.scale.turns,
-            lambda: float(workshop.calls(daemon.port, asked, CLIENTS)["rate"]),
-            lambda: float(workshop.calls(bare.port, asked, CLIENTS)["rate"]),
-        )
-    return Figure(
-        name=f"query_orders, {count:,} orders" + (", gzip" if gzip else ""),
-        unit="/s",
-        value=found.first,
-        yardstick=found.second,
-        ratio=found.ratio,
-        target="" if gzip else f"ratio >= {TARGET}",
-        met=None if gzip else found.ratio >= TARGET,
-        note=f"{CLIENTS} connections; a bare Site that writes the same {len(body):,} bytes, ready"
-        + (", not compressed" if gzip else ""),
-    )
+        return bare_site(workshop, daemon, bare, asked, CLIENTS, name=name, least=least, note=note)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.against import bare_site
 from bench.figures import Figure
 from bench.processes import request
-from bench.runs import in_turns
 from bench.workshop import Workshop
 
 CLIENTS = 16
@@ -20,19 +20,5 @@ def measure(workshop: Workshop) -> Sequence[Figure]:
     with workshop.daemon() as daemon:
         ready.write_bytes(daemon.body("/status"))
         with workshop.yardstick("site", f"/status={ready}") as bare:
-            found = in_turns(
-                workshop.scale.turns,
-                lambda: float(workshop.calls(daemon.port, asked, CLIENTS)["rate"]),
-                lambda: float(workshop.calls(bare.port, asked, CLIENTS)["rate"]),
-            )
-    figure = Figure(
-        name="GET status",
-        unit="/s",
-        value=found.first,
-        yardstick=found.second,
-        ratio=found.ratio,
-        target=f"ratio >= {TARGET}",
-        met=found.ratio >= TARGET,
-        note=f"{CLIENTS} keep-alive connections; a bare twisted.web Site with basic auth that returns the same bytes",
-    )
-    return [figure]
+            note = "a bare twisted.web Site with basic auth returns the same bytes"
+            return [bare_site(workshop, daemon, bare, asked, CLIENTS, name="GET status", least=TARGET, note=note)]

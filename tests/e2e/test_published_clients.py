@@ -157,8 +157,8 @@ def use_order_route(api: Any) -> bool:
 def use_query_bars(api: Any) -> bool:
     assert len(api.query_bars(SYMBOL, "5", "-3", ".")) == 3
     assert len(api.query_bars(SYMBOL, "day", -2, ".")) == 2
-    rows = api.query_bars(SYMBOL, 1, "2026-03-02 10:00", "2026-03-02 10:30:00")
-    return rows[0][:2] == ["2026-03-02", "10:00:00"] and len(rows[0]) == 7
+    rows = api.query_bars(SYMBOL, 1, "2024-03-04 10:00", "2024-03-04 10:30:00")
+    return rows[0][:2] == ["2024-03-04", "10:00:00"] and len(rows[0]) == 7
 
 
 def use_query_account(api: Any) -> bool:

@@ -229,7 +229,7 @@ CASES = [
     Case("query_bars", bars(3), {"symbol": "ibm", "period": "DAY", "start": "-3", "end": "."}),
     Case("query_bars", bars(2), {"symbol": "IBM", "period": "w", "start": "-2", "end": "."}),
     Case("query_bars", bars(2), {"symbol": "IBM", "period": "Month", "start": "-2", "end": "."}),
-    Case("query_bars", bars(), {"symbol": "IBM", "period": 60, "start": "2026-03-02", "end": "2026-03-03"}),
+    Case("query_bars", bars(), {"symbol": "IBM", "period": 60, "start": "2024-03-04", "end": "2024-03-05"}),
     Case("query_bars", is_(None), {"symbol": "NOSUCH", "period": 1, "start": ".", "end": "."}),
     Case("query_accounts", is_(sorted(ACCOUNTS))),
     Case("set_account", is_(True), {"account": "api_account"}),

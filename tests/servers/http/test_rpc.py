@@ -254,6 +254,7 @@ async def test_discovery(house: House) -> None:
         assert name not in COMMANDS or len(signature[0]) == len(COMMANDS[name].parameters) + 1
 
 
+@pytest.mark.filterwarnings("ignore:Using readBody:DeprecationWarning")
 @pytest_twisted.ensureDeferred
 async def test_the_librarys_own_client(house: House) -> None:
     proxy = Proxy(f"{house.url}/rpc", USER, PASSWORD, version=VERSION_2)

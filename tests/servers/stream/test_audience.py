@@ -72,13 +72,19 @@ def the_audience(of: Publisher) -> Audience:
     return audience
 
 
-KEPT, QUOTE, FLUSH, EMPTY, SAY = range(5)
-STEPS = some.lists(some.tuples(some.integers(KEPT, SAY), some.integers(0, 3)), max_size=150)
+KEPT, QUOTE, SAY, EMPTY = range(4)
+STEPS = some.lists(
+    some.tuples(some.sampled_from([KEPT, QUOTE, QUOTE, SAY, EMPTY, EMPTY]), some.integers(0, 3), some.booleans()),
+    min_size=20,
+    max_size=120,
+)
 
 
-@settings(deadline=None)
-@given(STEPS, some.lists(some.integers(1, 3), min_size=1, max_size=4), some.sampled_from([1, 30, 10_000]))
-def test_each_line_once_and_the_newest_prices(steps: list[tuple[int, int]], rooms: list[int], chunk: int) -> None:
+@settings(deadline=None, max_examples=200)
+@given(STEPS, some.lists(some.integers(1, 3), min_size=2, max_size=4), some.sampled_from([1, 30, 10_000]))
+def test_each_line_once_in_order_and_the_newest_prices(
+    steps: list[tuple[int, int, bool]], rooms: list[int], chunk: int
+) -> None:
     before, publisher.CHUNK = publisher.CHUNK, chunk
     try:
         _check(steps, rooms)
@@ -86,28 +92,28 @@ def test_each_line_once_and_the_newest_prices(steps: list[tuple[int, int]], room
         publisher.CHUNK = before
 
 
-def _check(steps: list[tuple[int, int]], rooms: list[int]) -> None:
+def _check(steps: list[tuple[int, int, bool]], rooms: list[int]) -> None:
     of = a_publisher()
     pipes = [a_listener(of, room) for room in rooms]
     audience = the_audience(of)
     kept: list[str] = []
     newest: dict[int, str] = {}
     said: dict[int, list[str]] = {at: [] for at in range(len(pipes))}
-    for number, (step, which) in enumerate(steps):
+    for number, (step, which, flush) in enumerate(steps):
         at = which % len(pipes)
         if step == KEPT:
-            kept.append(f"k{number}")
+            kept.append(f"k.{number}")
             audience.tell(lines.netstring(kept[-1].encode()))
         elif step == QUOTE:
             newest[which] = f"q{which}.{number}"
             audience.tell(lines.netstring(newest[which].encode()), which)
-        elif step == FLUSH:
-            audience.flush()
-        elif step == EMPTY:
-            pipes[at].empty()
-        else:
-            said[at].append(f"s{number}")
+        elif step == SAY:
+            said[at].append(f"s.{number}")
             pipes[at].producer.say(said[at][-1].encode())
+        else:
+            pipes[at].empty()
+        if flush:
+            audience.flush()
     audience.flush()
     for at, pipe in enumerate(pipes):
         while pipe.producer.paused:
@@ -115,10 +121,11 @@ def _check(steps: list[tuple[int, int]], rooms: list[int]) -> None:
         heard = pipe.heard
         assert [line for line in heard if line[0] == "k"] == kept
         assert [line for line in heard if line[0] == "s"] == said[at]
-        for which, last in newest.items():
-            quotes = [line for line in heard if line.startswith(f"q{which}.")]
-            assert quotes[-1] == last
-            assert quotes == sorted(set(quotes), key=lambda line: int(line.partition(".")[2]))
+        assert {line.partition(".")[0]: line for line in heard if line[0] == "q"} == {
+            f"q{which}": last for which, last in newest.items()
+        }
+        numbers = [int(line.partition(".")[2]) for line in heard if line[0] != "s"]
+        assert numbers == sorted(set(numbers))
     assert not audience.behind
     assert not audience._kept
     assert not audience._newest
