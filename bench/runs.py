@@ -10,7 +10,7 @@ from bench.percentiles import median
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """The size of a run: so many turns of so many seconds, lists of so many orders, so many reads."""
+    """The size of a run: turns and their seconds, orders in a list, commits, reads, seconds of a market replayed."""
 
     turns: int = 5
     seconds: float = 2.0
@@ -18,11 +18,12 @@ class Scale:
     long_list: int = 1000
     commits: int = 200
     reads: int = 200_000
+    replayed: int = 23_400
 
     @classmethod
     def quick(cls) -> Scale:
         """As small as still shows that everything works; its figures mean nothing."""
-        return cls(turns=2, seconds=0.1, orders=200, long_list=50, commits=10, reads=1000)
+        return cls(turns=1, seconds=0.1, orders=200, long_list=50, commits=10, reads=1000, replayed=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Compared:
 
 
 def in_turns(turns: int, first: Callable[[], float], second: Callable[[], float]) -> Compared:
-    """A B A B …, after one of each that does not count."""
-    first(), second()
+    """A B A B …, after one of each that does not count where there are several."""
+    if turns > 1:
+        first(), second()
     pairs = [(first(), second()) for _ in range(turns)]
     return Compared(
         median(ours for ours, _ in pairs),

@@ -293,7 +293,11 @@ class Api:
                 bars = await self.feed.bars(symbol, kind, begin, wanted.end)
             except (Refused, TimedOut):
                 return None
-            kept = bar_ranges.clipped(bars or (), kind, zone, instrument.session)
+            kept = []
+            for at in range(0, len(bars or ()), BARS_AT_ONCE):
+                part = (bars or ())[at : at + BARS_AT_ONCE]
+                kept.extend(bar_ranges.clipped(part, kind, zone, instrument.session))
+                await self.feed.breathe()
             if wanted.count is not None and len(kept) >= wanted.count:
                 break
         return BarRows(kept[-wanted.count :] if wanted.count else kept, zone)
@@ -848,6 +852,8 @@ class Api:
         return Story(order, [Entry(*each) for each in await self.gateway.journal_page(0, -1, order.order_id, ())])
 
 
+BARS_AT_ONCE = 2000
+"""Bars that are clipped to the session in one turn."""
 _STATUS_WORDS = {
     VenueStatus.DOWN: "Disconnected",
     VenueStatus.CONNECTING: "Pending",

@@ -202,6 +202,12 @@ class Feed:
             return None
         return await self._brokers[venue].bars(symbol, period, start, end)
 
+    async def breathe(self) -> None:
+        """Let the reactor turn once, in the middle of long work."""
+        turn: Deferred[None] = Deferred()
+        self._reactor.callLater(0, turn.callback, None)
+        await turn
+
     # the market's events
 
     def report(self, venue: str, event: Quote | Trade | Bar | Statistics) -> None:

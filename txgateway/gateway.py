@@ -44,6 +44,9 @@ log = Logger()
 Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 """(venue, symbol) -> its instrument and last quote, after looking it up, subscribing and waiting where needed."""
 
+PAGE = 100
+"""Records that are read from the journal at once: a millisecond or two of the reactor's time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -355,8 +358,16 @@ class Gateway:
     async def journal_page(
         self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
     ) -> Sequence[tuple[Record, str]]:
-        """Up to `limit` (negative: all) records on disk with seq > after, each with its hash."""
-        return await self._desk.journal.page(after, limit, order_id, kinds)
+        """Up to `limit` (negative: all) records on disk with seq > after, each with its hash; read a few at a time."""
+        found: list[tuple[Record, str]] = []
+        while limit < 0 or len(found) < limit:
+            most = PAGE if limit < 0 else min(PAGE, limit - len(found))
+            page = await self._desk.journal.page(after, most, order_id, kinds)
+            found.extend(page)
+            if len(page) < most:
+                break
+            after = page[-1][0].seq
+        return found
 
     # orders out
 

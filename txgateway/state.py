@@ -268,7 +268,10 @@ class State:
 
     def executions_today(self) -> dict[str, bytes]:
         """Every execution of today, packed, in the order they came at each venue."""
-        return {key: packed for day in self.days.values() for key, packed in day.executions.items()}
+        found: dict[str, bytes] = {}
+        for day in self.days.values():
+            found.update(day.executions)
+        return found
 
     def trading_day(self, venue: str) -> date | None:
         """The venue's trading day, None before the first."""

@@ -17,14 +17,12 @@ from bench.workshop import QUIET, QUOTES, SYMBOLS, Workshop
 
 CLIENTS = (1, 10, 100)
 TARGET = 0.6
-DAY = 23_400
-"""Seconds of the replay, which is looped."""
 
 
 def measure(workshop: Workshop) -> Sequence[Figure]:
     """A line for each crowd."""
     folder = workshop.new_folder()
-    quote_files.write(folder, SYMBOLS, DAY)
+    quote_files.write(folder, SYMBOLS, workshop.scale.replayed)
     ready = workshop.new_folder() / "lines"
     ready.write_bytes(quote_files.ready(SYMBOLS))
     settings = {"PAPER_FEED": f"replay:{folder}@max,loop", "ENABLE_TICKER": "1"}

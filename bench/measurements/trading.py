@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.commits import synced_commit
 from bench.figures import Figure, at_least, at_most
-from bench.percentiles import median
 from bench.processes import Daemon
 from bench.runs import in_turns
 from bench.workshop import Workshop, market_orders
