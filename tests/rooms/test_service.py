@@ -27,10 +27,18 @@ def settings(folder: Path, **environment: str) -> config.Config:
     return config.load({f"TXGATEWAY_{name}": value for name, value in given.items()})
 
 
-def clock_at(local: str) -> Callable[[], datetime]:
-    """A wall clock that reads `local` in New York now, and goes on from there."""
-    ahead = NEW_YORK.localize(datetime.fromisoformat(local)).astimezone(UTC) - datetime.now(UTC)
-    return lambda: datetime.now(UTC) + ahead
+class Hands:
+    """A wall clock that stands still at a New York time until a test moves it."""
+
+    def __init__(self, local: str) -> None:
+        self.now = NEW_YORK.localize(datetime.fromisoformat(local)).astimezone(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
 
 
 @asynccontextmanager
@@ -65,15 +73,16 @@ def told(service: GatewayService, status: VenueStatus) -> Deferred[None]:
 
 @pytest_twisted.ensureDeferred
 async def test_at_the_reset_time_the_venue_is_connected_anew(tmp_path: Path) -> None:
-    clock = clock_at("2026-03-03 04:59:59.700")
+    clock = Hands("2026-03-03 04:59:59.900")
     async with running(tmp_path, clock, LOCAL_RESET_TIME="05:00") as service:
+        clock.move(0.2)
         await told(service, VenueStatus.DOWN)
         await told(service, VenueStatus.UP)
 
 
 @pytest_twisted.ensureDeferred
 async def test_without_auto_reset_it_is_left_alone(tmp_path: Path) -> None:
-    clock = clock_at("2026-03-03 04:59:59.900")
+    clock = Hands("2026-03-03 04:59:59.900")
     async with running(tmp_path, clock, LOCAL_RESET_TIME="05:00", ENABLE_AUTO_RESET="0") as service:
         assert all("_reset" not in str(call) for call in reactor.getDelayedCalls())  # type: ignore[attr-defined]
         assert service.gateway.intake.status["paper"] is VenueStatus.UP
@@ -106,7 +115,7 @@ async def test_a_venues_errors_are_told_unless_their_codes_are_suppressed(tmp_pa
 
 @pytest_twisted.ensureDeferred
 async def test_the_clock_is_moved_by_the_offset_and_cut_to_minutes_where_configured(tmp_path: Path) -> None:
-    clock = clock_at("2026-03-03 10:00:30")
+    clock = Hands("2026-03-03 10:00:30")
     async with running(tmp_path, clock, TIME_OFFSET="3600", ENABLE_SECONDS_TICK="0") as service:
         assert service.api.call("time", None, {}) == "2026-03-03 11:00:00"
 
@@ -135,7 +144,7 @@ async def test_the_password_is_left_where_commands_can_read_it_and_only_they(tmp
 
 @pytest_twisted.ensureDeferred
 async def test_a_new_day_begins_by_the_venues_clock(tmp_path: Path) -> None:
-    clock = clock_at("2026-03-03 23:59:59.500")
+    clock = Hands("2026-03-03 23:59:59.500")
     async with running(tmp_path, clock) as service:
         state = service.gateway.state
         first = state.trading_day("paper")
@@ -146,5 +155,6 @@ async def test_a_new_day_begins_by_the_venues_clock(tmp_path: Path) -> None:
                 rolled.callback(None)
 
         service.gateway.listeners.append(look)
+        clock.move(1)
         await rolled.addTimeout(30, reactor)
         assert state.trading_day("paper") - first == timedelta(days=1)
