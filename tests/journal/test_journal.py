@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,8 @@ class Synced:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    yield MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "j.sqlite3")
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "j.sqlite3")
 
 
 def started(journal: Any) -> Synced:

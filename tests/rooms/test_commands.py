@@ -34,7 +34,7 @@ def test_a_symbols_venue_keeps_its_letters() -> None:
     ["", "abc", "NaN", float("nan"), float("inf"), "-Infinity", "1e999", True, [], {}, "0x10", "1" * 200, "1_0 0"],
 )
 def test_what_is_no_number(quantity: Any) -> None:
-    with pytest.raises(BadArgument, match="'quantity' is .*, which is not a finite number"):
+    with pytest.raises(BadArgument, match=r"'quantity' is .*, which is not a finite number"):
         MARKET.arguments(["A", "R", "IBM", quantity])
 
 
