@@ -36,6 +36,8 @@ POINTS = 25
 """Kills of one series: one journal, one set of clients."""
 OPENING = Decimal(10_000_000_000)
 """Dollars in each account: no order is refused for want of them."""
+LATENCIES = ("0", "0", "0.01", "0.04")
+"""Seconds from an order's sending to its arrival, of which each life of the daemon has one: more is on its way then."""
 PASSING = {"PENDING_NEW", "PENDING_CANCEL", "PENDING_REPLACE", "UNKNOWN"}
 """What no order may be after a reconciliation with a broker that answers every question."""
 
@@ -116,6 +118,7 @@ class Series:
         self.doubts: Counter[str] = Counter()
         """What was found of orders that had not been answered when the daemon died."""
         self._scratch = scratch
+        self._chance = Random(f"latencies {seed}")
         self._thread = LoopThread()
         self._never = Event()
         self._listeners = [Listener(option, self.daemon) for option in ("order-data", "execution-data")]
@@ -164,7 +167,7 @@ class Series:
         assert (self.daemon.folder / "snapshot").exists(), "a clean stop left no snapshot"
 
     def _die_starting(self, point: Point) -> None:
-        start = Start(self.daemon)
+        start = self._launch()
         pid = until(lambda: start.launched, self.daemon)
         lock = self.daemon.folder / "journal.sqlite3.lock"
         if point.moment is Moment.JOURNAL_OPENED:
@@ -193,9 +196,12 @@ class Series:
 
     # life and death
 
+    def _launch(self) -> Start:
+        self.daemon.environment["PAPER_LATENCY"] = self._chance.choice(LATENCIES)
+        return Start(self.daemon)
+
     def _start(self) -> None:
-        start = Start(self.daemon)
-        start.done()
+        self._launch().done()
         self._listening = [self._thread.start(each.listen()) for each in self._listeners]
 
     def _die(self) -> Truth:
