@@ -25,6 +25,7 @@ PATIENCE = 180.0
 USER, PASSWORD = "txtrader_user", "txtrader_pass"
 AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 _ADDRESSES = re.compile(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", re.DOTALL)
+_LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -61,7 +62,7 @@ def until(condition: Callable[[], T | None], child: Child, pause: float = 0.002)
 
 def _die_with_parent() -> None:
     """In the child, before its program: the kernel ends it when the process that started it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Child:
@@ -176,6 +177,7 @@ class Yardstick(Child):
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
+            self.kill()
             raise Broken(f"the yardstick did not start:\n{self.tail()}")
         self.port = int(line)
 

@@ -27,7 +27,7 @@ BUSY = 0.9
 class ManyOrders:
     """The journal, book and snapshot of a daemon that took `scale.orders` orders today.
 
-    And the memory that this daemon had in the end, after it had also been asked for all of them.
+    And the memory that this daemon had in the end, after it had also been asked for all of them and their executions.
     """
 
     folder: Path
@@ -99,6 +99,7 @@ class Workshop:
             with Daemon(folder, {}) as daemon:
                 self.send_orders(daemon, self.scale.orders)
                 daemon.body("/query_orders")
+                daemon.body("/query_executions")
                 memory = daemon.memory()
                 daemon.stop()
             self._many = ManyOrders(folder, memory)

@@ -227,6 +227,8 @@ class Api:
     @command
     async def halt(self, caller: Caller, reason: str) -> str:
         """Refuse every new order until `resume`, also after a restart; cancels go on."""
+        if not reason.strip():
+            raise BadArgument("reason must say why trading is halted: whoever is refused will read it.")
         self.gateway.halt(reason, caller.user)
         await self.gateway.settled()
         return f"trading halted: {reason}"
@@ -538,7 +540,7 @@ class Api:
         request = OrderRequest(
             account=account,
             symbol=self._symbol(symbol, account),
-            side=Side.BUY if word == "BUY_TO_COVER" else _word("side", word, Side),
+            side=_side(word),
             quantity=quantity,
             order_type=_word("order_type", order_type.upper(), OrderType),
             limit_price=limit_price,
@@ -779,7 +781,7 @@ class Api:
 
     @command
     def global_cancel(self, caller: Caller) -> str:
-        """Ask for the end of every working order."""
+        """Ask for the end of every working order; tickets stay."""
         self.gateway.cancel_all(caller.user)
         return "global cancel requested"
 
@@ -931,6 +933,14 @@ def _word(name: str, text: str, words: type[StrEnum]) -> Any:
         raise BadArgument(f"{name} {text!r} is none of {', '.join(each.value for each in words)}.") from None
 
 
+def _side(word: str) -> Side:
+    """FIX's three; BUY_TO_COVER is a buy."""
+    try:
+        return Side.BUY if word == "BUY_TO_COVER" else Side(word)
+    except ValueError:
+        raise BadArgument(f"side {word!r} is none of BUY, SELL, SELL_SHORT, BUY_TO_COVER.") from None
+
+
 def _client_order_id(text: str | None) -> str | None:
     if text is None:
         return None
@@ -955,7 +965,12 @@ def _status(text: str) -> frozenset[OrderStatus]:
         elif word.strip().lower() == "closed":
             chosen |= CLOSED
         else:
-            chosen.add(_word("status", word.strip().upper(), OrderStatus))
+            name = word.strip().upper()
+            try:
+                chosen.add(OrderStatus.CANCELED if name == "CANCELLED" else OrderStatus(name))
+            except ValueError:
+                known = ", ".join(["open", "closed", *OrderStatus])
+                raise BadArgument(f"status {word!r} is none of {known}.") from None
     return frozenset(chosen)
 
 

@@ -248,8 +248,9 @@ class Gateway:
         return await self._ask(CancelRequested(order.order_id, by, self._clock()), self._send_cancel)
 
     def cancel_all(self, by: str) -> int:
-        """Ask for the end of every order that works or waits; gives how many were asked for."""
-        orders = [order for order in self.state.working.values() if order.may(Move.ASK_CANCEL)]
+        """Ask for the end of every working order, tickets left as they are; gives how many were asked for."""
+        working = [order for order in self.state.working.values() if order.status is not OrderStatus.STAGED]
+        orders = [order for order in working if order.may(Move.ASK_CANCEL)]
         for order in orders:
             self.intake.go(self.cancel(order.order_id, by), f"cancel of {order.order_id}")
         return len(orders)
@@ -267,11 +268,11 @@ class Gateway:
                 f"Venue {order.venue} cannot replace: cancel and send anew.",
                 order.order_id,
             )
-        denial = self._halted() or risk.check_replace(order, quantity, limit, stop)
+        request = _as_request(order, quantity, limit, stop)
+        denial = self._halted() or risk.check_form(request) or risk.check_replace(order, quantity, limit, stop)
         if denial is None:
-            request = _as_request(order, quantity, limit, stop)
             instrument, quote = await self._desk.market(order.venue, order.symbol)
-            denial = risk.check_form(request) or _check_market(request, instrument, quote)
+            denial = _check_market(request, instrument, quote)
         if denial is not None:
             raise Refused(denial.reason, denial.text, order.order_id)
         event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock())

@@ -78,8 +78,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from txgateway import wire
 from txgateway.model.account import Position
 from txgateway.model.errors import (
@@ -448,8 +446,6 @@ def help_line() -> str:
     return f".commands: {list(WORDS)}"
 
 
-encode = msgspec.json.Encoder().encode
-"""JSON of what we have made ourselves, at several times wire.dumps' speed: every fill is encoded while others wait."""
 LINE, DATA = 1, 2
 """The two ways in which a piece of news may be told: a short line, and an object."""
 PARTS = {
@@ -540,13 +536,13 @@ _CONNECTION = {
 def news_of_order(order: Order, wanted: frozenset[str]) -> News:
     """An order's or a ticket's state after a record."""
     kind = wire.order_class(order)
-    data = encode(wire.order(order)) if f"{kind}-data" in wanted else b""
+    data = wire.encode(wire.order(order)) if f"{kind}-data" in wanted else b""
     return News(kind, wire.order_note(order), data, order.seq)
 
 
 def news_of_execution(execution: Execution, flags: wire.Flags, wanted: frozenset[str]) -> News:
     """A fill of ours."""
-    data = encode(wire.execution(execution, flags)) if "execution-data" in wanted else b""
+    data = wire.encode(wire.execution(execution, flags)) if "execution-data" in wanted else b""
     return News("execution", wire.execution_note(execution), data, execution.seq)
 
 
@@ -560,7 +556,7 @@ def news_of_position(position: Position, seq: int) -> News:
         "quantity": wire.number(position.quantity),
         "average_price": wire.price(position.average_price),
     }
-    return News("position", "", encode(value), seq)
+    return News("position", "", wire.encode(value), seq)
 
 
 def news_of_status(event: VenueStatusChanged | TradingHalted | TradingResumed, record: Record) -> News:

@@ -135,9 +135,15 @@ def render(value: Any, flags: Flags) -> Any:
     return value if renderer is None else renderer(value, flags)
 
 
+def text(value: Any, flags: Flags) -> bytes:
+    """A command's result as JSON, in one go."""
+    shown = render(value, flags)
+    return wire.encode(shown) if type(value) in _FINITE else dumps(shown)
+
+
 def encoded(value: Any, flags: Flags, fragments: Fragments | None = None) -> bytes:
     """A command's result as one JSON text."""
-    return b"".join(pieces(value, flags, fragments)) if is_long(value) else dumps(render(value, flags))
+    return b"".join(pieces(value, flags, fragments)) if is_long(value) else text(value, flags)
 
 
 def _dict(value: Mapping[str, Any], flags: Flags) -> dict[str, Any]:
@@ -259,10 +265,12 @@ def pieces(value: Any, flags: Flags, fragments: Fragments | None = None) -> Iter
     if isinstance(value, dict):
         return _enclosed(b"{", _members(value, flags), b"}")
     if isinstance(value, list | tuple):
-        return _enclosed(b"[", ((b"," + dumps(render(each, flags)), _RENDERED) for each in value), b"]")
-    return iter((dumps(render(value, flags)),))
+        return _enclosed(b"[", ((b"," + text(each, flags), _RENDERED) for each in value), b"]")
+    return iter((text(value, flags),))
 
 
+_FINITE = frozenset({Reply, Order, Execution})
+"""Results that are written by wire.encode."""
 _IN_PIECES = frozenset({Listing, BarRows, Story})
 
 
@@ -287,16 +295,16 @@ def _enclosed(head: bytes, parts: Iterable[tuple[bytes, int]], tail: bytes) -> I
 
 def _members(value: Mapping[str, Any], flags: Flags) -> Iterator[tuple[bytes, int]]:
     for name, each in value.items():
-        shown = render(each, flags)
-        yield _fragment(str(name), float(shown) if name == "_cash" else shown), _RENDERED
+        shown = dumps(float(render(each, flags))) if name == "_cash" else text(each, flags)
+        yield _fragment(str(name), shown), _RENDERED
 
 
 def _rows(rows: BarRows) -> Iterator[tuple[bytes, int]]:
     return ((b"," + dumps(wire.bar(each, rows.zone)), _ROW) for each in rows.bars)
 
 
-def _fragment(name: str, value: Any) -> bytes:
-    return b",%b:%b" % (dumps(name), dumps(value))
+def _fragment(name: str, shown: bytes) -> bytes:
+    return b",%b:%b" % (dumps(name), shown)
 
 
 def _listed(listing: Listing, flags: Flags, fragments: Fragments | None) -> Iterator[tuple[bytes, int]]:
@@ -323,7 +331,7 @@ def _one(listing: Listing, key: str, flags: Flags, keeps: Fragments | None) -> t
     if fragment is not None:
         return fragment, 1
     item = listing.get(key)
-    fragment = b"" if item is None else _fragment(key, render(item, flags))
+    fragment = b"" if item is None else _fragment(key, text(item, flags))
     if keeps is not None:
         keeps.keep(listing.kept, key, fragment, listing.seq)
     return fragment, _RENDERED

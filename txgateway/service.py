@@ -19,7 +19,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from txgateway import __version__, chain, snapshots
+from txgateway import __date__, __version__, chain, snapshots
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.bounded import BoundedBroker, Deadlines
@@ -45,7 +45,7 @@ from txgateway.wire import Flags
 
 log = Logger()
 
-HEADER = f"txGateway {__version__}"
+HEADER = f"txGateway {__version__} {__date__}"
 ERRORS_KEPT = 100
 COLLECT = (10_000, 20, 20)
 """Python's collector runs seldom, and never over what is there from the start: its pauses are the reactor's."""
@@ -92,6 +92,10 @@ class GatewayService(Service):
         """Open the journal, rebuild the state, build every room, bind the ports. CannotStart says what is wrong."""
         try:
             self.config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            where = f"TXGATEWAY_DATA_DIR={self.config.data_dir} cannot be used ({error.strerror or error})"
+            raise CannotStart(f"{where}: name a folder that this user may write to.") from error
+        try:
             journal = SqliteJournal(Path(self.config.journal))
             journal.open()
             rebuilt = self._rebuild(journal)
@@ -391,6 +395,10 @@ class GatewayService(Service):
     def _start(self) -> None:
         self.gateway.start()
         self._start_servers()
+        if self.gateway.state.halted is not None:
+            log.warn(
+                "Trading is halted ({text}): new orders are refused until `resume`.", text=self.gateway.state.halted
+            )
         gc.freeze()
         gc.set_threshold(*COLLECT)
         for name, broker in self.brokers.items():

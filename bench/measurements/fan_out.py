@@ -1,9 +1,10 @@
 """The stream's fan-out: quotes to 1, 10 and 100 clients, lines a second that arrive at all of them together.
 
-The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn. So with
-one symbol every quote is a buffer of its own, as in a market that is not in a hurry; with eight a turn has eight lines in
-one buffer, and what it takes to read a file's row and to make a quote of it counts that much more. The yardstick writes
-such a buffer, ready, to each transport that is not full, once a turn. Either one rests while the other is measured.
+The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn. So
+with one symbol every quote is a buffer of its own, as in a market that is not in a hurry; with eight a turn has eight
+lines in one buffer, and what it takes to read a file's row and to make a quote of it counts that much more. The
+yardstick writes such a buffer, ready, to each transport that is not full, once a turn. Either one rests while the
+other is measured.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def measure(workshop: Workshop) -> Sequence[Figure]:
             "MB",
             many.memory,
             MANY_MB,
-            "of the daemon that took them and was then asked for all of them",
+            "of the daemon that took them and was then asked for all of them and their executions",
         ),
         at_most(
             "memory's growth over a million reads",

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.web.http import OK
 from zope.interface import implementer
 
-from txgateway import render, wire
+from txgateway import render
 from txgateway.render import Fragments
 from txgateway.servers.http import logs
 from txgateway.wire import Flags
@@ -58,7 +58,7 @@ class Answers:
         if render.is_long(value):
             self.send_pieces(request, self.pieces(value), code)
         else:
-            self.send_body(request, wire.dumps(render.render(value, self.flags)), code)
+            self.send_body(request, render.text(value, self.flags), code)
 
     def pieces(self, value: Any) -> Iterator[bytes]:
         """A command's result as pieces of JSON."""

@@ -203,7 +203,7 @@ class Rpc(JSONRPC):
             yield from self._answers.pieces(answer.result)
             yield tail
         else:
-            yield head + b'"result":' + wire.dumps(render.render(answer.result, self._answers.flags)) + tail
+            yield head + b'"result":' + render.text(answer.result, self._answers.flags) + tail
 
     def _listed(self, answers: list[_Answer]) -> Iterator[bytes]:
         for at, answer in enumerate(answers):

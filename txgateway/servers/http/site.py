@@ -248,7 +248,8 @@ class Root(Resource):
         gateway = self._api.gateway
         trouble = "stopping" if gateway.stopping else "journal" if gateway.ledger.error is not None else "ok"
         status = self._api.status_word(self._api.about.default_venue)
-        self._answers.send(request, {"status": trouble, "gateway": status}, 200 if trouble == "ok" else 503)
+        shown = {"status": trouble, "gateway": status, "halted": gateway.state.halted is not None}
+        self._answers.send(request, shown, 200 if trouble == "ok" else 503)
 
     def _front(self, request: Any) -> None:
         """JSON-RPC for a POST; for a browser, where to read on."""
