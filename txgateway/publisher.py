@@ -785,6 +785,8 @@ class Publisher:
         self.seq = change.record.seq
         event = change.record.event
         position = self._holdings.take(event)
+        if not self._audiences and not isinstance(event, VenueStatusChanged):
+            return
         for news in news_of(change, position, self.flags, self._wanted):
             self._publish(news)
         if isinstance(event, VenueStatusChanged):
