@@ -136,7 +136,7 @@ async def test_orders_are_answered_as_objects(house: House) -> None:
     canceled = await client.json(f"cancel {limit['permid']}", "{")
     assert (canceled["permid"], canceled["status"]) == (limit["permid"], "Cancelled")
     assert await client.answer("globalcancel", ".") == ".global order cancel requested"
-    await house.until(lambda: not house.gateway.state.working)
+    await house.until(lambda: list(house.gateway.state.working) == [ticket["permid"]])
 
 
 @pytest_twisted.ensureDeferred
