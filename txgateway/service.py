@@ -312,9 +312,8 @@ class GatewayService(Service):
         start, end, day = self._today
         if not start <= moment < end:
             day = moment.astimezone(self._zone).date()
-            start, end = (
-                self._zone.localize(datetime.combine(each, time())) for each in (day, day + timedelta(days=1))
-            )
+            midnights = (datetime.combine(each, time()) for each in (day, day + timedelta(days=1)))
+            start, end = (self._zone.localize(midnight).astimezone(UTC) for midnight in midnights)
             self._today = (start, end, day)
         return day
 
