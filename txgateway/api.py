@@ -970,7 +970,7 @@ def _status(text: str) -> frozenset[OrderStatus]:
                 chosen.add(OrderStatus.CANCELED if name == "CANCELLED" else OrderStatus(name))
             except ValueError:
                 known = ", ".join(["open", "closed", *OrderStatus])
-                raise BadArgument(f"status {word!r} is none of {known}.") from None
+                raise BadArgument(f"status {name!r} is none of {known}.") from None
     return frozenset(chosen)
 
 

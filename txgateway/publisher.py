@@ -76,7 +76,7 @@ class Settings:
     lines: int = 10_000
     size: int = 16 * 1024 * 1024
     clients: int = 1000
-    requests: int = 1000
+    requests: int = 256
     login_seconds: float = 30.0
     message_seconds: float = 60.0
     ping_seconds: float = 30.0

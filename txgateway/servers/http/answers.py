@@ -24,6 +24,8 @@ TURN = 0.003
 """Seconds of one reactor turn that an answer may take."""
 SLICE = 1024 * 1024
 """Bytes given to the transport in one turn, about."""
+LONGEST_BACKLOG = 16 * 1024 * 1024
+"""Bytes that wait for a client that asks on and does not read, before it is cut off."""
 GZIP_FROM = 8 * 1024
 """Bytes from which an answer is compressed for a client that accepts it."""
 _GZIP_PIECE = 64 * 1024
@@ -103,9 +105,13 @@ class Answers:
         headers = request.responseHeaders
         headers.setRawHeaders(b"Content-Type", _JSON)
         headers.setRawHeaders(b"Content-Length", [b"%d" % sum(map(len, body))])
+        transport = request.channel.transport
         for piece in body:
             request.write(piece)
         request.finish()
+        if _unread(transport) > LONGEST_BACKLOG:
+            log.warn("HTTP client {peer} asks on and reads nothing: cut off.", peer=request.client)
+            transport.abortConnection()
 
     def _log(self, request: Any, code: int, start: bytes) -> None:
         if self._settings.log_responses:
@@ -113,6 +119,13 @@ class Answers:
 
 
 _JSON = [b"application/json"]
+
+
+def _unread(transport: Any) -> int:
+    """Bytes of earlier answers that the client has not taken yet: it may ask on without reading them."""
+    if not hasattr(transport, "dataBuffer"):
+        return 0
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
 
 
 def accepts_gzip(values: Iterable[bytes] | None) -> bool:
