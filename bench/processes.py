@@ -162,6 +162,11 @@ class Daemon(Child):
         finally:
             connection.close()
 
+    def ask_for_all(self) -> None:
+        """Read today's orders and executions, and keep nothing."""
+        self.body("/query_orders")
+        self.body("/query_executions")
+
     def memory(self) -> float:
         """Resident memory in MB (of 1024 * 1024 bytes)."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])

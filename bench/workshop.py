@@ -98,8 +98,7 @@ class Workshop:
             folder = self.new_folder()
             with Daemon(folder, {}) as daemon:
                 self.send_orders(daemon, self.scale.orders)
-                daemon.body("/query_orders")
-                daemon.body("/query_executions")
+                daemon.ask_for_all()
                 memory = daemon.memory()
                 daemon.stop()
             self._many = ManyOrders(folder, memory)
