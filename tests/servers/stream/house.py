@@ -14,6 +14,7 @@ import pytz
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -277,11 +278,14 @@ class House:
         return ids
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        """What a condition gives once it holds, looked at once a turn."""
+        """What a condition gives once it holds.
+
+        Between two looks the reactor is idle: one that never is keeps Python's lock from the journal's threads.
+        """
         deadline = self.reactor.seconds() + PATIENCE
         while not (found := condition()):
             assert self.reactor.seconds() < deadline, "waited in vain"
-            await self.publisher.turn()
+            await deferLater(self.reactor, 0.001)
         return found
 
     async def connect(self) -> Client:
