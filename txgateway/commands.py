@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any, NewType, TypeVar, get_args, get_type_hints
 
 from txgateway.model.errors import BadArgument
+from txgateway.model.rights import Right
 
 Upper = NewType("Upper", str)
 """A name that is upper-cased on the way in: a symbol (its venue, after @, left as it is), an account."""
@@ -39,6 +40,7 @@ class Command:
     doc: str
     needs_up: bool
     function: Callable[..., Any]
+    right: Right = Right.READ
 
     @property
     def signature(self) -> str:
@@ -85,18 +87,22 @@ _BEFORE_UP = frozenset(
 )
 
 
-def command(function: T) -> T:
-    """Put an Api method among the commands."""
-    name: str = function.__name__  # type: ignore[attr-defined]
-    hints = get_type_hints(function)
-    parameters = []
-    for each in list(inspect.signature(function).parameters.values())[2:]:  # type: ignore[arg-type]
-        required = each.default is inspect.Parameter.empty
-        parameters.append(Parameter(each.name, hints[each.name], required, None if required else each.default))
-    doc = inspect.cleandoc(function.__doc__ or "")
-    needs_up = name not in _BEFORE_UP
-    COMMANDS[name] = Command(name, tuple(parameters), hints["return"], doc, needs_up, function)  # type: ignore[arg-type]
-    return function
+def command(right: Right) -> Callable[[T], T]:
+    """Put a function of (house, caller, the client's arguments) among the commands; callers need the right."""
+
+    def enter(function: T) -> T:
+        name: str = function.__name__  # type: ignore[attr-defined]
+        hints = get_type_hints(function)
+        parameters = []
+        for each in list(inspect.signature(function).parameters.values())[2:]:  # type: ignore[arg-type]
+            required = each.default is inspect.Parameter.empty
+            parameters.append(Parameter(each.name, hints[each.name], required, None if required else each.default))
+        doc = inspect.cleandoc(function.__doc__ or "")
+        needs_up = name not in _BEFORE_UP
+        COMMANDS[name] = Command(name, tuple(parameters), hints["return"], doc, needs_up, function, right)  # type: ignore[arg-type]
+        return function
+
+    return enter
 
 
 # ---------------------------------------------------------------- arguments

@@ -1,0 +1,184 @@
+"""Every command a client may give, once: typed, with its help. All ways in (paths, JSON-RPC, stream) call these.
+
+A command is a function in one of this folder's modules, which `command` puts among COMMANDS. Its signature is the
+contract: after the house and the caller come the client's arguments, whose names, order and types `call` converts; the
+docstring is the help text and the OpenRPC description. Results are nouns; wire.py puts them in clients' words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from txgateway.access import Caller
+from txgateway.brokers import Broker
+from txgateway.commands import COMMANDS
+from txgateway.feed import Feed
+from txgateway.gateway import Gateway
+from txgateway.model.events import Record, VenueStatus
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Bar
+from txgateway.model.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A long list, read one by one as it is written: `ids` in order, `get` gives each (None: not wanted, or gone).
+
+    It shows one moment: that of record `seq`, which is on disk. `limit` ends it after so many. `kept` (orders, tickets,
+    executions; empty: none) names the renderings that may be kept between queries: those of an unfiltered list of
+    today, where what `get` gives depends on the id alone.
+    """
+
+    ids: Sequence[str]
+    get: Callable[[str], Order | Execution | None]
+    limit: int | None = None
+    kept: str = ""
+    seq: int = 0
+
+    def __iter__(self) -> Iterator[tuple[str, Order | Execution]]:
+        wanted = len(self.ids) if self.limit is None else self.limit
+        for each in self.ids:
+            if not wanted:
+                return
+            item = self.get(each)
+            if item is not None:
+                wanted -= 1
+                yield each, item
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record of the journal with its hash, as query_journal and explain_order show it."""
+
+    record: Record
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An order and everything that happened to it."""
+
+    order: Order
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class VenueReport:
+    """One venue as query_venues shows it."""
+
+    name: str
+    kind: str
+    status: VenueStatus
+    default: bool
+    accounts: Sequence[str]
+    can: Sequence[str]
+    time: datetime
+    errors: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentReport:
+    """An instrument with what its venue can do with it."""
+
+    instrument: Instrument
+    order_types: Sequence[str]
+    times_in_force: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BarRows:
+    """Bars to be shown in a time zone."""
+
+    bars: Sequence[Bar]
+    zone: Any
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the daemon says of itself: its header line, flags of its configuration, and when it started."""
+
+    header: str
+    version: str
+    flags: Mapping[str, Any]
+    started: datetime
+    zone: Any
+    default_venue: str
+    default_account: str
+    default_route: str
+    kinds: Mapping[str, str]
+    clock: Callable[[], datetime]
+    shutdown: Callable[[str], None]
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Api:
+    """What the commands work on, and the one door to them."""
+
+    def __init__(self, gateway: Gateway, feed: Feed, brokers: Mapping[str, Broker], about: About) -> None:
+        self.gateway = gateway
+        self.feed = feed
+        self.brokers = brokers
+        self.about = about
+        self.in_order = InOrder()
+
+    def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
+        """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command."""
+        found = COMMANDS[name]
+        if found.needs_up:
+            self.gateway.intake.require_up(self.about.default_venue)
+        return found.function(self, caller, **found.arguments(given))
+
+    def status_word(self, venue: str) -> str:
+        """A venue's status in txTrader's words."""
+        if self.gateway.stopping:
+            return "Shutdown"
+        status = self.gateway.intake.status[venue]
+        if status is VenueStatus.DOWN and venue not in self.gateway.intake.been_up:
+            return "Startup"
+        return _STATUS_WORDS[status]
+
+    def accounts(self) -> list[str]:
+        """Every account of every venue, sorted."""
+        return sorted(account for broker in self.brokers.values() for account in broker.accounts())
+
+    def current_account(self) -> str:
+        """The account selected last, else the configured one."""
+        return self.gateway.state.settings.get("account", self.about.default_account)
+
+
+class InOrder:
+    """Today's order ids in their order, remembered: sorting a hundred thousand for each list would hold up all else."""
+
+    def __init__(self) -> None:
+        self._days: tuple[date | None, ...] = ()
+        self._ids: list[str] = []
+
+    def ids(self, today: Mapping[str, Any], days: tuple[date | None, ...]) -> Sequence[str]:
+        """The ids of `today`, sorted; within the same trading days there only come more, and higher ones."""
+        if days != self._days or len(today) != len(self._ids):
+            last = self._ids[-1] if self._ids and days == self._days else ""
+            new = sorted([each for each in today if each > last])
+            kept = self._ids if last else []
+            self._ids = [*kept, *new] if len(kept) + len(new) == len(today) else sorted(today)
+            self._days = days
+        return self._ids
+
+
+_STATUS_WORDS = {
+    VenueStatus.DOWN: "Disconnected",
+    VenueStatus.CONNECTING: "Pending",
+    VenueStatus.RECONCILING: "Initializing",
+    VenueStatus.UP: "Up",
+    VenueStatus.STOPPING: "Shutdown",
+}
+
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")  # its commands enter themselves in COMMANDS

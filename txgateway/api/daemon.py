@@ -1,0 +1,118 @@
+"""The daemon itself: its status, its venues' connections, stopping and halting."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import sys
+from typing import Any
+
+from txgateway.access import Caller
+from txgateway.api import Api, VenueReport
+from txgateway.brokers import Broker
+from txgateway.commands import COMMANDS, command
+from txgateway.model.errors import BadArgument
+from txgateway.model.rights import Right
+
+
+@command(Right.READ)
+def status(api: Api, caller: Caller) -> str:
+    """Give the default venue's status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
+    return api.status_word(api.about.default_venue)
+
+
+@command(Right.READ)
+def uptime(api: Api, caller: Caller) -> str:
+    """Say when the daemon started and how long ago."""
+    elapsed = api.about.clock() - api.about.started
+    started = api.about.started.astimezone(api.about.zone)
+    return f"started {started:%Y-%m-%d %H:%M:%S} (elapsed {elapsed})"
+
+
+@command(Right.READ)
+def time(api: Api, caller: Caller) -> str:
+    """Give the time of the data feed's clock, in the local zone, as YYYY-mm-dd HH:MM:SS."""
+    form = "%Y-%m-%d %H:%M:%S" if api.about.flags["SECONDS_TICK"] else "%Y-%m-%d %H:%M:00"
+    return api.feed.now().astimezone(api.about.zone).strftime(form)
+
+
+@command(Right.READ)
+def version(api: Api, caller: Caller) -> dict[str, Any]:
+    """Give the version of the gateway and of Python, and the flags it runs with."""
+    return {
+        "txtrader": api.about.header,
+        "txgateway": api.about.version,
+        "python": f"{platform.python_implementation()} {sys.version}",
+        "flags": dict(api.about.flags),
+    }
+
+
+@command(Right.READ)
+def help(api: Api, caller: Caller) -> dict[str, str]:
+    """Give every command with its signature and what it does."""
+    return {name: each.help for name, each in sorted(COMMANDS.items())}
+
+
+@command(Right.ADMIN)
+def shutdown(api: Api, caller: Caller, message: str = "") -> str:
+    """Stop the daemon: no more orders are taken, what was taken is written, clients are told; then it ends."""
+    text = f"shutdown requested by {caller.user} [{message}]"
+    api.about.shutdown(text)
+    return text
+
+
+@command(Right.READ)
+def query_venues(api: Api, caller: Caller) -> dict[str, VenueReport]:
+    """Give every venue with its kind, status, accounts and what it can do."""
+    return {name: _venue(api, name, broker) for name, broker in api.brokers.items()}
+
+
+@command(Right.ADMIN)
+async def gateway_logon(api: Api, caller: Caller, username: str = "", password: str = "") -> str:
+    """Connect the default venue, when it was disconnected by gateway_logoff."""
+    api.brokers[api.about.default_venue].startService()
+    return f"gateway logon requested for {api.about.default_venue}"
+
+
+@command(Right.ADMIN)
+async def gateway_logoff(api: Api, caller: Caller) -> str:
+    """Disconnect the default venue: orders are refused until gateway_logon."""
+    await _maybe(api.brokers[api.about.default_venue].stopService())
+    return f"gateway logoff requested for {api.about.default_venue}"
+
+
+@command(Right.TRADE)
+async def halt(api: Api, caller: Caller, reason: str) -> str:
+    """Refuse every new order until `resume`, also after a restart; cancels go on."""
+    if not reason.strip():
+        raise BadArgument("reason must say why trading is halted: whoever is refused will read it.")
+    api.gateway.halt(reason, caller.user)
+    await api.gateway.settled()
+    return f"trading halted: {reason}"
+
+
+@command(Right.ADMIN)
+async def resume(api: Api, caller: Caller) -> str:
+    """Take orders again after a halt."""
+    api.gateway.resume(caller.user)
+    await api.gateway.settled()
+    return "trading resumed"
+
+
+def _venue(api: Api, name: str, broker: Broker) -> VenueReport:
+    errors = api.about.errors.get(name, ())
+    return VenueReport(
+        name=name,
+        kind=api.about.kinds[name],
+        status=api.gateway.intake.status[name],
+        default=name == api.about.default_venue,
+        accounts=tuple(broker.accounts()),
+        can=tuple(flag.name or "" for flag in broker.can),
+        time=broker.now(),
+        errors=len(errors),
+        last_error=errors[-1] if errors else "",
+    )
+
+
+async def _maybe(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

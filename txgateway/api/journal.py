@@ -1,0 +1,43 @@
+"""The journal, and an order's whole story."""
+
+from __future__ import annotations
+
+from txgateway import codec
+from txgateway.access import Caller
+from txgateway.api import Api, Entry, Story
+from txgateway.commands import command
+from txgateway.model.errors import BadArgument
+from txgateway.model.rights import Right
+
+
+@command(Right.READ)
+async def query_journal(
+    api: Api,
+    caller: Caller,
+    after: int = 0,
+    limit: int = 100,
+    order: str | None = None,
+    kind: str | None = None,
+) -> list[Entry]:
+    """Give up to `limit` (1000 at most) records with seq > after, of one order or some kinds if named."""
+    kinds = [each.strip() for each in kind.split(",")] if kind else []
+    for each in kinds:
+        if each not in codec.KINDS:
+            raise BadArgument(f"kind {each!r} is no kind of record: one of {', '.join(sorted(codec.KINDS))}.")
+    if not 0 < limit <= 1000:
+        raise BadArgument(f"limit {limit} must be from 1 to 1000.")
+    order_id = order
+    if order is not None:
+        found = await api.gateway.history.find(order)
+        order_id = found.order_id if found else order
+    return [Entry(*each) for each in await api.gateway.journal_page(after, limit, order_id, kinds)]
+
+
+@command(Right.READ)
+async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
+    """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown."""
+    await api.gateway.settled()
+    order = await api.gateway.history.find(id)
+    if order is None:
+        return None
+    return Story(order, [Entry(*each) for each in await api.gateway.journal_page(0, -1, order.order_id, ())])

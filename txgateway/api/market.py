@@ -1,0 +1,110 @@
+"""Symbols, their prices and bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from txgateway import bars as bar_ranges
+from txgateway.access import Caller
+from txgateway.api import Api, BarRows, InstrumentReport
+from txgateway.commands import Upper, command
+from txgateway.model.errors import Refused, TimedOut
+from txgateway.model.market import Bar, Ticker
+from txgateway.model.order import OrderType, TimeInForce
+from txgateway.model.rights import Right
+
+BARS_AT_ONCE = 2000
+"""Bars that are clipped to the session in one turn."""
+
+
+@command(Right.READ)
+async def add_symbol(api: Api, caller: Caller, symbol: Upper) -> Ticker | None:
+    """Subscribe to a symbol: its prices are kept and streamed. Null when the venue does not know it."""
+    return await api.feed.add(symbol, caller.listener)
+
+
+@command(Right.READ)
+def del_symbol(api: Api, caller: Caller, symbol: Upper) -> bool:
+    """End a subscription; true when there was one."""
+    return api.feed.remove(symbol, caller.listener)
+
+
+@command(Right.READ)
+def query_symbols(api: Api, caller: Caller, data: bool = False) -> list[str] | dict[str, Ticker]:
+    """Give the names of the active symbols or, with data, an object of name -> symbol object."""
+    return api.feed.tickers() if data else api.feed.names()
+
+
+@command(Right.READ)
+async def query_symbol(api: Api, caller: Caller, symbol: Upper) -> Ticker | None:
+    """Give a symbol's current values, subscribing when it is not active yet. Null when it is unknown."""
+    return await api.feed.query(symbol, caller.listener)
+
+
+@command(Right.READ)
+async def query_symbol_data(api: Api, caller: Caller, symbol: Upper) -> dict[str, Any] | None:
+    """Give the venue's own fields of a symbol; for equities with the session's STARTTIME and STOPTIME."""
+    instrument = await api.feed.instrument(*api.feed.place(symbol))
+    return None if instrument is None else dict(instrument.raw)
+
+
+@command(Right.READ)
+async def query_symbol_bars(api: Api, caller: Caller, symbol: Upper) -> BarRows:
+    """Give today's live minute bars of an active symbol; an empty list when charts are off."""
+    ticker = api.feed.ticker(symbol)
+    return BarRows(ticker.bars if ticker else (), api.about.zone)
+
+
+@command(Right.READ)
+async def query_bars(api: Api, caller: Caller, symbol: Upper, period: str, start: str, end: str) -> BarRows | None:
+    """Give bars as [date, time, open, high, low, close, volume].
+
+    period: minutes, or DAY, WEEK, MONTH. start, end: YYYY-MM-DD HH:MM[:SS] or YYYY-MM-DD in the local zone, `.`
+    (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol, or when
+    the venue cannot give them now.
+    """
+    kind = bar_ranges.period_of(period)
+    instrument = await api.feed.instrument(*api.feed.place(symbol))
+    if instrument is None:
+        return None
+    venue, _ = api.feed.place(symbol)
+    now, zone = api.feed.now(venue), api.about.zone
+    wanted = bar_ranges.range_of(start, end, kind, now, zone, instrument.session)
+    kept: list[Bar] = []
+    for begin in bar_ranges.starts(wanted, kind):
+        try:
+            bars = await api.feed.bars(symbol, kind, begin, wanted.end)
+        except (Refused, TimedOut):
+            return None
+        kept = []
+        for at in range(0, len(bars or ()), BARS_AT_ONCE):
+            part = (bars or ())[at : at + BARS_AT_ONCE]
+            kept.extend(bar_ranges.clipped(part, kind, zone, instrument.session))
+            await api.feed.breathe()
+        if wanted.count is not None and len(kept) >= wanted.count:
+            break
+    return BarRows(kept[-wanted.count :] if wanted.count else kept, zone)
+
+
+@command(Right.READ)
+async def query_instrument(api: Api, caller: Caller, symbol: Upper) -> InstrumentReport | None:
+    """Give a symbol's trading rules: steps, limits, session, order types. Null when the venue does not know it."""
+    venue, name = api.feed.place(symbol)
+    instrument = await api.feed.instrument(venue, name)
+    if instrument is None:
+        return None
+    can = {flag.name for flag in api.brokers[venue].can}
+    return InstrumentReport(
+        instrument,
+        tuple(each.value for each in OrderType if each.value in can),
+        tuple(each.value for each in TimeInForce if each.value in can),
+    )
+
+
+@command(Right.TRADE)
+def set_primary_exchange(api: Api, caller: Caller, symbol: Upper, exchange: str | None = None) -> dict[str, str]:
+    """Set the primary exchange of a symbol, or delete it (empty exchange); gives all that are set."""
+    api.gateway.change_setting(f"primary_exchange:{symbol}", exchange or None, caller.user)
+    prefix = "primary_exchange:"
+    settings = api.gateway.state.settings
+    return {name[len(prefix) :]: value for name, value in settings.items() if name.startswith(prefix)}

@@ -1,0 +1,382 @@
+"""Orders: sending, changing and ending them, and the route they take."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from txgateway.access import Caller
+from txgateway.api import Api
+from txgateway.commands import Text, Upper, command
+from txgateway.gateway import Reply
+from txgateway.model.errors import BadArgument, Reason, Refused
+from txgateway.model.order import Order, OrderRequest, OrderType, Side, TimeInForce
+from txgateway.model.rights import Right
+
+
+@command(Right.TRADE)
+async def submit_order(
+    api: Api,
+    caller: Caller,
+    account: str,
+    symbol: Upper,
+    side: str,
+    quantity: Decimal,
+    order_type: str = "MARKET",
+    limit_price: Decimal | None = None,
+    stop_price: Decimal | None = None,
+    time_in_force: str = "DAY",
+    route: Text | None = None,
+    client_order_id: str | None = None,
+    tag: str | None = None,
+) -> Reply:
+    """Send an order: side BUY, SELL, SELL_SHORT, BUY_TO_COVER; order_type MARKET, LIMIT, STOP, STOP_LIMIT.
+
+    time_in_force DAY, GTC, IOC or FOK. A client_order_id makes it safe to send again: the same key gives the same
+    order. With a tag it is staged as a ticket that a person approves.
+    """
+    word = side.upper()
+    account = _account(api, account)
+    request = OrderRequest(
+        account=account,
+        symbol=_symbol(api, symbol, account),
+        side=_side(word),
+        quantity=quantity,
+        order_type=_word("order_type", order_type.upper(), OrderType),
+        limit_price=limit_price,
+        stop_price=stop_price,
+        time_in_force=_word("time_in_force", time_in_force.upper(), TimeInForce),
+        route=route,
+        client_order_id=_client_order_id(client_order_id),
+        tag=tag,
+    )
+    return await api.gateway.submit(request, caller.user, caller.origin)
+
+
+@command(Right.TRADE)
+async def market_order(
+    api: Api,
+    caller: Caller,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Submit a market order (quantity below zero sells); gives the order."""
+    return await _signed(
+        api, caller, account, route, symbol, quantity, OrderType.MARKET, client_order_id, time_in_force
+    )
+
+
+@command(Right.TRADE)
+async def limit_order(
+    api: Api,
+    caller: Caller,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    limit_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Submit a limit order (quantity below zero sells); gives the order."""
+    return await _signed(
+        api, caller, account, route, symbol, quantity, OrderType.LIMIT, client_order_id, time_in_force, limit_price
+    )
+
+
+@command(Right.TRADE)
+async def stop_order(
+    api: Api,
+    caller: Caller,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    stop_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Submit a stop order (quantity below zero sells); gives the order."""
+    return await _signed(
+        api, caller, account, route, symbol, quantity, OrderType.STOP, client_order_id, time_in_force, None, stop_price
+    )
+
+
+@command(Right.TRADE)
+async def stoplimit_order(
+    api: Api,
+    caller: Caller,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    stop_price: Decimal,
+    limit_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Submit a stop-limit order (quantity below zero sells); gives the order."""
+    return await _signed(
+        api,
+        caller,
+        account,
+        route,
+        symbol,
+        quantity,
+        OrderType.STOP_LIMIT,
+        client_order_id,
+        time_in_force,
+        limit_price,
+        stop_price,
+    )
+
+
+@command(Right.TRADE)
+async def stage_market_order(
+    api: Api,
+    caller: Caller,
+    tag: str,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Stage a market order as a ticket that waits for approve_ticket; gives the ticket."""
+    return await _signed(
+        api, caller, account, route, symbol, quantity, OrderType.MARKET, client_order_id, time_in_force, tag=tag
+    )
+
+
+@command(Right.TRADE)
+async def stage_limit_order(
+    api: Api,
+    caller: Caller,
+    tag: str,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    limit_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Stage a limit order as a ticket; gives the ticket."""
+    return await _signed(
+        api,
+        caller,
+        account,
+        route,
+        symbol,
+        quantity,
+        OrderType.LIMIT,
+        client_order_id,
+        time_in_force,
+        limit_price,
+        tag=tag,
+    )
+
+
+@command(Right.TRADE)
+async def stage_stop_order(
+    api: Api,
+    caller: Caller,
+    tag: str,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    stop_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Stage a stop order as a ticket; gives the ticket."""
+    return await _signed(
+        api,
+        caller,
+        account,
+        route,
+        symbol,
+        quantity,
+        OrderType.STOP,
+        client_order_id,
+        time_in_force,
+        None,
+        stop_price,
+        tag,
+    )
+
+
+@command(Right.TRADE)
+async def stage_stoplimit_order(
+    api: Api,
+    caller: Caller,
+    tag: str,
+    account: str,
+    route: Text,
+    symbol: Upper,
+    stop_price: Decimal,
+    limit_price: Decimal,
+    quantity: Decimal,
+    client_order_id: str | None = None,
+    time_in_force: str | None = None,
+) -> Reply:
+    """Stage a stop-limit order as a ticket; gives the ticket."""
+    return await _signed(
+        api,
+        caller,
+        account,
+        route,
+        symbol,
+        quantity,
+        OrderType.STOP_LIMIT,
+        client_order_id,
+        time_in_force,
+        limit_price,
+        stop_price,
+        tag,
+    )
+
+
+@command(Right.TRADE)
+async def cancel_order(api: Api, caller: Caller, id: str) -> Order:
+    """Ask for an order's end; gives the order after the broker's answer."""
+    return await api.gateway.cancel(id, caller.user)
+
+
+@command(Right.TRADE)
+def global_cancel(api: Api, caller: Caller) -> str:
+    """Ask for the end of every working order; tickets stay."""
+    api.gateway.cancel_all(caller.user)
+    return "global cancel requested"
+
+
+@command(Right.TRADE)
+async def replace_order(
+    api: Api,
+    caller: Caller,
+    id: str,
+    quantity: Decimal | None = None,
+    limit_price: Decimal | None = None,
+    stop_price: Decimal | None = None,
+) -> Order:
+    """Ask for other terms of a working order (what is left out stays); gives the order after the answer."""
+    return await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user)
+
+
+@command(Right.APPROVE)
+async def approve_ticket(api: Api, caller: Caller, id: str) -> Order:
+    """Release a staged order, which is checked again; gives the order after the broker's answer."""
+    return await api.gateway.approve(id, caller.user)
+
+
+@command(Right.APPROVE)
+async def reject_ticket(api: Api, caller: Caller, id: str, reason: str = "") -> Order:
+    """End a staged order; gives the ticket."""
+    return await api.gateway.reject(id, reason, caller.user)
+
+
+@command(Right.TRADE)
+async def set_order_route(api: Api, caller: Caller, route: Text) -> dict[str, Any]:
+    """Set the default route: a name, an object {name: {parameter: value}}, or either as JSON."""
+    name = json.dumps(_route(route))
+    api.gateway.change_setting("route", name, caller.user)
+    await api.gateway.settled()
+    return _route(name)
+
+
+@command(Right.READ)
+def get_order_route(api: Api, caller: Caller) -> dict[str, Any]:
+    """Give the route of orders that name none, as {name: null or {parameter: value}}."""
+    return _route(api.gateway.state.settings.get("route", api.about.default_route))
+
+
+def _account(api: Api, name: str) -> str:
+    """An account's name, as the venue writes it when it was given in small letters."""
+    return name.upper() if api.gateway.venue_of(name) is None and api.gateway.venue_of(name.upper()) else name
+
+
+def _symbol(api: Api, symbol: str, account: str) -> str:
+    """The symbol at the account's venue; one written with another venue's name is refused."""
+    name, _, venue = symbol.partition("@")
+    if venue and venue != api.gateway.venue_of(account):
+        raise Refused(
+            Reason.UNKNOWN_VENUE,
+            f"Account {account!r} does not trade at venue {venue!r}: use one that does.",
+        )
+    return name
+
+
+async def _signed(
+    api: Api,
+    caller: Caller,
+    account: str,
+    route: str,
+    symbol: Upper,
+    quantity: Decimal,
+    order_type: OrderType,
+    client_order_id: str | None,
+    time_in_force: str | None,
+    limit_price: Decimal | None = None,
+    stop_price: Decimal | None = None,
+    tag: str | None = None,
+) -> Reply:
+    """An order in txTrader's form: a quantity below zero sells."""
+    return await submit_order(
+        api,
+        caller,
+        account,
+        symbol,
+        "SELL" if quantity < 0 else "BUY",
+        abs(quantity),
+        order_type,
+        limit_price,
+        stop_price,
+        time_in_force or "DAY",
+        Text(route),
+        client_order_id,
+        tag,
+    )
+
+
+def _word(name: str, text: str, words: type[StrEnum]) -> Any:
+    try:
+        return words(text)
+    except ValueError:
+        raise BadArgument(f"{name} {text!r} is none of {', '.join(each.value for each in words)}.") from None
+
+
+def _side(word: str) -> Side:
+    """FIX's three; BUY_TO_COVER is a buy."""
+    try:
+        return Side.BUY if word == "BUY_TO_COVER" else Side(word)
+    except ValueError:
+        raise BadArgument(f"side {word!r} is none of BUY, SELL, SELL_SHORT, BUY_TO_COVER.") from None
+
+
+def _client_order_id(text: str | None) -> str | None:
+    if text is None:
+        return None
+    if not 0 < len(text) <= 128 or not text.isprintable():
+        raise BadArgument("client_order_id must be 1 to 128 printable characters.")
+    return text
+
+
+def _route(text: str) -> dict[str, Any]:
+    """A route written as a name, an object, or either as JSON."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if isinstance(value, dict):
+        if len(value) != 1 or not all(each is None or isinstance(each, dict) for each in value.values()):
+            raise BadArgument("route must be one name, or an object {name: {parameter: value}} with one name.")
+        return value
+    return {str(value): None}
