@@ -1,4 +1,4 @@
-# make run · test · lint · types · layers · format · bench · soak · image · clean
+# make run · test · lint · types · layers · format · bench · soak · reasons · image · clean
 #
 # Each works from nothing: they make .venv and install what they need, and again only when setup.py or the version changed.
 #   make test PYTHON=python3.12       another Python (3.11 to 3.13)
@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin/python
 PIP := $(BIN) -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help run test lint types layers pytest format bench soak image clean
+.PHONY: help run test lint types layers pytest format bench soak reasons image clean
 
 help:
 	@sed -n '1,5s/^# \{0,1\}//p' Makefile
@@ -48,6 +48,9 @@ bench: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	$(BIN) -m pytest -m soak $(ARGS)
+
+reasons: $(VENV)/installed
+	@$(BIN) -c 'from txgateway.documents import reasons; print(reasons(), end="")'
 
 image:
 	docker build --tag txgateway .

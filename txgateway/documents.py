@@ -222,6 +222,12 @@ _RPC_ERRORS = {
 }
 
 
+def reasons() -> str:
+    """The reason codes as README's table: `make reasons` prints it, and a test compares."""
+    rows = ["| reason | what it means |", "| --- | --- |", *(f"| `{each}` | {each.meaning} |" for each in Reason)]
+    return "\n".join(rows) + "\n"
+
+
 @cache
 def openrpc(version: str) -> dict[str, Any]:
     """The OpenRPC document: what rpc.discover gives."""

@@ -6,44 +6,55 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an order was refused, rejected, doubted or closed: the code that goes with each sentence."""
+    """Why an order was refused, rejected, doubted or closed: a code, and what it means (README has all)."""
 
-    # ours: the order was DENIED and nothing was sent
-    KEY_CONFLICT = "KEY_CONFLICT"
-    UNKNOWN_ACCOUNT = "UNKNOWN_ACCOUNT"
-    UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"
-    UNKNOWN_VENUE = "UNKNOWN_VENUE"
-    UNKNOWN_ROUTE = "UNKNOWN_ROUTE"
-    NO_PRICE = "NO_PRICE"
-    BAD_QUANTITY = "BAD_QUANTITY"
-    BAD_PRICE = "BAD_PRICE"
-    BAD_LOT = "BAD_LOT"
-    BAD_TICK = "BAD_TICK"
-    MIN_NOTIONAL = "MIN_NOTIONAL"
-    UNSUPPORTED = "UNSUPPORTED"
-    VENUE_DOWN = "VENUE_DOWN"
-    HALTED = "HALTED"
-    STOPPING = "STOPPING"
-    JOURNAL_FAILED = "JOURNAL_FAILED"
-    NOT_WORKING = "NOT_WORKING"
-    NOT_A_TICKET = "NOT_A_TICKET"
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str = "") -> Reason:
+        """A code with its sentence."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    # ours: nothing was sent
+    KEY_CONFLICT = "KEY_CONFLICT", "The client_order_id already stands for another order."
+    UNKNOWN_ACCOUNT = "UNKNOWN_ACCOUNT", "No venue here trades this account."
+    UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL", "The venue does not know this symbol."
+    UNKNOWN_VENUE = "UNKNOWN_VENUE", "The symbol names a venue that the account does not trade at."
+    BAD_QUANTITY = "BAD_QUANTITY", "The quantity is no number above zero, or outside what the instrument allows."
+    BAD_PRICE = "BAD_PRICE", "A price is missing, does not belong to this type of order, or is no number above zero."
+    BAD_LOT = "BAD_LOT", "The quantity is no multiple of the instrument's lot."
+    BAD_TICK = "BAD_TICK", "A price is no multiple of the instrument's tick."
+    MIN_NOTIONAL = "MIN_NOTIONAL", "The order is worth less than the venue takes."
+    UNSUPPORTED = "UNSUPPORTED", "The venue does not know this type of order or time in force, or cannot do that."
+    VENUE_DOWN = "VENUE_DOWN", "The venue is not connected and reconciled."
+    HALTED = "HALTED", "Trading is halted until a person resumes it."
+    STOPPING = "STOPPING", "The gateway is shutting down."
+    JOURNAL_FAILED = "JOURNAL_FAILED", "The journal cannot be written, so nothing is sent; cancels still go."
+    NOT_WORKING = "NOT_WORKING", "The order is closed, or in a state in which this cannot be asked."
+    NOT_A_TICKET = "NOT_A_TICKET", "The order is no ticket that waits for a person."
+    NO_PRICE = "NO_PRICE", "The market has shown no price to judge the order by."
     # the broker's
-    REJECTED = "REJECTED"
-    MARKET_CLOSED = "MARKET_CLOSED"
-    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"
-    NOT_SHORTABLE = "NOT_SHORTABLE"
-    NOT_FILLABLE = "NOT_FILLABLE"
-    TOO_LATE = "TOO_LATE"
-    NO_SUCH_ORDER = "NO_SUCH_ORDER"
+    REJECTED = "REJECTED", "The broker said no; its words are in the text."
+    MARKET_CLOSED = "MARKET_CLOSED", "The instrument's market is closed."
+    INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The account cannot pay for the order."
+    NOT_SHORTABLE = "NOT_SHORTABLE", "The account or the instrument cannot be sold short."
+    NOT_FILLABLE = "NOT_FILLABLE", "A fill-or-kill order that the market does not show enough for."
+    TOO_LATE = "TOO_LATE", "The order had ended before the cancel or replace came to the broker."
+    NO_SUCH_ORDER = "NO_SUCH_ORDER", "There is no such order."
     # doubt, and the end of doubt
-    TIMEOUT = "TIMEOUT"
-    LINK_LOST = "LINK_LOST"
-    BROKER_ERROR = "BROKER_ERROR"
-    RESTARTED = "RESTARTED"
-    NEVER_ARRIVED = "NEVER_ARRIVED"
+    TIMEOUT = "TIMEOUT", "The broker did not answer in time: the order is UNKNOWN until it does."
+    LINK_LOST = "LINK_LOST", "The connection broke with the order under way: it is UNKNOWN until the broker is asked."
+    BROKER_ERROR = "BROKER_ERROR", "Sending failed in the middle: the order is UNKNOWN until the broker is asked."
+    RESTARTED = (
+        "RESTARTED",
+        "The gateway was restarted over the order: it is UNKNOWN until the broker is asked.",
+    )
+    NEVER_ARRIVED = "NEVER_ARRIVED", "The broker's whole history was searched: the order was never there."
     # a person's
-    USER = "USER"
-    TICKET_REJECTED = "TICKET_REJECTED"
+    USER = "USER", "A person or a program ended the order."
+    TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
 
 
 class GatewayError(Exception):
