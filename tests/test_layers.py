@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "commands": "model",
     "feed": "brokers model",
     # the desk
-    "gateway": "intake ledger history risk state reconcile codec journal brokers model",
+    "gateway": "halts intake ledger history risk state reconcile codec journal brokers model",
     "intake": "ledger history state reconcile journal brokers model",
     "ledger": "state journal model",
     "history": "state journal brokers model",
@@ -56,6 +56,7 @@ MAY_IMPORT = {
     "ids": "",
     # rules
     "risk": "model",
+    "halts": "risk state model",
     "state": "model codec",
     "reconcile": "model",
     "wire": "model",
@@ -75,6 +76,7 @@ MAY_IMPORT = {
 # No Twisted, no clock, no chance, no files, no sockets: what they give depends on what they are given alone.
 PURE = {
     "risk",
+    "halts",
     "state",
     "reconcile",
     "wire",

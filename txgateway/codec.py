@@ -15,6 +15,7 @@ import msgspec
 from txgateway.model.account import Position
 from txgateway.model.events import Event
 from txgateway.model.execution import Execution
+from txgateway.model.halts import Halt
 from txgateway.model.order import Order, OrderUpdate
 
 T = TypeVar("T")
@@ -26,6 +27,8 @@ KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Event)}
 _EVENTS: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in KINDS.items()}
 decode_position = msgspec.json.Decoder(Position).decode
 """A position from its JSON."""
+decode_halts = msgspec.json.Decoder(list[Halt]).decode
+"""Halts from their JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

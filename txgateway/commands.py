@@ -84,7 +84,7 @@ COMMANDS: dict[str, Command] = {}
 """Every command by name."""
 _BEFORE_UP = frozenset(
     {"status", "uptime", "version", "help", "shutdown", "query_venues", "gateway_logon", "gateway_logoff"}
-)
+) | {"halt", "resume", "query_halts"}
 
 
 def command(right: Right) -> Callable[[T], T]:

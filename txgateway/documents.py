@@ -17,6 +17,7 @@ from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
+from txgateway.model.halts import Halt
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
@@ -44,6 +45,7 @@ _NOUNS = {
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
+    Halt: "Halt",
     BarRows: "Bars",
 }
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
@@ -133,6 +135,7 @@ def schemas() -> Mapping[str, Schema]:
         "Balances": _by_name(_members("total:n available:n reserved:n")),
         "Venue": _members("name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s"),
         "Instrument": _instrument(),
+        "Halt": _members("scope:s level:s text:s by:s time:s"),
         "JournalRecord": _members("seq:i time:s kind:s order_id:s? event:o hash:s"),
         "Story": {
             "type": "object",
@@ -320,7 +323,7 @@ def _path(command: Command) -> Schema:
 
 
 def _health() -> Schema:
-    content = _json(_members("status:s gateway:s"))
+    content = _json(_members("status:s gateway:s halted:b halts:i"))
     responses = {
         "200": {"description": "Orders can be taken.", "content": content},
         "503": {"description": "Stopping, or the journal cannot be written.", "content": content},

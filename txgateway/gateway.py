@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from txgateway import risk
+from txgateway import halts, risk
 from txgateway.brokers import Broker, Can
 from txgateway.history import History
 from txgateway.intake import Intake
@@ -26,6 +26,7 @@ from txgateway.model.events import (
     OrderRejected,
     OrderSubmitted,
     Record,
+    ReplaceRejected,
     ReplaceRequested,
     SettingChanged,
     TicketApproved,
@@ -33,9 +34,11 @@ from txgateway.model.events import (
     TradingResumed,
     VenueStatus,
 )
+from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
 from txgateway.model.order import Move, Order, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.risk import Denial
 from txgateway.state import Change, State
 
@@ -125,14 +128,14 @@ class Gateway:
         if self.ledger.error is not None:
             raise self.ledger.refusal()
         venue = self.venue_of(request.account)
-        denial = self._check(venue, request)
+        denial = self._check(venue, request, owner, origin)
         instrument: Instrument | None = None
         if denial is None and venue is not None:
             instrument, quote = await self._desk.market(venue, request.symbol)
             known = self._known_now(request)
             if known is not None:
                 return await self._replay(known, request)
-            denial = self._check(venue, request) or _check_market(request, instrument, quote)
+            denial = self._check(venue, request, owner, origin) or _check_market(request, instrument, quote)
         terms = self._terms(request, venue or "", instrument, owner, origin)
         if denial is not None:
             return Reply(await self._deny(terms, denial))
@@ -157,13 +160,15 @@ class Gateway:
         assert change.order is not None
         return change.order
 
-    def _check(self, venue: str | None, request: OrderRequest) -> Denial | None:
+    def _check(self, venue: str | None, request: OrderRequest, owner: str, origin: Origin) -> Denial | None:
         """Everything that can be judged before the instrument is known."""
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
-        halted = self._halted()
-        if halted is not None:
-            return halted
+        if self.state.halts:
+            subject = Subject(venue or "", request.account, owner, origin, request.symbol)
+            halted = halts.check_order(self.state, subject, request.side, request.quantity)
+            if halted is not None:
+                return halted
         if venue is None:
             return Denial(Reason.UNKNOWN_ACCOUNT, f"Account {request.account!r} is unknown: query_accounts lists them.")
         if self.intake.status[venue] is not VenueStatus.UP:
@@ -269,10 +274,13 @@ class Gateway:
                 order.order_id,
             )
         request = _as_request(order, quantity, limit, stop)
-        denial = self._halted() or risk.check_form(request) or risk.check_replace(order, quantity, limit, stop)
+        denial = risk.check_form(request) or risk.check_replace(order, quantity, limit, stop)
+        denial = denial or halts.check_replace(self.state, order, quantity, limit, stop)
         if denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
-            denial = _check_market(request, instrument, quote)
+            order = self.state.order(order.order_id) or order
+            denial = halts.check_replace(self.state, order, quantity, limit, stop)
+            denial = denial or _check_market(request, instrument, quote)
         if denial is not None:
             raise Refused(denial.reason, denial.text, order.order_id)
         event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock())
@@ -288,9 +296,11 @@ class Gateway:
                 order.order_id,
             )
         request = _as_request(order, None, None, None)
-        denial = self._check(order.venue, request)
+        sender = (order.owner, order.origin)
+        denial = self._check(order.venue, request, *sender)
         if denial is None:
-            denial = _check_market(request, *await self._desk.market(order.venue, order.symbol))
+            instrument, quote = await self._desk.market(order.venue, order.symbol)
+            denial = self._check(order.venue, request, *sender) or _check_market(request, instrument, quote)
         if denial is not None:
             raise Refused(denial.reason, denial.text, order.order_id)
         return await self._ask(TicketApproved(order.order_id, by, self._clock()), self._send)
@@ -324,13 +334,18 @@ class Gateway:
 
     # settings
 
-    def halt(self, text: str, by: str) -> None:
-        """Refuse new orders until `resume`; cancels go on."""
-        self.ledger.record(TradingHalted(text, by, self._clock()))
+    def halt(self, text: str, by: str, scope: Scope = GATEWAY, level: HaltLevel = HaltLevel.HALTED) -> Halt:
+        """Refuse a scope's orders until `resume`; cancels go on. What is halted is loosened by `resume` alone."""
+        before = self.state.halts.get(scope)
+        if before is not None and before.level is HaltLevel.HALTED and level is not HaltLevel.HALTED:
+            raise Refused(Reason.HALTED, f"{before}. It stays so: resume it first, which takes the admin's right.")
+        self.ledger.record(TradingHalted(text, by, self._clock(), scope, level))
+        return self.state.halts[scope]
 
-    def resume(self, by: str) -> None:
-        """Let orders through again."""
-        self.ledger.record(TradingResumed(by, self._clock()))
+    def resume(self, by: str, scope: Scope = GATEWAY) -> None:
+        """Let a scope's orders through again."""
+        if scope in self.state.halts:
+            self.ledger.record(TradingResumed(by, self._clock(), scope))
 
     def change_setting(self, name: str, value: str | None, by: str) -> None:
         """Set (None: delete) a setting that outlives a restart."""
@@ -351,11 +366,6 @@ class Gateway:
             raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
         return order
 
-    def _halted(self) -> Denial | None:
-        if self.state.halted is None:
-            return None
-        return Denial(Reason.HALTED, f"Trading is halted ({self.state.halted}): resume it first.")
-
     async def journal_page(
         self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
     ) -> Sequence[tuple[Record, str]]:
@@ -375,13 +385,33 @@ class Gateway:
     def _send(self, order: Order) -> None:
         broker = self._brokers[order.venue]
         released = any(update.event == TicketApproved.__name__ for update in order.updates)
+        denial = self._halted_meanwhile(order)
+        if denial is not None and released and Can.STAGE in broker.can:
+            request = CancelRequested(order.order_id, "gateway", self._clock(), denial.reason, denial.text)
+            self.ledger.record(request, self._send_cancel)
+            return
+        if denial is not None:
+            self.intake.take(OrderRejected(order.order_id, denial.reason, denial.text, self._clock()))
+            return
         call = broker.release(order) if released and Can.STAGE in broker.can else broker.submit(order)
         self.intake.go(self._sent(order, call), f"order {order.order_id}")
+
+    def _halted_meanwhile(self, order: Order) -> Denial | None:
+        """A halt that came while an order was on its way to the disk stops it there."""
+        if not self.state.halts:
+            return None
+        leaves = order.quantity - order.filled_quantity
+        return halts.check_order(self.state, Subject.of(order), order.side, leaves, order.order_id)
 
     def _send_cancel(self, order: Order) -> None:
         self.intake.go(self._brokers[order.venue].cancel(order), f"cancel of {order.order_id}")
 
     def _send_replace(self, order: Order) -> None:
+        asked = (order.asked_quantity, order.asked_limit_price, order.asked_stop_price)
+        denial = halts.check_replace(self.state, order, *asked)
+        if denial is not None:
+            self.intake.take(ReplaceRejected(order.order_id, denial.reason, denial.text, self._clock()))
+            return
         self.intake.go(self._brokers[order.venue].replace(order), f"replace of {order.order_id}")
 
     async def _sent(self, order: Order, call: Awaitable[None]) -> None:

@@ -32,7 +32,9 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.execution import Execution
+from txgateway.model.halts import HaltLevel
 from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
+from txgateway.model.scope import GATEWAY
 
 log = Logger()
 
@@ -271,5 +273,6 @@ class Intake:
 
     def unexpected(self, what: str) -> None:
         """Something that must not happen did: halt trading, if the configuration says so."""
-        if self._halt_on_exception and self._state.halted is None:
+        halt = self._state.halts.get(GATEWAY)
+        if self._halt_on_exception and (halt is None or halt.level is not HaltLevel.HALTED):
             self._ledger.record(TradingHalted(f"unexpected error in {what}: see the log", "gateway", self._clock()))

@@ -566,9 +566,9 @@ def news_of_status(event: VenueStatusChanged | TradingHalted | TradingResumed, r
         value.update(venue=event.venue, status=event.status, text=event.text)
         value["connection"] = connection_word(event.status, been_up=True)
     elif isinstance(event, TradingHalted):
-        value.update(halted=True, text=event.text, by=event.by)
+        value.update(halted=True, text=event.text, by=event.by, scope=str(event.scope), level=event.level)
     else:
-        value.update(halted=False, text="", by=event.by)
+        value.update(halted=False, text="", by=event.by, scope=str(event.scope))
     return News("status", "", wire.dumps(value), record.seq)
 
 

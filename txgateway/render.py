@@ -13,6 +13,7 @@ from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import Record, TradingDayStarted
 from txgateway.model.execution import Execution
+from txgateway.model.halts import Halt
 from txgateway.model.instrument import Session
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order
@@ -216,6 +217,11 @@ def _story(story: Story, flags: Flags) -> dict[str, Any]:
     return {"order": wire.order(story.order), "story": [_chapter(each, flags) for each in story.entries]}
 
 
+def _halt(halt: Halt, flags: Flags) -> dict[str, Any]:
+    time = wire.iso(halt.time)
+    return {"scope": str(halt.scope), "level": halt.level, "text": halt.text, "by": halt.by, "time": time}
+
+
 def _bars(rows: BarRows, flags: Flags) -> list[Any]:
     return [wire.bar(each, rows.zone) for each in rows.bars]
 
@@ -232,6 +238,7 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Session: _session,
     Entry: _entry,
     Story: _story,
+    Halt: _halt,
     BarRows: _bars,
     Listing: lambda listing, flags: {name: render(each, flags) for name, each in listing},
     Decimal: lambda value, flags: wire.number(value),

@@ -394,10 +394,8 @@ class GatewayService(Service):
     def _start(self) -> None:
         self.gateway.start()
         self._start_servers()
-        if self.gateway.state.halted is not None:
-            log.warn(
-                "Trading is halted ({text}): new orders are refused until `resume`.", text=self.gateway.state.halted
-            )
+        for halt in self.gateway.state.halts.values():
+            log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
         gc.freeze()
         gc.set_threshold(*COLLECT)
         for name, broker in self.brokers.items():

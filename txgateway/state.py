@@ -36,7 +36,9 @@ from txgateway.model.events import (
     TradingResumed,
 )
 from txgateway.model.execution import Execution
+from txgateway.model.halts import Halt
 from txgateway.model.order import CLOSED, Move, Order, OrderStatus, OrderUpdate, Terms
+from txgateway.model.scope import GATEWAY, Scope
 
 ZERO = Decimal(0)
 UPDATES_KEPT = 100
@@ -117,8 +119,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     if broker_order_id and broker_order_id != order.broker_order_id:
         changes["broker_order_id"] = broker_order_id
     reason = getattr(event, "reason", None)
-    if reason is Reason.USER and order.reason is Reason.TICKET_REJECTED:
-        return changes  # the broker only confirms what a person said
+    if reason is Reason.USER and order.reason in _SAID_BEFORE:
+        return changes  # the broker only confirms what the cancel was for
     if reason is not None:
         changes["reason"] = reason
         changes["text"] = getattr(event, "text", "")
@@ -127,6 +129,7 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     return changes
 
 
+_SAID_BEFORE = frozenset({Reason.TICKET_REJECTED, Reason.HALTED, Reason.REDUCE_ONLY})
 _NOTHING_ASKED = {"asked_quantity": None, "asked_limit_price": None, "asked_stop_price": None}
 
 
@@ -212,12 +215,18 @@ class State:
         self.days: dict[str, Day] = {}
         self.positions: dict[str, dict[str, Position]] = {}
         self.settings: dict[str, str] = {}
-        self.halted: str | None = None
+        self.halts: dict[Scope, Halt] = {}
         self.last_execution: dict[str, datetime] = {}
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
     # reading
+
+    @property
+    def halted(self) -> str | None:
+        """Why the whole gateway is halted, to whatever level; None when it is not."""
+        halt = self.halts.get(GATEWAY)
+        return None if halt is None else halt.text
 
     def order(self, order_id: str) -> Order | None:
         """The order, if it is working or closed today."""
@@ -365,16 +374,16 @@ class State:
             self.settings[event.name] = event.value
 
     def _halt(self, event: TradingHalted) -> None:
-        self.halted = event.text
+        self.halts[event.scope] = Halt(event.scope, event.level, event.text, event.by, event.time)
 
     def _resume(self, event: TradingResumed) -> None:
-        self.halted = None
+        self.halts.pop(event.scope, None)
 
     # snapshots
 
     def dump(self) -> Iterator[bytes]:
         """The whole state as lines of JSON, taken at this moment however slowly it is then read."""
-        head = {"seq": self.seq, "halted": self.halted, "settings": dict(self.settings)}
+        head = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
@@ -404,7 +413,9 @@ class State:
                 day = state.days[a] = Day(date.fromisoformat(b) if b else None)
             elif tag == "H":
                 head = codec.decode_any(body)
-                state.seq, state.halted, state.settings = head["seq"], head["halted"], head["settings"]
+                state.seq, state.settings = head["seq"], head["settings"]
+                for halt in codec.decode_halts(codec.encode(head["halts"])):
+                    state.halts[halt.scope] = halt
                 times = head["last_execution"].items()
                 state.last_execution = {venue: datetime.fromisoformat(time) for venue, time in times}
             else:

@@ -102,6 +102,6 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ),
     TradingDayStarted: lambda event: f"Trading day {event.day} of {event.venue} began.",
     SettingChanged: _changed,
-    TradingHalted: lambda event: f"Trading halted by {event.by}: {event.text}",
-    TradingResumed: lambda event: f"Trading resumed by {event.by}.",
+    TradingHalted: lambda event: f"{event.by} made {event.scope} {event.level}: {event.text}",
+    TradingResumed: lambda event: f"{event.by} let {event.scope} trade again.",
 }

@@ -91,13 +91,21 @@ class Commands(ABC):
         """Disconnect the default venue."""
         return self._action("gateway_logoff")
 
-    def halt(self, reason: str) -> str:
-        """Stop taking orders (cancels go on) until `resume`; survives a restart. Return the status."""
-        return self._setting("halt", reason=reason)
+    def halt(self, reason: str, scope: str = "gateway", level: str = "HALTED") -> str:
+        """Stop taking a scope's orders (cancels go on) until `resume`; survives a restart. Return what holds now.
 
-    def resume(self) -> str:
-        """Take orders again after a halt. Return the status."""
-        return self._action("resume")
+        scope: gateway, or venue:NAME, account:NAME, owner:NAME, source:NAME, bot:NAME, symbol:NAME. level: HALTED, or
+        REDUCE_ONLY, under which orders that reduce a position still pass.
+        """
+        return self._setting("halt", reason=reason, scope=scope, level=level)
+
+    def resume(self, scope: str = "gateway") -> str:
+        """Take a scope's orders again after a halt. Return that, and what is still halted."""
+        return self._action("resume", scope=scope)
+
+    def query_halts(self) -> list[dict[str, Any]]:
+        """Return every halt in force: scope, level, text, by, time."""
+        return self._read("query_halts")
 
     # -- symbols and prices
 

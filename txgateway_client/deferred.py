@@ -111,6 +111,7 @@ class DeferredAPI:
     gateway_logoff = _deferred(Commands.gateway_logoff)
     halt = _deferred(Commands.halt)
     resume = _deferred(Commands.resume)
+    query_halts = _deferred(Commands.query_halts)
     add_symbol = _deferred(Commands.add_symbol)
     del_symbol = _deferred(Commands.del_symbol)
     query_symbols = _deferred(Commands.query_symbols)

@@ -83,6 +83,7 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "order_type": words(*ORDER_TYPES),
     "time_in_force": words(*TIMES_IN_FORCE),
     "limit": click.IntRange(min=1),
+    "level": words("HALTED", "REDUCE_ONLY"),
 }
 
 

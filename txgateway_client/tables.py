@@ -43,6 +43,7 @@ VENUE_COLUMNS = {
     **{name: (name,) for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")},
 }
 BAR_COLUMNS = ("date", "time", "open", "high", "low", "close", "volume")
+HALT_COLUMNS = {name: (name,) for name in ("scope", "level", "text", "by", "time")}
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
 STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
 
@@ -138,6 +139,7 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_bars": _bars,
     "query_symbol_bars": _bars,
     "query_journal": _journal,
+    "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
     "help": _help,
 }

@@ -290,4 +290,4 @@ def test_clients_that_vanish_in_the_middle_are_forgotten(daemon: Daemon) -> None
             with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
                 connection.sendall(data)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    assert daemon.get("health").json() == {"status": "ok", "gateway": "Up", "halted": False}
+    assert daemon.get("health").json() == {"status": "ok", "gateway": "Up", "halted": False, "halts": 0}

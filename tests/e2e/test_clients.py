@@ -103,7 +103,11 @@ def use_tickets(api: API) -> bool:
 def use_halt(api: API) -> bool:
     api.halt("drill")
     assert api.market_order(ACCOUNT, ROUTE, SYMBOL, 1)["reason"] == "HALTED"
-    return api.resume() == "trading resumed"
+    assert [each["scope"] for each in api.query_halts()] == ["gateway"]
+    assert api.resume() == "trading resumed"
+    api.halt("drill", f"symbol:{SYMBOL}", "REDUCE_ONLY")
+    assert api.limit_order(ACCOUNT, ROUTE, SYMBOL, 1, 1)["reason"] == "REDUCE_ONLY"
+    return api.resume(f"symbol:{SYMBOL}") == f"trading resumed for symbol:{SYMBOL}"
 
 
 def use_session(api: API) -> bool:
@@ -170,6 +174,7 @@ USES: dict[str, Callable[[API], Any]] = {
     "gateway_logoff": use_session,
     "halt": use_halt,
     "resume": use_halt,
+    "query_halts": use_halt,
     "add_symbol": use_symbols,
     "del_symbol": use_symbols,
     "query_symbols": use_symbols,

@@ -72,7 +72,7 @@ def test_without_the_password_nothing_is_answered(daemon: Daemon, path: str, hea
 
 def test_health_needs_no_password(daemon: Daemon, early: Daemon) -> None:
     answer = requests.get(f"{daemon.url}/health", timeout=PATIENCE)
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "gateway": "Up", "halted": False})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "gateway": "Up", "halted": False, "halts": 0})
     assert requests.get(f"{early.url}/health", timeout=PATIENCE).json()["gateway"] == "Startup"
 
 

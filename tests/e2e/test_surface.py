@@ -316,7 +316,10 @@ CASES = [
     Case("set_primary_exchange", is_({"IBM": "NYSE"}), {"symbol": "ibm", "exchange": "NYSE"}),
     Case("set_primary_exchange", is_({}), {"symbol": "IBM", "exchange": ""}),
     Case("halt", is_("trading halted: lunch"), {"reason": "lunch"}),
+    Case("query_halts", lambda result: [each["text"] for each in result] == ["lunch"]),
     Case("resume", is_("trading resumed")),
+    Case("query_halts", is_([])),
+    Case("resume", is_("symbol:IBM was not halted"), {"scope": "symbol:ibm"}),
     Case("gateway_logon", a_text(".+"), {"username": "me", "password": "it"}),
     Case("global_cancel", is_("global cancel requested")),
 ]

@@ -1,4 +1,4 @@
-"""The daemon itself: its status, its venues' connections, stopping and halting."""
+"""The daemon itself: its status, its venues' connections, and stopping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from txgateway.access import Caller
 from txgateway.api import Api, VenueReport
 from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS, command
-from txgateway.model.errors import BadArgument
 from txgateway.model.rights import Right
 
 
@@ -79,24 +78,6 @@ async def gateway_logoff(api: Api, caller: Caller) -> str:
     """Disconnect the default venue: orders are refused until gateway_logon."""
     await _maybe(api.brokers[api.about.default_venue].stopService())
     return f"gateway logoff requested for {api.about.default_venue}"
-
-
-@command(Right.TRADE)
-async def halt(api: Api, caller: Caller, reason: str) -> str:
-    """Refuse every new order until `resume`, also after a restart; cancels go on."""
-    if not reason.strip():
-        raise BadArgument("reason must say why trading is halted: whoever is refused will read it.")
-    api.gateway.halt(reason, caller.user)
-    await api.gateway.settled()
-    return f"trading halted: {reason}"
-
-
-@command(Right.ADMIN)
-async def resume(api: Api, caller: Caller) -> str:
-    """Take orders again after a halt."""
-    api.gateway.resume(caller.user)
-    await api.gateway.settled()
-    return "trading resumed"
 
 
 def _venue(api: Api, name: str, broker: Broker) -> VenueReport:

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "UNSUPPORTED", "The venue does not know this type of order or time in force, or cannot do that."
     VENUE_DOWN = "VENUE_DOWN", "The venue is not connected and reconciled."
     HALTED = "HALTED", "Trading is halted until a person resumes it."
+    REDUCE_ONLY = "REDUCE_ONLY", "Trading is halted but for what reduces a position, and this does not."
     STOPPING = "STOPPING", "The gateway is shutting down."
     JOURNAL_FAILED = "JOURNAL_FAILED", "The journal cannot be written, so nothing is sent; cancels still go."
     NOT_WORKING = "NOT_WORKING", "The order is closed, or in a state in which this cannot be asked."

@@ -13,7 +13,9 @@ from enum import StrEnum
 
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
+from txgateway.model.halts import HaltLevel
 from txgateway.model.order import Move, OrderReport, Terms
+from txgateway.model.scope import GATEWAY, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,19 +270,22 @@ class SettingChanged:
 
 @dataclass(frozen=True, slots=True)
 class TradingHalted:
-    """New orders are refused until a person resumes; cancels go on."""
+    """Orders of a scope are refused (or all that do not reduce a position) until a person resumes; cancels go on."""
 
     text: str
     by: str
     time: datetime
+    scope: Scope = GATEWAY
+    level: HaltLevel = HaltLevel.HALTED
 
 
 @dataclass(frozen=True, slots=True)
 class TradingResumed:
-    """A person let orders through again."""
+    """A person let a scope's orders through again."""
 
     by: str
     time: datetime
+    scope: Scope = GATEWAY
 
 
 OrderEvent = (

@@ -332,21 +332,27 @@ async def test_a_result_that_is_no_json_is_a_surprise(house: House, logged_failu
 @pytest_twisted.ensureDeferred
 async def test_health(house: House, logged_failures: list[str]) -> None:
     response = await house.call("GET", "/health", auth=None)
-    assert (response.status_code, response.json()) == (200, {"status": "ok", "gateway": "Up", "halted": False})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ok", "gateway": "Up", "halted": False, "halts": 0},
+    )
     assert (await house.call("HEAD", "/health", auth=None)).status_code == 200
     assert (await house.call("POST", "/health", auth=None)).status_code == 405
     house.journal.fail_with = OSError("No space left on device")
     refused = await house.post("/market_order", **ORDER)
     assert (refused["status"], refused["reason"]) == ("Error", "JOURNAL_FAILED")
     response = await house.call("GET", "/health", auth=None)
-    assert (response.status_code, response.json()) == (503, {"status": "journal", "gateway": "Up", "halted": False})
+    assert (response.status_code, response.json()) == (
+        503,
+        {"status": "journal", "gateway": "Up", "halted": False, "halts": 0},
+    )
     assert "No space left on device" in logged_failures.pop()
     house.journal.fail_with = None
     house.gateway.stopping = True
     response = await house.call("GET", "/health", auth=None)
     assert (response.status_code, response.json()) == (
         503,
-        {"status": "stopping", "gateway": "Shutdown", "halted": False},
+        {"status": "stopping", "gateway": "Shutdown", "halted": False, "halts": 0},
     )
 
 

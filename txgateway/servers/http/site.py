@@ -248,7 +248,8 @@ class Root(Resource):
         gateway = self._api.gateway
         trouble = "stopping" if gateway.stopping else "journal" if gateway.ledger.error is not None else "ok"
         status = self._api.status_word(self._api.about.default_venue)
-        shown = {"status": trouble, "gateway": status, "halted": gateway.state.halted is not None}
+        halts = gateway.state.halts
+        shown = {"status": trouble, "gateway": status, "halted": gateway.state.halted is not None, "halts": len(halts)}
         self._answers.send(request, shown, 200 if trouble == "ok" else 503)
 
     def _front(self, request: Any) -> None:

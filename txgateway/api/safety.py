@@ -1,0 +1,99 @@
+"""The kill switch: halts, each of a scope."""
+
+from __future__ import annotations
+
+from txgateway.access import Caller
+from txgateway.api import Api
+from txgateway.commands import command
+from txgateway.model.errors import BadArgument
+from txgateway.model.halts import Halt, HaltLevel
+from txgateway.model.rights import Right
+from txgateway.model.scope import Scope, ScopeKind
+
+LONGEST_REASON = 1000
+"""Characters: whoever is refused reads it in a sentence."""
+
+
+@command(Right.TRADE)
+async def halt(api: Api, caller: Caller, reason: str, scope: str = "gateway", level: str = "HALTED") -> str:
+    """Refuse a scope's orders until `resume`, also after a restart; cancels go on.
+
+    scope: gateway, or venue:NAME, account:NAME, owner:NAME, source:NAME, bot:NAME, symbol:NAME. level: HALTED (nothing
+    but cancels), or REDUCE_ONLY (also orders that reduce the account's position in their symbol).
+    """
+    where, how_far = _scope(api, scope), _level(level)
+    made = api.gateway.halt(_reason(reason), caller.user, where, how_far)
+    await api.gateway.settled()
+    what = "halted" if how_far is HaltLevel.HALTED else "reduces positions only"
+    return f"trading {what}{made.where}: {made.text}{_unwritten(api)}"
+
+
+@command(Right.ADMIN)
+async def resume(api: Api, caller: Caller, scope: str = "gateway") -> str:
+    """Take a scope's orders again after a halt; halts of other scopes, wider or narrower, stay: the answer has them."""
+    where = _scope(api, scope)
+    halted = api.gateway.state.halts.get(where)
+    api.gateway.resume(caller.user, where)
+    await api.gateway.settled()
+    if where.kind is ScopeKind.GATEWAY:
+        said = "trading resumed"
+    else:
+        said = f"trading resumed for {where}" if halted else f"{where} was not halted"
+    left = "; ".join(str(each) for each in api.gateway.state.halts.values())
+    return said + (f"; still: {left}" if left else "") + _unwritten(api)
+
+
+@command(Right.READ)
+async def query_halts(api: Api, caller: Caller) -> list[Halt]:
+    """Give every halt in force, the oldest first: scope, level, text, by whom and since when."""
+    await api.gateway.settled()
+    return list(api.gateway.state.halts.values())
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise BadArgument("reason must say why trading is halted: whoever is refused will read it.")
+    if len(text) > LONGEST_REASON:
+        raise BadArgument(f"reason has {len(text)} characters: {LONGEST_REASON} are enough.")
+    return text
+
+
+def _scope(api: Api, text: str) -> Scope:
+    """The scope that was written, by the names that are known: a halt of nothing would protect nobody."""
+    try:
+        scope = Scope.parse(text)
+    except ValueError as error:
+        raise BadArgument(f"{error}.") from None
+    name = scope.name
+    if not name.isprintable() or len(name) > 200:
+        raise BadArgument("scope must have a printable name of at most 200 characters.")
+    if scope.kind is ScopeKind.VENUE and name not in api.brokers:
+        raise BadArgument(f"venue {name!r} is unknown: there are {', '.join(api.brokers)}.")
+    if scope.kind is ScopeKind.SYMBOL and "@" in name:
+        raise BadArgument(f"a symbol is halted at every venue: write symbol:{name.partition('@')[0]}.")
+    if scope.kind is ScopeKind.ACCOUNT:
+        return Scope(scope.kind, _account(api, name))
+    return scope
+
+
+def _account(api: Api, name: str) -> str:
+    """An account's name as its venue writes it; one that no venue has is refused, once all venues have told theirs."""
+    known = api.accounts()
+    for each in (name, name.upper()):
+        if each in known:
+            return each
+    if api.gateway.intake.been_up.issuperset(api.brokers):
+        raise BadArgument(f"account {name!r} is unknown: query_accounts lists them.")
+    return name
+
+
+def _level(text: str) -> HaltLevel:
+    try:
+        return HaltLevel(text.strip().upper())
+    except ValueError:
+        raise BadArgument(f"level {text!r} is none of {', '.join(HaltLevel)}.") from None
+
+
+def _unwritten(api: Api) -> str:
+    error = api.gateway.ledger.error
+    return f" (in force, but the journal cannot be written: {error})" if error is not None else ""
