@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "commands": "model",
     "feed": "brokers model",
     # the desk
-    "gateway": "halts intake ledger history risk state reconcile codec journal brokers model",
+    "gateway": "halts tickets intake ledger history risk state reconcile codec journal brokers model",
+    "tickets": "intake ledger brokers model",
     "intake": "ledger history state reconcile journal brokers model",
     "ledger": "state journal model",
     "history": "state journal brokers model",

@@ -129,6 +129,8 @@ class Config:
     enable_exception_halt: bool = _set(read.flag, "0", "1 halts trading at an unexpected error")
     enable_auto_reset: bool = _set(read.flag, "1", "1 reconnects the venues at LOCAL_RESET_TIME")
     local_reset_time: time = _set(read.clock_time, "05:00", "HH:MM in API_TIMEZONE")
+    ticket_seconds: float = _set(read.wait, "0", "seconds a ticket may wait; 0: its trading day, GTC for ever")
+    ticket_four_eyes: bool = _set(read.flag, "0", "1: another than its sender must approve a ticket")
     gateway_disconnect_timeout: float = _set(read.timeout, "30", "seconds without the venue until an alarm")
     gateway_disconnect_shutdown: bool = _set(read.flag, "0", "1 stops the daemon at that alarm")
 

@@ -41,6 +41,7 @@ from txgateway.model.order import Move, Order, OrderRequest, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.risk import Denial
 from txgateway.state import Change, State
+from txgateway.tickets import ANY_TIME, TicketRules, Tickets
 
 log = Logger()
 
@@ -75,6 +76,7 @@ class Desk:
     order_timeout: float = 300.0
     halt_on_exception: bool = False
     log_repeats: bool = False
+    tickets: TicketRules = ANY_TIME
 
 
 class Gateway:
@@ -99,6 +101,7 @@ class Gateway:
             desk.halt_on_exception,
             desk.log_repeats,
         )
+        self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self._send_cancel)
         self.report = self.intake.report
         self.settled = self.ledger.settled
         self.listeners = self.ledger.listeners
@@ -287,14 +290,15 @@ class Gateway:
         return await self._ask(event, self._send_replace)
 
     async def approve(self, order_id: str, by: str) -> Order:
-        """Release a ticket, if it still passes every check."""
-        order = await self._ours(order_id)
-        if not order.may(Move.RELEASE):
-            raise Refused(
-                Reason.NOT_A_TICKET,
-                f"Order {order.order_id} is {order.status}: no ticket waits.",
-                order.order_id,
-            )
+        """Release a ticket, if it is not too late and still passes every check."""
+        order = await self._ticket(order_id)
+        if self.tickets.rules.four_eyes and by == order.owner:
+            text = f"{by} sent ticket {order.order_id}: somebody else must approve it (TICKET_FOUR_EYES is set)."
+            raise Refused(Reason.FOUR_EYES, text, order.order_id)
+        late = self.tickets.too_late(order)
+        if late is not None:
+            self.tickets.end(order, late)
+            raise Refused(Reason.TICKET_EXPIRED, f"{late} Send the order anew.", order.order_id)
         request = _as_request(order, None, None, None)
         sender = (order.owner, order.origin)
         denial = self._check(order.venue, request, *sender)
@@ -307,19 +311,20 @@ class Gateway:
 
     async def reject(self, order_id: str, text: str, by: str) -> Order:
         """End a ticket."""
-        order = await self._ours(order_id)
-        if not order.may(Move.RELEASE):
-            raise Refused(
-                Reason.NOT_A_TICKET,
-                f"Order {order.order_id} is {order.status}: no ticket waits.",
-                order.order_id,
-            )
+        order = await self._ticket(order_id)
         why = f"Rejected by {by}" + (f": {text}" if text else ".")
         now = self._clock()
         if Can.STAGE in self._brokers[order.venue].can:
             request = CancelRequested(order.order_id, by, now, Reason.TICKET_REJECTED, why)
             return await self._ask(request, self._send_cancel)
         return await self._written(self.ledger.record(OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, now)))
+
+    async def _ticket(self, order_id: str) -> Order:
+        order = await self._ours(order_id)
+        if not order.may(Move.RELEASE):
+            text = f"Order {order.order_id} is {order.status}: no ticket waits."
+            raise Refused(Reason.NOT_A_TICKET, text, order.order_id)
+        return order
 
     async def _ask(
         self, event: CancelRequested | ReplaceRequested | TicketApproved, send: Callable[[Order], None]
@@ -442,6 +447,7 @@ class Gateway:
         for venue in self._brokers:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
+        self.tickets.watch()
 
 
 def _check_market(request: OrderRequest, instrument: Instrument | None, quote: Quote | None) -> Denial | None:

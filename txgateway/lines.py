@@ -38,6 +38,9 @@ A client may send (the answers to commands may overtake each other):
     limitorder, stoporder ACCOUNT ROUTE SYM PRICE QTY
     stoplimitorder ACCOUNT ROUTE SYM STOP LIMIT QTY
     stagemarketorder TAG ACCOUNT ROUTE SYM QTY
+  + stagelimitorder, stagestoporder TAG ACCOUNT ROUTE SYM PRICE QTY
+  + stagestoplimitorder TAG ACCOUNT ROUTE SYM STOP LIMIT QTY
+  + approve ID, reject ID                   a ticket: the order as JSON
     cancel ID
     globalcancel                              .global order cancel requested
     shutdown TEXT                             the daemon stops
@@ -270,6 +273,23 @@ _COMMANDS = {
             "stage_market_order",
             ("tag", *_ORDER, *_KEY),
         ),
+        _Command(
+            "stagelimitorder TAG ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]",
+            "stage_limit_order",
+            ("tag", *_ORDER, "limit_price", *_KEY),
+        ),
+        _Command(
+            "stagestoporder TAG ACCOUNT ROUTE SYM PRICE QTY [CLIENT_ORDER_ID]",
+            "stage_stop_order",
+            ("tag", *_ORDER, "stop_price", *_KEY),
+        ),
+        _Command(
+            "stagestoplimitorder TAG ACCOUNT ROUTE SYM STOP LIMIT QTY [CLIENT_ORDER_ID]",
+            "stage_stoplimit_order",
+            ("tag", *_ORDER, "stop_price", "limit_price", *_KEY),
+        ),
+        _Command("approve ID", "approve_ticket", ("id",)),
+        _Command("reject ID", "reject_ticket", ("id",)),
         _Command("cancel ID", "cancel_order", ("id",)),
         _Command("globalcancel", "global_cancel"),
     )

@@ -41,6 +41,7 @@ from txgateway.servers.websocket import StreamResource
 from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
 from txgateway.stories import sentence
+from txgateway.tickets import TicketRules
 from txgateway.wire import Flags
 
 log = Logger()
@@ -186,6 +187,7 @@ class GatewayService(Service):
             order_timeout=self.config.timeout_order,
             halt_on_exception=self.config.enable_exception_halt,
             log_repeats=self.config.log_order_update_dups,
+            tickets=TicketRules(self.config.ticket_seconds, self.config.ticket_four_eyes),
         )
 
     def _about(self) -> About:

@@ -94,6 +94,14 @@ def timeout(text: str) -> float:
     return seconds
 
 
+def wait(text: str) -> float:
+    """Seconds that something may take; 0 is no such limit."""
+    try:
+        return 0.0 if re.fullmatch(r"0*\.?0+", text) else timeout(text)
+    except ValueError:
+        raise ValueError("give seconds, at most 30 days, or 0") from None
+
+
 def log_level(text: str) -> str:
     """The name twisted.logger has for a level."""
     name = {"warning": "warn", "fatal": "critical"}.get(text.lower(), text)

@@ -129,7 +129,7 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     return changes
 
 
-_SAID_BEFORE = frozenset({Reason.TICKET_REJECTED, Reason.HALTED, Reason.REDUCE_ONLY})
+_SAID_BEFORE = frozenset({Reason.TICKET_REJECTED, Reason.TICKET_EXPIRED, Reason.HALTED, Reason.REDUCE_ONLY})
 _NOTHING_ASKED = {"asked_quantity": None, "asked_limit_price": None, "asked_stop_price": None}
 
 
@@ -212,6 +212,8 @@ class State:
     def __init__(self) -> None:
         self.seq = 0
         self.working: dict[str, Order] = {}
+        self.tickets: set[str] = set()
+        """Those of the working orders that wait for a person."""
         self.days: dict[str, Day] = {}
         self.positions: dict[str, dict[str, Position]] = {}
         self.settings: dict[str, str] = {}
@@ -319,6 +321,8 @@ class State:
         return Change(record, order, execution, order is not None and order.broker_order_id != named)
 
     def _put(self, before: Order | None, after: Order) -> None:
+        if after.tag is not None:
+            (self.tickets.add if after.status is OrderStatus.STAGED else self.tickets.discard)(after.order_id)
         day = self._day(after.venue)
         client = client_key(after.account, after.client_order_id)
         broker = broker_key(after.venue, after.broker_order_id) if after.broker_order_id else ""

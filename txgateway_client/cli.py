@@ -20,6 +20,7 @@ from txgateway_monitor.settings import SettingsError, __version__
 from .errors import EXIT_CODES, GatewayError, OutcomeUnknown
 from .subcommands import subcommands
 from .terminal import COMPRESS_HELP, JSON_HELP, Terminal
+from .tickets import ticket_commands
 from .trade import trade_commands
 
 PROGRAM = "txgateway"
@@ -73,7 +74,7 @@ class GatewayGroup(click.Group):
             raise Failure(_sentence(error), getattr(error, "exit_code", GatewayError.exit_code)) from error
 
 
-@click.group(cls=GatewayGroup, epilog=EPILOG, commands=[*subcommands(), *trade_commands()])
+@click.group(cls=GatewayGroup, epilog=EPILOG, commands=[*subcommands(), *trade_commands(), *ticket_commands()])
 @click.option("--protocol", type=click.Choice(["http", "https"]), help="[default: http]")
 @click.option("-h", "--host", help="Where the gateway is. [TXGATEWAY_HOST; default: 127.0.0.1]")
 @click.option("-p", "--port", help="Its HTTP port. [TXGATEWAY_HTTP_PORT; default: 50080]")

@@ -23,6 +23,15 @@ ORDER_COLUMNS = {
     "average": ("avgfillprice",),
     "status": ("order_status", "status"),
 }
+TICKET_COLUMNS = {
+    name: ORDER_COLUMNS[name] for name in ("id", "time", "account", "symbol", "side", "quantity", "type")
+} | {
+    "limit": ("limit_price",),
+    "stop": ("stop_price",),
+    "tif": ("time_in_force",),
+    "by": ("owner",),
+    "tag": ("tag",),
+}
 EXECUTION_COLUMNS = {
     "id": ("ORDER_ID",),
     "order": ("ORIGINAL_ORDER_ID",),
@@ -84,6 +93,11 @@ def _by_id(columns: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Mappi
     return lambda value: _records(columns, value.values())
 
 
+def _tickets(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each ticket, with the tag that its sender gave it."""
+    return _records(TICKET_COLUMNS, ({**each, "tag": each["raw"]["ORDER_TAG"]} for each in value.values()))
+
+
 def _venues(value: Mapping[str, Mapping[str, Any]]) -> str:
     """A table of venues, named by their keys."""
     return _records(VENUE_COLUMNS, ({"name": name, **venue} for name, venue in value.items()))
@@ -130,6 +144,7 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_orders": _by_id(ORDER_COLUMNS),
     "query_open_orders": _by_id(ORDER_COLUMNS),
     "query_tickets": _by_id(ORDER_COLUMNS),
+    "tickets": _tickets,
     "query_executions": _by_id(EXECUTION_COLUMNS),
     "query_order_executions": _by_id(EXECUTION_COLUMNS),
     "query_all_symbols": _by_id(SYMBOL_COLUMNS),

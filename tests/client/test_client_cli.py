@@ -401,3 +401,58 @@ async def test_an_optional_argument(gateway: Any, run: Run) -> None:
     await run("reject_ticket", "T")
     assert gateway.called("query_account") == [{"account": "A"}, {"account": "A", "fields": "_cash,EXCESS"}]
     assert gateway.called("reject_ticket") == [{"id": "T", "reason": ""}]
+
+
+TICKET = {
+    "permid": "T1",
+    "owner": "ann",
+    "account": "A",
+    "symbol": "IBM",
+    "side": "SELL",
+    "quantity": 5,
+    "order_type": "STOP_LIMIT",
+    "limit_price": 98.5,
+    "stop_price": 99.0,
+    "time_in_force": "GTC",
+    "status": "Submitted",
+    "order_status": "STAGED",
+    "raw": {"ORDER_TAG": "desk-1"},
+}
+
+
+@pytest_twisted.ensureDeferred
+async def test_tickets_are_shown_with_who_sent_them(gateway: Any, run: Run) -> None:
+    gateway.answers["query_tickets"] = {"T1": TICKET}
+    shown = (await run("--table", "tickets")).stdout
+    assert gateway.called("query_tickets") == [{"status": "STAGED"}]
+    for word in ("T1", "ann", "SELL", "STOP_LIMIT", "98.5", "GTC", "desk-1"):
+        assert word in shown
+    assert json.loads((await run("tickets")).stdout) == {"T1": TICKET}
+    gateway.answers["query_tickets"] = {}
+    assert "(none)" in (await run("--table", "tickets")).stdout
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ticket_is_approved_after_a_question(gateway: Any, run: Run) -> None:
+    gateway.answers |= {"query_order": TICKET, "approve_ticket": {**TICKET, "status": "Filled"}}
+    result = await run("approve", "T1", text="n\n")
+    assert result.exit_code != 0
+    question = "SELL 5 IBM, STOP_LIMIT, stop 99, limit 98.5, GTC, account A, sent by ann as 'desk-1': send it?"
+    assert question in result.stderr
+    assert gateway.called("approve_ticket") == []
+    assert (await run("approve", "T1", text="y\n")).exit_code == 0
+    assert (await run("approve", "T1", "--force")).exit_code == 0
+    assert gateway.called("approve_ticket") == [{"id": "T1"}] * 2
+    gateway.answers["query_order"] = None
+    result = await run("approve", "T2", text="y\n")
+    assert (result.exit_code, "no ticket T2 waits" in result.stderr) == (2, True)
+    gateway.answers["approve_ticket"] = {"status": "Error", "errorMsg": "Trading is halted.", "reason": "HALTED"}
+    assert (await run("approve", "T1", "--force")).exit_code == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ticket_is_rejected_with_words(gateway: Any, run: Run) -> None:
+    gateway.answers["reject_ticket"] = {**TICKET, "status": "Cancelled"}
+    assert (await run("reject", "T1", "too", "early")).exit_code == 0
+    assert (await run("reject", "T1")).exit_code == 0
+    assert gateway.called("reject_ticket") == [{"id": "T1", "reason": "too early"}, {"id": "T1", "reason": ""}]
