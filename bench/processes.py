@@ -120,16 +120,19 @@ class Child:
 
 
 class Daemon(Child):
-    """txgatewayd on free ports with its journal in `folder`. Settings are given without the TXGATEWAY_ in front."""
+    """txgatewayd on free ports with its journal in `folder`.
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    Settings are given without the TXGATEWAY_ in front, other variables as they are.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         given = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), "LOG_HTTP_REQUESTS": "0", **settings}
         log = folder / "daemon.log"
         log.unlink(missing_ok=True)
         begun = time.perf_counter()
         environment = {f"TXGATEWAY_{name}": value for name, value in given.items()}
-        super().__init__("txgatewayd", ["-m", "txgateway"], log, environment)
+        super().__init__("txgatewayd", ["-m", "txgateway"], log, {**environment, **(variables or {})})
         try:
             found = until(lambda: _ADDRESSES.search(log.read_text(errors="replace")), self)
             self.port, self.stream_port = int(found[1]), int(found[2])

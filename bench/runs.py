@@ -10,7 +10,7 @@ from bench.percentiles import median
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """The size of a run: turns and their seconds, orders in a list, commits, reads, seconds of a market replayed."""
+    """The size of a run: turns and their seconds, orders in a list, commits and reads."""
 
     turns: int = 5
     seconds: float = 2.0
@@ -18,12 +18,11 @@ class Scale:
     long_list: int = 1000
     commits: int = 200
     reads: int = 200_000
-    replayed: int = 23_400
 
     @classmethod
     def quick(cls) -> Scale:
         """As small as still shows that everything works; its figures mean nothing."""
-        return cls(turns=1, seconds=0.1, orders=200, long_list=50, commits=10, reads=1000, replayed=600)
+        return cls(turns=1, seconds=0.1, orders=200, long_list=50, commits=10, reads=1000)
 
 
 @dataclass(frozen=True, slots=True)

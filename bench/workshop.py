@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,11 +60,13 @@ class Workshop:
         return folder
 
     @contextmanager
-    def daemon(self, folder: Path | None = None, /, **settings: str) -> Iterator[Daemon]:
+    def daemon(
+        self, folder: Path | None = None, /, variables: Mapping[str, str] | None = None, **settings: str
+    ) -> Iterator[Daemon]:
         """A daemon for as long as it is needed; its folder goes with it, unless it is a given one."""
         place = folder or self.new_folder()
         try:
-            with Daemon(place, settings) as daemon:
+            with Daemon(place, settings, variables) as daemon:
                 yield daemon
         finally:
             if folder is None:

@@ -1,17 +1,16 @@
 """The stream's fan-out: quotes to 1, 10 and 100 clients, lines a second that arrive at all of them together.
 
-The daemon replays files as fast as it goes: a second of theirs, which has a quote of each symbol, a reactor turn. So
-with one symbol every quote is a buffer of its own, as in a market that is not in a hurry; with eight a turn has eight
-lines in one buffer, and what it takes to read a file's row and to make a quote of it counts that much more. The
-yardstick writes such a buffer, ready, to each transport that is not full, once a turn. Either one rests while the
-other is measured.
+The daemon's venue reports a ready quote of each symbol a reactor turn (ready_market), and whatever a turn brought is
+written to every client at its end; the yardstick writes such lines, ready, to each transport that is not full, once a
+turn. On either side the transport may send what two turns wrote in one go. With eight symbols what it takes to write a
+quote as a line counts that much more. Either one rests while the other is measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench import quote_files
+from bench import ready_market
 from bench.figures import Figure
 from bench.processes import Daemon, Yardstick
 from bench.runs import in_turns
@@ -27,12 +26,11 @@ def measure(workshop: Workshop) -> Sequence[Figure]:
 
 
 def _shape(workshop: Workshop, symbols: Sequence[str], least: float | None) -> Iterator[Figure]:
-    folder = workshop.new_folder()
-    quote_files.write(folder, symbols, workshop.scale.replayed)
     ready = workshop.new_folder() / "lines"
-    ready.write_bytes(quote_files.ready(symbols))
-    settings = {"PAPER_FEED": f"replay:{folder}@max,loop", "ENABLE_TICKER": "1"}
-    with workshop.daemon(**settings) as daemon, workshop.yardstick("broadcast", str(ready)) as raw:
+    ready.write_bytes(ready_market.lines(ready_market.KIND, symbols))
+    variables = ready_market.install(workshop.new_folder())
+    settings = {"MODE": ready_market.KIND, "ENABLE_TICKER": "1"}
+    with workshop.daemon(variables=variables, **settings) as daemon, workshop.yardstick("broadcast", str(ready)) as raw:
         for clients in CLIENTS:
             yield _to(workshop, daemon, raw, clients, symbols, least)
 

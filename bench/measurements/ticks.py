@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench import quote_files
+from bench import ready_market
 from bench.figures import Figure
 from bench.percentiles import median
 from bench.workshop import QUIET, QUOTES, SYMBOLS, Workshop
@@ -29,7 +29,7 @@ def measure(workshop: Workshop) -> Sequence[Figure]:
     """Two lines."""
     folder = workshop.new_folder()
     ready, config = folder / "lines", folder / "txgateway.toml"
-    ready.write_bytes(quote_files.ready(SYMBOLS))
+    ready.write_bytes(ready_market.lines("paper", SYMBOLS))
     config.write_text(VENUES)
     job = {"clients": CLIENTS, "seconds": workshop.scale.seconds, "interval": INTERVAL}
     ours: list[dict[str, float]] = []
