@@ -35,25 +35,40 @@ def load(path: Path, journal: Journal) -> State | None:
     """The state in the snapshot, if there is one that fits the journal."""
     try:
         with path.open("rb") as file:
-            head, *lines = file.readlines()
+            return _loaded(file, journal)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        log.warn("Snapshot {path} cannot be read ({error}): replaying the journal.", path=str(path), error=error)
-        return None
-    try:
-        version, seq, link = codec.decode_any(head)
-        digest = sha256(head)
-        for line in lines[:-1]:
-            digest.update(line)
-        if version != VERSION or not lines or lines[-1].decode().strip() != digest.hexdigest():
-            raise ValueError("it was cut off, or another version wrote it")
-        if (journal.hash_at(seq) or b"").hex() != link:
-            raise ValueError("it belongs to another journal")
-        return State.load(lines[:-1])
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         log.warn("Snapshot {path} is of no use ({error}): replaying the journal.", path=str(path), error=error)
         return None
+
+
+def _loaded(file: IO[bytes], journal: Journal) -> State:
+    """Read twice, a line at a time: held whole it would cost more memory than the state itself."""
+    head = file.readline()
+    lines, digest = _digested(file, head)
+    version, seq, link = codec.decode_any(head)
+    if version != VERSION:
+        raise ValueError("another version wrote it")
+    if file.readline().decode().strip() != digest or file.readline():
+        raise ValueError("it was cut off, or changed")
+    if (journal.hash_at(seq) or b"").hex() != link:
+        raise ValueError("it belongs to another journal")
+    file.seek(len(head))
+    return State.load(islice(file, lines))
+
+
+def _digested(file: IO[bytes], head: bytes) -> tuple[int, str]:
+    """How many lines the state has, and the digest of them; the file stands at the line that ends it."""
+    digest, lines, at = sha256(head), 0, len(head)
+    held = b""
+    for line in file:
+        if held:
+            digest.update(held)
+            lines, at = lines + 1, at + len(held)
+        held = line
+    file.seek(at)
+    return lines, digest.hexdigest()
 
 
 class Snapshots:
