@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 from txgateway import cli
 
 
-def install(name: str) -> Any:
-    """Install the reactor of that name and give it: asyncio (on uvloop where present), uvloop, epoll, poll, select."""
+def install(name: str, speaks_tls: bool = True) -> Any:
+    """Install the reactor of that name and give it: asyncio (on uvloop where present), uvloop, epoll, poll, select.
+
+    Twisted brings in OpenSSL, a sixth of a small daemon's memory, whether it is used or not. Where it is not, its
+    import is made to fail, and Twisted goes on without.
+    """
+    if not speaks_tls:
+        sys.modules.setdefault("OpenSSL", cast(ModuleType, None))
     if name in ("asyncio", "uvloop"):
         from twisted.internet import asyncioreactor
 

@@ -21,8 +21,8 @@ from txgateway.config import Config, ConfigError
 FAILED, MISCONFIGURED = 1, 2
 
 
-def main(arguments: Sequence[str], install: Callable[[str], Any]) -> int:
-    """Run txgatewayd with these arguments; `install` gives the reactor of a name. Gives the exit code."""
+def main(arguments: Sequence[str], install: Callable[[str, bool], Any]) -> int:
+    """Run txgatewayd; `install` gives the reactor of a name, that speaks TLS or need not. Gives the exit code."""
     context: dict[str, Any] = {"install": install}
     try:
         code = txgatewayd.main(list(arguments), "txgatewayd", standalone_mode=False, obj=context)
@@ -55,8 +55,8 @@ def txgatewayd(context: dict[str, Any], check: bool) -> int:
     return _run(settings, context["install"])
 
 
-def _run(settings: Config, install: Callable[[str], Any]) -> int:
-    reactor = install(settings.daemon_reactor)
+def _run(settings: Config, install: Callable[[str, bool], Any]) -> int:
+    reactor = install(settings.daemon_reactor, settings.speaks_tls)
     from txgateway import logs
     from txgateway.service import CannotStart, make_service
 

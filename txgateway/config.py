@@ -28,6 +28,8 @@ from txgateway.brokers import ENTRY_POINTS
 
 PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
 DEFAULT_PASSWORD = "txtrader_pass"
+EMBEDDED = "paper"
+"""The kind that is in this process, and connects to nobody."""
 NEEDS_ASYNCIO = frozenset({"tws", "ccxt"})
 """Kinds whose library runs on asyncio's loop."""
 CLIENT_VARIABLES = frozenset({"CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE"})
@@ -167,6 +169,11 @@ class Config:
     def timezone(self) -> tzinfo:
         """API_TIMEZONE as a pytz zone: localize with it, never pass it as tzinfo=."""
         return pytz.timezone(self.api_timezone)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether anything here may: every broker but the embedded one is somewhere else."""
+        return any(venue.kind != EMBEDDED for venue in self.venues)
 
     @property
     def default_venue(self) -> Venue:
