@@ -20,8 +20,10 @@ ORDER_COLUMNS = {
     "type": ("order_type", "type"),
     "limit": ("limit_price",),
     "stop": ("stop_price",),
+    "tif": ("time_in_force",),
     "average": ("avgfillprice",),
     "status": ("order_status", "status"),
+    "key": ("client_order_id",),
 }
 TICKET_COLUMNS = {
     name: ORDER_COLUMNS[name] for name in ("id", "time", "account", "symbol", "side", "quantity", "type")
@@ -68,15 +70,16 @@ HIDDEN = ("raw", "updates")
 
 def render(value: Any, command: str = "") -> str:
     """The result of a command (its name says which columns people want) as text."""
+    if isinstance(value, Mapping) and "errorMsg" in value and command != "query_order":
+        return _refusal(value)
     shape = _SHAPES.get(command)
-    if shape is not None and value and not _is_error(value):
-        return shape(value)
-    return _by_shape(value)
+    return shape(value) if shape is not None and value else _by_shape(value)
 
 
-def _is_error(value: Any) -> bool:
-    """Whether an error object stands where a list was expected."""
-    return isinstance(value, Mapping) and "errorMsg" in value
+def _refusal(value: Mapping[str, Any]) -> str:
+    """A no: its sentence, its code, and the order that stands for it, where there is one."""
+    about = [cell(value[name]) for name in ("reason", "permid") if value.get(name)]
+    return cell(value["errorMsg"]) + (f" ({', order '.join(about)})" if about else "")
 
 
 def _records(columns: Mapping[str, Sequence[str]], rows: Iterable[Mapping[str, Any]]) -> str:
@@ -91,6 +94,16 @@ def _records(columns: Mapping[str, Sequence[str]], rows: Iterable[Mapping[str, A
 def _by_id(columns: Mapping[str, Sequence[str]]) -> Callable[[Mapping[str, Mapping[str, Any]]], str]:
     """A table of the objects of a mapping, whose keys are in the objects too."""
     return lambda value: _records(columns, value.values())
+
+
+def _orders(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each order; its key where its sender gave it one."""
+    return _records(ORDER_COLUMNS, (_without_own_key(each) for each in value.values()))
+
+
+def _without_own_key(order: Mapping[str, Any]) -> Mapping[str, Any]:
+    made_here = order.get("client_order_id") == order.get("permid")
+    return {**order, "client_order_id": None} if made_here else order
 
 
 def _tickets(value: Mapping[str, Mapping[str, Any]]) -> str:
@@ -141,9 +154,9 @@ def _help(value: Mapping[str, Any]) -> str:
 
 
 _SHAPES: dict[str, Callable[[Any], str]] = {
-    "query_orders": _by_id(ORDER_COLUMNS),
-    "query_open_orders": _by_id(ORDER_COLUMNS),
-    "query_tickets": _by_id(ORDER_COLUMNS),
+    "query_orders": _orders,
+    "query_open_orders": _orders,
+    "query_tickets": _orders,
     "tickets": _tickets,
     "query_executions": _by_id(EXECUTION_COLUMNS),
     "query_order_executions": _by_id(EXECUTION_COLUMNS),

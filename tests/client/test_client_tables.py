@@ -41,7 +41,10 @@ def test_nothing_to_show(command: str) -> None:
 
 def test_an_error_in_place_of_a_list() -> None:
     text = render({"status": "Error", "errorMsg": "no such account"}, "query_orders")
-    assert text.splitlines() == ["status    Error", "errorMsg  no such account"]
+    assert text.splitlines() == ["no such account"]
+    refused = {"status": "Error", "errorMsg": "Symbol 'X' is unknown.", "reason": "UNKNOWN_SYMBOL", "permid": "01J"}
+    assert render(refused, "submit_order") == "Symbol 'X' is unknown. (UNKNOWN_SYMBOL, order 01J)"
+    assert "UNKNOWN_SYMBOL" in render({**refused, "symbol": "X"}, "query_order").splitlines()[2]
 
 
 def test_an_order_without_its_raw_records() -> None:
