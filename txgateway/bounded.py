@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from txgateway.brokers import Broker
+from txgateway.brokers import Broker, Can
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import TimedOut
 from txgateway.model.execution import Execution
@@ -59,6 +59,10 @@ class BoundedBroker:
         self.release = self._logged("release", broker.release)
         self.cancel = self._logged("cancel", broker.cancel)
         self.replace = self._logged("replace", broker.replace)
+        if Can.FAULTS in broker.can:
+            self.faults = broker.faults
+            self.set_fault = broker.set_fault
+            self.clear_faults = broker.clear_faults
 
     # questions
 

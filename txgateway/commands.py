@@ -84,7 +84,8 @@ COMMANDS: dict[str, Command] = {}
 """Every command by name."""
 _BEFORE_UP = frozenset(
     {"status", "uptime", "version", "help", "shutdown", "query_venues", "gateway_logon", "gateway_logoff"}
-) | {"halt", "resume", "query_halts"}
+    | {"halt", "resume", "query_halts", "query_faults", "set_fault", "clear_faults"}
+)
 
 
 def command(right: Right) -> Callable[[T], T]:

@@ -121,6 +121,7 @@ class Config:
     paper_calendar: str = _set(read.any_text, "", "a calendar such as XNYS; empty: always open")
     paper_commission: str = _set(read.any_text, "0.005", "for each share; txgateway.toml has finer terms")
     paper_latency: str = _set(read.any_text, "0", "seconds between an order and its arrival")
+    paper_faults: str = _set(read.any_text, "", "what goes wrong on purpose: lost_ack:0.1,late_fill:0.05:2s,seed:42")
 
     enable_ticker: bool = _set(read.flag, "0", "1 sends quotes and trades to stream clients")
     enable_high_low: bool = _set(read.flag, "1", "1 gives symbols their high and low")
@@ -199,7 +200,7 @@ SETTINGS: Mapping[str, Setting] = {name: f.metadata["setting"] for name, f in _F
 """Every setting by its variable's name without prefix."""
 
 
-_PAPER = ("feed", "accounts", "calendar", "commission", "latency")
+_PAPER = ("feed", "accounts", "calendar", "commission", "latency", "faults")
 _OPTIONS = {"paper": {"timezone": "API_TIMEZONE", **{option: f"PAPER_{option.upper()}" for option in _PAPER}}}
 """By kind, the options that every venue of it has from a variable, its table or none."""
 _API_OPTIONS = {

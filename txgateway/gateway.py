@@ -16,9 +16,10 @@ from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.ledger import QUESTIONS, Ledger
-from txgateway.model.errors import Reason, Refused
+from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     MOVES,
+    CancelRejected,
     CancelRequested,
     OrderCanceled,
     OrderDenied,
@@ -150,7 +151,7 @@ class Gateway:
         change = self.ledger.record(OrderSubmitted(terms, self._clock()), self._send if sends else None)
         if answer is None or change.order is None:
             return await self._written(change)
-        self._unanswered[terms.order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
+        self._await_answer(terms.order_id)
         return await self.ledger.answer(change.order, answer)
 
     async def _deny(self, terms: Terms, denial: Denial) -> Order:
@@ -334,6 +335,7 @@ class Gateway:
             status = order.status if order else "closed"
             raise Refused(Reason.NOT_WORKING, f"Order {event.order_id} is {status} by now: too late.", event.order_id)
         answer = self.ledger.expect(event.order_id)
+        self._await_answer(event.order_id)
         self.ledger.record(event, send)
         return await self.ledger.answer(order, answer)
 
@@ -409,7 +411,8 @@ class Gateway:
         return halts.check_order(self.state, Subject.of(order), order.side, leaves, order.order_id)
 
     def _send_cancel(self, order: Order) -> None:
-        self.intake.go(self._brokers[order.venue].cancel(order), f"cancel of {order.order_id}")
+        call = self._changed(order, self._brokers[order.venue].cancel(order), CancelRejected)
+        self.intake.go(call, f"cancel of {order.order_id}")
 
     def _send_replace(self, order: Order) -> None:
         asked = (order.asked_quantity, order.asked_limit_price, order.asked_stop_price)
@@ -417,7 +420,8 @@ class Gateway:
         if denial is not None:
             self.intake.take(ReplaceRejected(order.order_id, denial.reason, denial.text, self._clock()))
             return
-        self.intake.go(self._brokers[order.venue].replace(order), f"replace of {order.order_id}")
+        call = self._changed(order, self._brokers[order.venue].replace(order), ReplaceRejected)
+        self.intake.go(call, f"replace of {order.order_id}")
 
     async def _sent(self, order: Order, call: Awaitable[None]) -> None:
         """An exception does not reject an order: unless the broker surely has not got it, there is doubt."""
@@ -426,11 +430,35 @@ class Gateway:
         except Refused as refused:
             self.intake.take(OrderRejected(order.order_id, refused.reason, refused.text, self._clock()))
         except Exception as error:
+            self._doubt(order, error, OrderStatus.PENDING_NEW)
+
+    async def _changed(
+        self, order: Order, call: Awaitable[None], refusal: type[CancelRejected] | type[ReplaceRejected]
+    ) -> None:
+        """A cancel or replace that surely did not arrive is refused; where it may have, the order is in doubt."""
+        try:
+            await call
+        except Refused as refused:
+            kind = refusal if order.broker_order_id else OrderDoubted
+            self.intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
+        except Exception as error:
+            self._doubt(order, error, order.status)
+
+    def _doubt(self, order: Order, error: Exception, asked: OrderStatus) -> None:
+        """Nobody knows whether it arrived, unless the broker has told something of it meanwhile."""
+        text = f"Sending failed ({type(error).__name__}: {error}): only the broker's evidence will tell."
+        if isinstance(error, GatewayError):
+            log.warn("Order {order_id}: {text}", order_id=order.order_id, text=text)
+        else:
             log.failure("Sending order {order_id} failed; it is in doubt.", order_id=order.order_id)
-            text = f"Sending failed ({type(error).__name__}: {error}): only the broker's evidence will tell."
+        known = self.state.order(order.order_id)
+        if known is not None and (known.status is asked or not known.broker_order_id):
             self.intake.take(OrderDoubted(order.order_id, Reason.BROKER_ERROR, text, self._clock()))
 
     # waiting for answers
+
+    def _await_answer(self, order_id: str) -> None:
+        self._unanswered[order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
 
     def _heard(self, change: Change) -> None:
         if change.order is not None and not isinstance(change.record.event, QUESTIONS):

@@ -23,7 +23,7 @@ from txgateway import __date__, __version__, chain, snapshots
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.bounded import BoundedBroker, Deadlines
-from txgateway.brokers import ENTRY_POINTS, Broker, Setup
+from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
 from txgateway.config import Config
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
@@ -398,12 +398,22 @@ class GatewayService(Service):
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
+        self._note_faults()
         gc.freeze()
         gc.set_threshold(*COLLECT)
         for name, broker in self.brokers.items():
             self._start_venue(name, broker)
         if self.config.enable_auto_reset:
             self._plan_reset()
+
+    def _note_faults(self) -> None:
+        """Put on record which faults the configuration sets: those that were set by hand ended with the last run."""
+        for name, broker in self.brokers.items():
+            text = "; ".join(map(str, broker.faults())) if Can.FAULTS in broker.can else ""
+            if text:
+                log.warn("Venue {venue} fails on purpose: {text}", venue=name, text=text)
+            if text != self.gateway.state.settings.get(f"faults:{name}", ""):
+                self.gateway.change_setting(f"faults:{name}", text or None, "the configuration")
 
     def _start_venue(self, name: str, broker: Broker) -> None:
         try:

@@ -329,7 +329,9 @@ class State:
         if after.status in CLOSED:
             if self.working.pop(after.order_id, None) is not None:
                 self._clients.pop(client, None)
-                self._brokers.pop(broker_key(after.venue, before.broker_order_id if before else ""), None)
+                named = broker_key(after.venue, before.broker_order_id if before else "")
+                if self._brokers.get(named) == after.order_id:  # a broker whose ids began again gave it to another
+                    del self._brokers[named]
             day.orders[after.order_id] = codec.pack_order(after)
             if after.client_order_id != after.order_id:
                 day.clients[client] = after.order_id
@@ -341,7 +343,9 @@ class State:
             if after.client_order_id != after.order_id:
                 self._clients[client] = after.order_id
         self.working[after.order_id] = after
-        if broker:
+        if broker and (
+            before is None or before.broker_order_id != after.broker_order_id or broker not in self._brokers
+        ):
             self._brokers[broker] = after.order_id
 
     def _fill(self, execution: Execution) -> None:

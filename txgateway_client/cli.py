@@ -18,6 +18,7 @@ from click.shell_completion import get_completion_class
 from txgateway_monitor.settings import SettingsError, __version__
 
 from .errors import EXIT_CODES, GatewayError, OutcomeUnknown
+from .faults import faults
 from .subcommands import subcommands
 from .terminal import COMPRESS_HELP, JSON_HELP, Terminal
 from .tickets import ticket_commands
@@ -98,6 +99,7 @@ def cli(
 
 
 cli.add_command(cli.commands["explain_order"], "explain")
+cli.add_command(faults)
 
 
 @cli.command()

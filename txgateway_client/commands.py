@@ -107,6 +107,42 @@ class Commands(ABC):
         """Return every halt in force: scope, level, text, by, time."""
         return self._read("query_halts")
 
+    # -- faults on purpose
+
+    def query_faults(self, venue: str | None = None) -> dict[str, Any]:
+        """Return the faults there are (`known`) and those that are set, by venue (`venues`)."""
+        return self._read("query_faults", venue=venue)
+
+    def set_fault(
+        self,
+        fault: str,
+        chance: Number | None = None,
+        count: int | None = None,
+        seconds: Number | None = None,
+        symbol: str | None = None,
+        venue: str | None = None,
+        account: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Let something go wrong at a venue that can (paper). Return the faults that are set there now.
+
+        chance: 0 to 1 on each occasion (always, when none is given); count: so many times, then no more; seconds: how
+        late or for how long; symbol, account: only theirs.
+        """
+        return self._setting(
+            "set_fault",
+            fault=fault,
+            chance=optional("chance", chance),
+            count=count,
+            seconds=optional("seconds", seconds),
+            symbol=symbol,
+            venue=venue,
+            account=account,
+        )
+
+    def clear_faults(self, fault: str | None = None, venue: str | None = None) -> dict[str, list[dict[str, Any]]]:
+        """Let no more go wrong, of one fault or of all. Return what is still set, by venue."""
+        return self._setting("clear_faults", fault=fault, venue=venue)
+
     # -- symbols and prices
 
     def add_symbol(self, symbol: str) -> Symbol | None:

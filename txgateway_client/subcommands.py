@@ -84,6 +84,9 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "time_in_force": words(*TIMES_IN_FORCE),
     "limit": click.IntRange(min=1),
     "level": words("HALTED", "REDUCE_ONLY"),
+    "chance": NUMBER,
+    "seconds": NUMBER,
+    "count": click.IntRange(min=1),
 }
 
 

@@ -58,6 +58,10 @@ HALT_COLUMNS = {name: (name,) for name in ("scope", "level", "text", "by", "time
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
 STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
 
+FAULT_COLUMNS = {
+    name: (name,) for name in ("venue", "fault", "chance", "count", "seconds", "symbol", "account", "happened")
+}
+
 NOTHING = "(none)"
 LONGEST = 100
 """A record's event is cut here: `--json` has it whole."""
@@ -148,6 +152,12 @@ def _story(value: Mapping[str, Any]) -> str:
     return f"{_by_shape(value.get('order'))}\n\n{_records(STORY_COLUMNS, value.get('story') or [])}"
 
 
+def _faults(value: Mapping[str, Any]) -> str:
+    """What is set at each venue, and what there is."""
+    rows = [{"venue": venue, **fault} for venue, faults in value["venues"].items() for fault in faults]
+    return f"{_records(FAULT_COLUMNS, rows)}\n\n{_table(['known', 'what happens'], value['known'].items())}"
+
+
 def _help(value: Mapping[str, Any]) -> str:
     """The gateway's help texts, one under the other."""
     return "\n\n".join(str(text).strip() for _, text in sorted(value.items()))
@@ -169,6 +179,9 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_journal": _journal,
     "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
+    "query_faults": _faults,
+    "set_fault": lambda value: _records(FAULT_COLUMNS, value),
+    "clear_faults": lambda value: _faults({"venues": value, "known": {}}).partition("\n\n")[0],
     "help": _help,
 }
 

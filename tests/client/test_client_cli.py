@@ -69,6 +69,25 @@ async def test_json_on_one_line(gateway: Any, run: Run, arguments: tuple[str, ..
     assert json.loads(result.stdout) == ORDERS
 
 
+@pytest_twisted.ensureDeferred
+async def test_faults_have_a_roof_of_their_own(gateway: Any, run: Run) -> None:
+    fault = {"fault": "late_fill", "chance": 0.5, "count": None, "seconds": 2.0, "symbol": "IBM", "happened": 0}
+    gateway.answers["query_faults"] = {"known": {"late_fill": "A fill is late."}, "venues": {"paper": [fault]}}
+    gateway.answers["set_fault"] = [fault]
+    gateway.answers["clear_faults"] = {"paper": []}
+    result = await run("faults", "list", "--table")
+    assert ["paper", "late_fill", "0.5", "2", "IBM", "0"] in [line.split() for line in result.stdout.splitlines()]
+    assert "late_fill  A fill is late." in result.stdout
+    words = ["set", "late_fill", "--chance", "0.5", "--seconds", "2", "--symbol", "ibm", "--count", "3"]
+    result = await run("faults", *words)
+    assert json.loads(result.stdout) == [fault]
+    given = {"fault": "late_fill", "chance": "0.5", "seconds": 2, "symbol": "IBM", "count": 3}
+    assert gateway.called("set_fault") == [given]
+    result = await run("faults", "clear", "--table")
+    assert (result.exit_code, result.stdout) == (0, "(none)\n")
+    assert (await run("faults", "set", "late_fill", "--count", "0")).exit_code == 2
+
+
 @pytest.mark.parametrize("arguments", [("--table", "query_orders"), ("query_orders", "--table")])
 @pytest_twisted.ensureDeferred
 async def test_a_table_when_it_is_asked_for(gateway: Any, run: Run, arguments: tuple[str, ...]) -> None:

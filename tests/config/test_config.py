@@ -345,6 +345,7 @@ def test_a_paper_venue_has_its_settings_from_the_variables() -> None:
             "TXTRADER_PAPER_CALENDAR": "XNYS",
             "TXGATEWAY_PAPER_COMMISSION": "0",
             "TXGATEWAY_PAPER_LATENCY": "0.25",
+            "TXGATEWAY_PAPER_FAULTS": "lost_ack:0.1,seed:42",
             "TXGATEWAY_API_TIMEZONE": "UTC",
         }
     )
@@ -355,6 +356,7 @@ def test_a_paper_venue_has_its_settings_from_the_variables() -> None:
         "calendar": "XNYS",
         "commission": "0",
         "latency": "0.25",
+        "faults": "lost_ack:0.1,seed:42",
     }
 
 

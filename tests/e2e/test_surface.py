@@ -320,6 +320,10 @@ CASES = [
     Case("resume", is_("trading resumed")),
     Case("query_halts", is_([])),
     Case("resume", is_("symbol:IBM was not halted"), {"scope": "symbol:ibm"}),
+    Case("query_faults", lambda got: set(got) == {"known", "venues"} and "lost_ack" in got["known"]),
+    Case("query_faults", refused("UNKNOWN_VENUE"), {"venue": "nowhere"}),
+    Case("set_fault", lambda got: [each["fault"] for each in got] == ["lost_ack"], {"fault": "lost_ack", **NONE}),
+    Case("clear_faults", is_({"paper": []})),
     Case("gateway_logon", a_text(".+"), {"username": "me", "password": "it"}),
     Case("global_cancel", is_("global cancel requested")),
 ]

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import OrderEvent, VenueError, VenueStatusChanged
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderType, TimeInForce
@@ -49,6 +50,7 @@ class Can(Flag):
     EXECUTION_HISTORY = auto()
     BALANCE_STREAM = auto()
     RAW = auto()
+    FAULTS = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:
@@ -142,3 +144,12 @@ class Broker(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars whose start lies in [start, end), oldest first."""
+
+    def faults(self) -> Sequence[Fault]:
+        """The faults that are set, with how often each has happened (FAULTS only, as are the next two)."""
+
+    def set_fault(self, fault: Fault) -> None:
+        """Misbehave in this way from now on, in place of a fault of this kind for the same symbol and account."""
+
+    def clear_faults(self, kind: FaultKind | None) -> None:
+        """Behave again (None: in every way); what was done under a fault stays done."""

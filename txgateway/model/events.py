@@ -260,7 +260,10 @@ class TradingDayStarted:
 
 @dataclass(frozen=True, slots=True)
 class SettingChanged:
-    """A person changed a setting that outlives a restart: `account`, `route`, `primary_exchange:SYM`; None deletes."""
+    """A person changed a setting that outlives a restart: `account`, `route`, `primary_exchange:SYM`; None deletes.
+
+    `faults:VENUE` has the faults that are set there, in words: after a restart, those of the configuration.
+    """
 
     name: str
     value: str | None

@@ -116,6 +116,12 @@ class Venue:
             results[0].raiseException()
         return results[0]
 
+    def begin(self, work: Coroutine[Any, Any, T]) -> list[Any]:
+        """Start a coroutine; the list gets what it gives, once it does."""
+        results: list[Any] = []
+        Deferred.fromCoroutine(work).addBoth(results.append)
+        return results
+
     def send(self, *args: Any, **terms: Any) -> Order:
         """Submit an order."""
         order = self.order(*args, **terms)

@@ -217,22 +217,27 @@ def test_a_report_that_fails_stops_nothing(open_venue: Open, logged: Any) -> Non
 
 def test_commands_arrive_after_the_latency_in_order(open_venue: Open) -> None:
     venue = open_venue(latency="0.25")
-    order = venue.send("BUY", 100, limit=1)
-    venue.clock.advance(0.1)
-    venue.do(venue.broker.cancel(order))
-    venue.clock.advance(0.149)
+    order = venue.order("BUY", 100, limit=1)
+    sent = venue.begin(venue.broker.submit(order))
+    venue.clock.advance(0.125)
+    canceled, found = venue.begin(venue.broker.cancel(order)), venue.begin(venue.broker.lookup(order))
+    venue.clock.advance(0.0625)
     assert venue.kinds() == []
-    assert venue.do(venue.broker.lookup(order)) is None, "it is still on its way"
-    venue.clock.advance(0.001)
+    assert (sent, canceled) == ([], [])
+    venue.clock.advance(0.0625)
     assert venue.kinds() == ["OrderAccepted"]
-    venue.clock.advance(0.1)
+    assert (sent, found) == ([None], [])
+    venue.clock.advance(0.125)
     assert venue.kinds() == ["OrderAccepted", "OrderCanceled"]
+    assert found[0].status is OrderStatus.CANCELED, "a question arrives behind the orders that were sent before it"
 
 
 def test_what_is_on_its_way_arrives_before_the_end(open_venue: Open) -> None:
     venue = open_venue(latency="5")
-    order = venue.send("BUY", 100)
+    order = venue.order("BUY", 100)
+    sent = venue.begin(venue.broker.submit(order))
     venue.broker.stopService()
+    assert sent == [None]
     assert venue.kinds(order) == ["OrderAccepted", "Executed"]
     assert not venue.clock.getDelayedCalls()
 
@@ -240,10 +245,9 @@ def test_what_is_on_its_way_arrives_before_the_end(open_venue: Open) -> None:
 def test_a_late_duplicate_is_loud_too(open_venue: Open, logged: Any) -> None:
     venue = open_venue(latency="0.25")
     order = venue.send("BUY", 100)
-    venue.do(venue.broker.submit(order))
-    venue.clock.advance(1)
+    with pytest.raises(DuplicateOrder):
+        venue.do(venue.broker.submit(order))
     logged.expect("came a second time")
-    logged.expect("on its way failed")
     assert venue.broker.duplicates == 1
 
 

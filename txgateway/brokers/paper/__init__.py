@@ -3,13 +3,14 @@
 `PaperBroker` gives the broker contract (txgateway.brokers) over one feed: the synthetic market or a replay of files.
 The way of an order through this folder, and of prices to it:
 
-    broker (service, latency, reports) -> exchange (orders' lives) -> admission (may it come in) -> accounts, commission
-                                                                   -> matching (against what the market shows)
-                                       -> book, rows (SQLite, committed before anything is told)
+    broker (service, questions) <-> link (the doors in and out) <- latency (the way), faults (what goes wrong on it)
+                                 -> exchange (orders' lives) -> admission (may it come in) -> accounts, commission
+                                                             -> matching (against what the market shows)
+                                 -> book, rows (SQLite, committed before anything is told)
     feed (the contract) <- pulse (made up) <- synthetic <- days, names
                         <- player (recorded) <- replay, history <- files
 
-Only broker, latency, pulse and player know a reactor; only book and files touch files. The rest is pure.
+Only broker, link, latency, pulse and player know a reactor; only book and files touch files. The rest is pure.
 """
 
 from __future__ import annotations

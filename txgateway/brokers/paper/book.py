@@ -64,10 +64,11 @@ UPGRADES = (
     ) WITHOUT ROWID;
     CREATE TABLE duplicates (order_id TEXT NOT NULL, what TEXT NOT NULL, time INTEGER NOT NULL);
     """,
+    "ALTER TABLE orders ADD COLUMN called INTEGER NOT NULL DEFAULT 0",
 )
 """The schema, step by step: the file's user_version says how many of them it has been through."""
 
-_ADD_ORDER = f"INSERT INTO orders VALUES ({', '.join('?' * 24)})"
+_ADD_ORDER = f"INSERT INTO orders VALUES ({', '.join('?' * 25)})"
 _CHANGE_ORDER = (
     "UPDATE orders SET quantity = ?, limit_price = ?, stop_price = ?, status = ?, priority = ?, triggered = ?, "
     "expires = ?, filled = ?, value = ?, commission = ?, reserve_price = ?, reason = ?, text = ? WHERE number = ?"
@@ -127,6 +128,11 @@ class Book:
             self._db.close()
             self._db = self._writer = None
 
+    def lose(self) -> None:
+        """Put the closed file aside, in place of the last one that was: the next `open` begins a new one."""
+        if self._path.exists():
+            self._path.replace(self._path.with_suffix(".lost"))
+
     # writing
 
     def write(self, turn: Turn) -> None:
@@ -177,8 +183,9 @@ class Book:
 
     def numbers(self) -> Numbers:
         """The last numbers that the file has."""
-        order, fill = (self._one(f"SELECT max(number) FROM {table}")[0] or 0 for table in ("orders", "executions"))
-        return Numbers(self.serial, order, fill)
+        order, called = self._one("SELECT number, called FROM orders ORDER BY number DESC LIMIT 1") or (0, 0)
+        fill = self._one("SELECT max(number) FROM executions")[0] or 0
+        return Numbers(self.serial, order, called or order, fill)
 
     def has(self, order_id: str) -> bool:
         """True when an order of this id was ever sent."""

@@ -1,14 +1,14 @@
 """PaperBroker: the contract over a feed, an exchange and a book. What happened in a turn is written, then told.
 
 Commands arrive after the configured latency, in the order given; without one they are answered within the call. All
-of them come in by `_line` and `_do`, and all that is told goes out by `_flush` and `_tell`: there is no other door.
+of them come in by `_link.send` and `do`, and all that is told goes out by `_flush` and `_link`: there is no other
+door, and so it is there that faults are put.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -19,25 +19,27 @@ from txgateway.brokers import Can, Setup
 from txgateway.brokers.paper.accounts import positions
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
+from txgateway.brokers.paper.faults import Faults
 from txgateway.brokers.paper.feed import Feed, breather
-from txgateway.brokers.paper.latency import Command, Line
+from txgateway.brokers.paper.latency import Command
+from txgateway.brokers.paper.link import Asked, Link, Told
 from txgateway.brokers.paper.opening import make_exchange, make_feed, mistakes
 from txgateway.brokers.paper.options import read
 from txgateway.brokers.paper.sessions import Sessions, load_schedule
 from txgateway.brokers.paper.turn import Turn
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import GatewayError, Reason, Refused
-from txgateway.model.events import OrderEvent, VenueStatus, VenueStatusChanged
+from txgateway.model.events import VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Period, Quote, Trade
 from txgateway.model.order import Order, OrderReport, OrderStatus
 
 log = Logger()
 
 RETRY_SECONDS = 1.0
 """How long after a failed write of the book the next is tried."""
-Told = OrderEvent | VenueStatusChanged | Quote | Trade | Statistics
 
 
 class DuplicateOrder(GatewayError):
@@ -51,7 +53,7 @@ class PaperBroker:
         Can.MARKET | Can.LIMIT | Can.STOP | Can.STOP_LIMIT
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.BARS
-        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
+        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.FAULTS
     )  # fmt: skip
 
     mistakes = staticmethod(mistakes)
@@ -67,33 +69,33 @@ class PaperBroker:
         self._clock = setup.clock
         self._running = False
         self._feed: Feed
-        self._exchange: Exchange
+        self.exchange: Exchange
         self._listened: set[str] = set()
         self._shown: set[str] = set()
         self._pinned = ""
-        self._line = Line(setup.reactor, self._settings.latency, self._do)
+        self._link = Link(setup.reactor, self._settings.latency, Faults(self._settings.faults), self)
         self._retry: Any = None
-        self._telling: deque[Told] = deque()
-        self._is_telling = False
+        self._back: Any = None
 
     # life
 
     def startService(self) -> None:
         """Open the feed and the book; resting orders go on. ValueError or BookError when that cannot be."""
-        if self._running:
+        if self._running or self._back is not None:
             return
-        self._report_status(VenueStatus.CONNECTING, "opening the feed and the book")
+        self._link.begin()
+        self._link.say(VenueStatus.CONNECTING, "opening the feed and the book")
         try:
             self._open()
         except Exception as error:
-            self._report_status(VenueStatus.DOWN, str(error))
+            self._link.say(VenueStatus.DOWN, str(error))
             raise
         self._running = True
         self._clock = self._feed.now
-        self._report_status(VenueStatus.RECONCILING, "ready to be asked")
-        self._exchange.expire(self._feed.now())
+        self._link.say(VenueStatus.RECONCILING, "ready to be asked")
+        self.exchange.expire(self._feed.now())
         self._flush()
-        for symbol, matcher in list(self._exchange.matchers.items()):
+        for symbol, matcher in list(self.exchange.matchers.items()):
             if matcher.idle:
                 continue
             if self._feed.instrument(symbol) is None:
@@ -103,20 +105,33 @@ class PaperBroker:
 
     def stopService(self) -> None:
         """Let what is on its way arrive, and close the book."""
-        if not self._running:
+        if not self._running and self._back is None:
             return
-        self._report_status(VenueStatus.STOPPING, "closing the book")
-        self._line.close()
+        self._link.say(VenueStatus.STOPPING, "closing the book")
+        self._link.close()
+        if self._back is not None:
+            self._back.cancel()
+            self._back = None
+        if self._running:
+            self._flush()
+            self._close()
+        self._link.say(VenueStatus.DOWN, "stopped")
+
+    def restart(self, seconds: float, empty: bool) -> None:
+        """Go down at once, and come back so many seconds later with the book, or with a new one."""
+        self._link.cut("the broker restarts")
         self._flush()
-        self._running = False
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        self._feed.stop()
-        self._listened.clear()
-        self._shown.clear()
-        self._book.close()
-        self._report_status(VenueStatus.DOWN, "stopped")
+        self._close()
+        if empty:
+            self._book.lose()
+        self._back = self._reactor.callLater(seconds, self._come_back)
+
+    def _come_back(self) -> None:
+        self._back = None
+        try:
+            self.startService()
+        except (ValueError, GatewayError):
+            log.failure("The paper broker could not restart.")
 
     def now(self) -> datetime:
         """The feed's clock, once there is one."""
@@ -131,40 +146,40 @@ class PaperBroker:
     async def submit(self, order: Order) -> None:
         """Take an order, or a ticket when it is staged. The same id again raises DuplicateOrder."""
         self._require_running()
-        self._line.send(lambda now: self._submit(order, now))
+        await self._link.send(Asked.SUBMIT, order, lambda now: self._submit(order, now))
 
     async def release(self, order: Order) -> None:
         """Make a ticket a live order. Once; after that DuplicateOrder is raised."""
         self._require_running()
-        self._line.send(lambda now: self._release(order, now))
+        await self._link.send(Asked.RELEASE, order, lambda now: self._release(order, now))
 
     async def cancel(self, order: Order) -> None:
         """Answers OrderCanceled, or CancelRejected (TOO_LATE, NO_SUCH_ORDER)."""
         self._require_running()
-        self._line.send(lambda now: self._exchange.cancel(order, now))
+        await self._link.send(Asked.CANCEL, order, lambda now: self.exchange.cancel(order, now))
 
     async def replace(self, order: Order) -> None:
         """Answers OrderReplaced, or ReplaceRejected."""
         self._require_running()
-        self._line.send(lambda now: self._exchange.replace(order, now))
+        await self._link.send(Asked.REPLACE, order, lambda now: self.exchange.replace(order, now))
 
     # questions
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Every order that works or is staged."""
-        self._require_running()
-        self._do(lambda now: None)
-        return [held.report() for held in self._exchange.open.values()]
+        await self._asked()
+        self.do(lambda now: None)
+        return [held.report() for held in self.exchange.open.values()]
 
     async def lookup(self, order: Order) -> OrderReport | None:
         """The book's word on an order; nothing is ever deleted from it, so None means that it never came."""
-        self._require_running()
-        held = self._exchange.open.get(order.order_id) or self._book.find(order.order_id)
+        await self._asked()
+        held = self.exchange.open.get(order.order_id) or self._book.find(order.order_id)
         return held.report() if held else None
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
         """The book's executions after `since`, and all since the feed's clock last went back."""
-        self._require_running()
+        await self._asked()
         breathe = breather(self._reactor)
         found: list[Execution] = []
         for page in self._book.execution_pages(since):
@@ -176,50 +191,68 @@ class PaperBroker:
 
     async def positions(self) -> Sequence[Position]:
         """Every open position."""
-        self._require_running()
-        return positions(self._exchange.accounts.values())
+        await self._asked()
+        return positions(self.exchange.accounts.values())
 
     async def balances(self, account: str) -> AccountReport:
         """Cash, margin and profit, valued now. Refused for an unknown account."""
-        self._require_running()
-        if account not in self._exchange.accounts:
+        await self._asked()
+        if account not in self.exchange.accounts:
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Venue {self.venue} has no account {account}.")
-        return self._exchange.accounts[account].report()
+        return self.exchange.accounts[account].report()
 
     # the market
 
     async def instrument(self, symbol: str) -> Instrument | None:
         """The trading rules of a symbol."""
-        self._require_running()
+        await self._asked()
         return self._feed.instrument(symbol)
 
     async def instruments(self) -> Sequence[Instrument]:
         """Everything that trades here."""
-        self._require_running()
+        await self._asked()
         return self._feed.instruments()
 
     def subscribe(self, symbol: str) -> None:
         """Report the day's figures, the quote and the trade of now, and every one that follows."""
-        if not self._running or self._feed.instrument(symbol) is None:
+        if not (self._running and self._link.hears) or self._feed.instrument(symbol) is None:
             return
         self._feed.poll()
         self._with_market(symbol, lambda: self._listened.add(symbol))
-        matcher = self._exchange.matcher(symbol)
-        self._telling.append(self._feed.statistics(symbol))
-        self._telling.extend(each for each in (matcher.quote, matcher.last) if each is not None)
-        self._tell()
+        matcher = self.exchange.matcher(symbol)
+        shown = (self._feed.statistics(symbol), matcher.quote, matcher.last)
+        self._link.tell([each for each in shown if each is not None], {})
 
     def unsubscribe(self, symbol: str) -> None:
         """Report it no more; its resting orders still meet the market."""
         self._listened.discard(symbol)
         self._hide(symbol)
 
+    def forget_listeners(self) -> None:
+        """The connection ended: nobody listens any more."""
+        for symbol in list(self._listened):
+            self.unsubscribe(symbol)
+
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now; none for an unknown symbol."""
-        self._require_running()
+        await self._asked()
         if self._feed.instrument(symbol) is None:
             return []
         return await self._feed.bars(symbol, period, start, end)
+
+    # faults
+
+    def faults(self) -> Sequence[Fault]:
+        """What is set to go wrong."""
+        return self._link.faults.all()
+
+    def set_fault(self, fault: Fault) -> None:
+        """Let something go wrong from now on."""
+        self._link.faults.set(fault)
+
+    def clear_faults(self, kind: FaultKind | None) -> None:
+        """Let nothing of this kind (None: nothing at all) go wrong any more."""
+        self._link.clear(kind)
 
     # building
 
@@ -231,36 +264,53 @@ class PaperBroker:
         try:
             self._book.open(self._setup.clock(), self._feed.now())
             self.duplicates = self._book.duplicates()
-            self._exchange = make_exchange(self.venue, settings, self._feed, sessions, self._book)
+            self.exchange = make_exchange(self.venue, settings, self._feed, sessions, self._book)
         except BaseException:
             self._feed.stop()
             self._book.close()
             raise
+
+    def _close(self) -> None:
+        self._running = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._feed.stop()
+        self._listened.clear()
+        self._shown.clear()
+        self._book.close()
 
     # in
 
     def _require_running(self) -> None:
         if not self._running:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
+        self._link.require_up()
 
-    def _do(self, command: Command) -> None:
+    async def _asked(self) -> None:
+        """A question has come through the door."""
+        self._require_running()
+        await self._link.ask()
+        self._require_running()
+
+    def do(self, command: Command) -> None:
         """Bring the market up to now, then do it there."""
         now = self._feed.poll()
-        self._exchange.expire(now)
+        self.exchange.expire(now)
         try:
             command(now)
         finally:
             self._flush()
 
     def _submit(self, order: Order, now: datetime) -> None:
-        if order.order_id in self._exchange.open or self._is_unwritten(order) or self._book.has(order.order_id):
+        if order.order_id in self.exchange.open or self._is_unwritten(order) or self._book.has(order.order_id):
             raise self._duplicate(order, "submit")
-        self._with_market(order.symbol, lambda: self._exchange.submit(order, now))
+        self._with_market(order.symbol, lambda: self.exchange.submit(order, now))
 
     def _release(self, order: Order, now: datetime) -> None:
-        ticket = self._exchange.find(order)
+        ticket = self.exchange.find(order)
         if ticket is not None and ticket.status is OrderStatus.STAGED:
-            self._with_market(ticket.symbol, lambda: self._exchange.release(order, now))
+            self._with_market(ticket.symbol, lambda: self.exchange.release(order, now))
             return
         held = ticket or self._book.find(order.order_id)
         if held is None:
@@ -270,7 +320,7 @@ class PaperBroker:
         raise self._duplicate(order, "release")
 
     def _is_unwritten(self, order: Order) -> bool:
-        return any(held.order_id == order.order_id for held in self._exchange.turn.orders.values())
+        return any(held.order_id == order.order_id for held in self.exchange.turn.orders.values())
 
     def _duplicate(self, order: Order, what: str) -> DuplicateOrder:
         self.duplicates += 1
@@ -297,13 +347,13 @@ class PaperBroker:
     def _hide(self, symbol: str) -> None:
         """Show a symbol no more that nobody listens to and no order waits for."""
         needed = symbol in self._listened or symbol == self._pinned
-        if symbol in self._shown and not needed and self._exchange.matcher(symbol).idle:
+        if symbol in self._shown and not needed and self.exchange.matcher(symbol).idle:
             self._shown.discard(symbol)
             self._feed.unsubscribe(symbol)
 
     def _hear(self, events: Sequence[Quote | Trade]) -> None:
         """What the market shows: listeners are told, orders meet it, in one turn."""
-        exchange, listened = self._exchange, self._listened
+        exchange, listened = self.exchange, self._listened
         try:
             for event in events:
                 exchange.expire(event.time)
@@ -322,7 +372,7 @@ class PaperBroker:
 
     def _flush(self) -> None:
         """Write the turn, then tell it; what cannot be written now is kept, untold, and tried again."""
-        turn = self._exchange.turn
+        turn = self.exchange.turn
         if turn.changed:
             if self._retry is None:
                 try:
@@ -334,29 +384,17 @@ class PaperBroker:
                 turn.drop_market()
                 return
         if turn.reports:
-            self._exchange.turn = Turn()
-            self._telling.extend(turn.reports)
-            self._tell()
+            self.exchange.turn = Turn()
+            self._link.tell(turn.reports, turn.orders)
 
     def _try_again(self) -> None:
         self._retry = None
         self._flush()
 
-    def _tell(self) -> None:
-        """Report in order, even when a report leads to the next command at once."""
-        if self._is_telling:
-            return
-        self._is_telling = True
-        try:
-            while self._telling:
-                event = self._telling.popleft()
-                try:
-                    self._setup.report(event)
-                except Exception:
-                    log.failure("A report was not taken: {event}", event=event)
-        finally:
-            self._is_telling = False
+    def hear(self, event: Told) -> None:
+        """Report one event."""
+        self._setup.report(event)
 
-    def _report_status(self, status: VenueStatus, text: str) -> None:
-        self._telling.append(VenueStatusChanged(self.venue, status, text, self._setup.clock()))
-        self._tell()
+    def status(self, status: VenueStatus, text: str) -> VenueStatusChanged:
+        """A state of the connection, by the wall's clock."""
+        return VenueStatusChanged(self.venue, status, text, self._setup.clock())

@@ -72,8 +72,9 @@ class Exchange:
     def submit(self, order: Order, now: datetime) -> None:
         """A new order, or a new ticket: accepted or rejected, and filled as far as the market goes."""
         self._numbers.order += 1
+        self._numbers.called += 1
         instrument = self._market.instrument(order.symbol)
-        held = taken(order, self._numbers.order, instrument, now)
+        held = taken(order, self._numbers.order, self._numbers.called, instrument, now)
         refusal = self._admission.malformed(held, instrument)
         if refusal is None and order.staged and order.status is OrderStatus.STAGED:
             held.status = OrderStatus.STAGED
@@ -120,6 +121,33 @@ class Exchange:
         self._tell(held, OrderReplaced(order.order_id, *terms, now, held.broker_order_id))
         if held.status is not OrderStatus.STAGED:
             self._work(held, now)
+
+    # what no honest market does: see link
+
+    def roll_back_ids(self) -> None:
+        """Call the next orders by the ids that the first ones had."""
+        self._numbers.called = 0
+
+    def refuse_replace(self, order: Order, now: datetime) -> None:
+        """Refuse a replace for no reason of the order's."""
+        self.turn.reports.append(ReplaceRejected(order.order_id, Reason.REJECTED, "The broker takes no changes.", now))
+
+    def fill_aside(self, order: Order, share: Decimal, now: datetime) -> None:
+        """Fill a share of what is left of a live order (in whole lots), at its limit or the last price."""
+        held = self.open.get(order.order_id)
+        instrument = self._market.instrument(held.symbol) if held else None
+        if held is None or instrument is None or held.status is OrderStatus.STAGED or held.account not in self.accounts:
+            return
+        quantity = held.leaves * share // instrument.lot_size * instrument.lot_size
+        price = held.limit_price or self._market.price(held.symbol)
+        if quantity <= 0 or not price:
+            return
+        matcher = self.matcher(held.symbol)
+        matcher.remove(held)
+        held.triggered = held.order_type.has_stop
+        self._execute(held, quantity, price, now)
+        if held.open:
+            matcher.add(held)
 
     # the market
 

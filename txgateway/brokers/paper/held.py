@@ -21,9 +21,9 @@ OPEN = frozenset({OrderStatus.STAGED, OrderStatus.NEW, OrderStatus.PARTIALLY_FIL
 class Held:
     """One order, changed in place as it lives. `number` counts the orders of this book from 1.
 
-    `priority` is its place in time among orders at one price. `triggered` is a stop's, once the market has reached
-    it. `value` is what its fills traded for. `reserve_price` is what each unit still to fill is reserved at. `written`
-    is true once the book has it.
+    `called` is the number in its broker_order_id where ids began again, else 0. `priority` is its place in time among
+    orders at one price. `triggered` is a stop's, once the market has reached it. `value` is what its fills traded for.
+    `reserve_price` is what each unit still to fill is reserved at. `written` is true once the book has it.
     """
 
     number: int
@@ -43,6 +43,7 @@ class Held:
     cusip: str = ""
     priority: int = 0
     triggered: bool = False
+    called: int = 0
     expires: datetime | None = None
     filled: Decimal = ZERO
     value: Decimal = ZERO
@@ -55,7 +56,7 @@ class Held:
     @property
     def broker_order_id(self) -> str:
         """Our name for the order."""
-        return f"P{self.number:06}"
+        return f"P{self.called or self.number:06}"
 
     @property
     def buys(self) -> bool:
@@ -143,10 +144,11 @@ def execution(held: Held, fill: Fill, venue: str, serial: str) -> Execution:
     )
 
 
-def taken(order: Order, number: int, instrument: Instrument | None, now: datetime) -> Held:
+def taken(order: Order, number: int, called: int, instrument: Instrument | None, now: datetime) -> Held:
     """An order as it comes in."""
     held = Held(
         number=number,
+        called=0 if called == number else called,
         order_id=order.order_id,
         account=order.account,
         symbol=order.symbol,

@@ -13,6 +13,7 @@
 | commission_forex | 0.00002 | of the traded value, for currency pairs instead of the price a share |
 | latency | 0 | seconds from a command to its arrival at the market |
 | interval | 1 | seconds between two ticks of a synthetic symbol; at least four of them fill a minute exactly |
+| faults | (none) | what goes wrong on purpose, as in faults.py: `lost_ack:0.1,late_fill:0.05:2s,seed:42` |
 | start | (none: now) | ISO 8601 time with zone at which the synthetic clock starts, for tests |
 """
 
@@ -28,6 +29,7 @@ from typing import Any
 import pytz
 
 from txgateway.brokers.paper.commission import Commission
+from txgateway.brokers.paper.faults import Chosen, read_faults
 
 DEFAULT_ACCOUNTS = "API_ACCOUNT:margin:10000000,PAPER_CASH:cash:10000000"
 DEFAULT_AMOUNT = Decimal(10_000_000)
@@ -71,6 +73,7 @@ class PaperOptions:
     commission: Commission
     latency: float
     interval_us: int
+    faults: Chosen
     start: datetime | None
 
 
@@ -120,6 +123,7 @@ def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, dict[str, st
             commission=fees,
             latency=values["latency"],
             interval_us=values["interval"],
+            faults=values["faults"],
             start=values["start"],
         ),
         {},
@@ -247,5 +251,6 @@ _READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "commission_forex": ("0.00002", _fraction),
     "latency": ("0", _latency),
     "interval": ("1", _interval),
+    "faults": ("", read_faults),
     "start": (None, _start),
 }

@@ -53,6 +53,7 @@ def order_row(held: Held) -> tuple[Any, ...]:
         str(held.reserve_price),
         held.reason.value if held.reason else None,
         held.text,
+        held.called,
     )
 
 
@@ -103,6 +104,7 @@ def held_of(row: Sequence[Any]) -> Held:
         reserve_price=Decimal(row[21]),
         reason=Reason(row[22]) if row[22] else None,
         text=row[23],
+        called=row[24],
         written=True,
     )
 

@@ -51,10 +51,14 @@ class Turn:
 
 @dataclass(slots=True)
 class Numbers:
-    """The last numbers given; none is ever given twice. `serial` is the book's own."""
+    """The last numbers given; none is ever given twice, but `called`, which orders are told by, may be made to.
+
+    `serial` is the book's own.
+    """
 
     serial: str
     order: int = 0
+    called: int = 0
     fill: int = 0
     priority: int = 0
 

@@ -1,0 +1,158 @@
+"""A command whose fate nobody knows: in doubt unless the broker has told of it, refused only where it surely is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.desk import Bench, ChosenBroker, D, request
+from txgateway.brokers import Can
+from txgateway.model.errors import Ambiguous, Reason, Refused
+from txgateway.model.events import OrderAccepted, OrderCanceled
+from txgateway.model.order import Order, OrderStatus, OrderType, Origin
+
+LIMIT: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(90)}
+
+
+class Failing(ChosenBroker):
+    """Raises `error` from changes, after reporting `first` where that is set."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.error: Exception | None = None
+        self.first: Any = None
+
+    def fail(self, order: Order) -> None:
+        if self.first is not None:
+            self.report(self.first(order))
+        if self.error is not None:
+            raise self.error
+
+    async def submit(self, order: Order) -> None:
+        self.fail(order)
+        await super().submit(order)
+
+    async def cancel(self, order: Order) -> None:
+        self.fail(order)
+        await super().cancel(order)
+
+    async def replace(self, order: Order) -> None:
+        self.fail(order)
+        await super().replace(order)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    bench = Bench(order_timeout=60.0)
+    broker = Failing(bench.clock)
+    return Bench(broker=broker, order_timeout=60.0).up()
+
+
+def rest(bench: Bench) -> Order:
+    bench.broker.mode = "accept"
+    order = bench.submit(**LIMIT).order
+    assert order.status is OrderStatus.NEW
+    return order
+
+
+def status(bench: Bench, order: Order) -> OrderStatus:
+    known = bench.gateway.state.order(order.order_id)
+    assert known is not None
+    return known.status
+
+
+def test_an_ambiguous_answer_is_doubt(bench: Bench) -> None:
+    bench.broker.error = Ambiguous("too many requests")
+    order = bench.submit(**LIMIT).order
+    assert (order.status, order.reason) == (OrderStatus.UNKNOWN, Reason.BROKER_ERROR)
+    assert "too many requests" in order.text
+
+
+def test_an_ambiguous_answer_after_the_brokers_word_is_none(bench: Bench) -> None:
+    bench.broker.error = Ambiguous("too many requests")
+    bench.broker.first = lambda order: OrderAccepted(order.order_id, "B77", bench.now())
+    order = bench.submit(**LIMIT).order
+    bench.turn()
+    assert status(bench, order) is OrderStatus.NEW
+
+
+@pytest.mark.parametrize("change", ["cancel", "replace"])
+def test_a_change_that_may_have_arrived_puts_the_order_in_doubt(bench: Bench, change: str) -> None:
+    order = rest(bench)
+    bench.broker.error = Ambiguous("the link broke")
+    after = ask(bench, order, change)
+    assert (after.status, after.reason) == (OrderStatus.UNKNOWN, Reason.BROKER_ERROR)
+    bench.broker.report(OrderAccepted(order.order_id, order.broker_order_id, bench.now()))
+    bench.turn()
+    assert status(bench, order) is OrderStatus.NEW
+
+
+@pytest.mark.parametrize("change", ["cancel", "replace"])
+def test_a_change_that_surely_did_not_arrive_is_refused(bench: Bench, change: str) -> None:
+    order = rest(bench)
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "the link is down")
+    after = ask(bench, order, change)
+    assert (after.status, after.reason, after.text) == (OrderStatus.NEW, Reason.VENUE_DOWN, "the link is down")
+
+
+def test_a_cancel_that_was_answered_before_its_link_broke_stays_answered(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Ambiguous("the link broke")
+    bench.broker.first = lambda order: OrderCanceled(order.order_id, Reason.USER, "", bench.now())
+    ask(bench, order, "cancel")
+    assert status(bench, order) is OrderStatus.CANCELED
+
+
+def test_a_cancel_refused_before_the_order_was_ever_acknowledged_claims_nothing(bench: Bench) -> None:
+    bench.broker.mode = "mute"
+    bench.gateway.intake.go(bench.gateway.submit(request(**LIMIT), "me", Origin.RPC), "an order")
+    bench.turn()
+    (order,) = bench.gateway.state.working.values()
+    assert order.status is OrderStatus.PENDING_NEW
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "the link is down")
+    after = ask(bench, order, "cancel")
+    assert (after.status, after.reason) == (OrderStatus.UNKNOWN, Reason.VENUE_DOWN)
+
+
+@pytest.mark.parametrize("change", ["cancel", "replace"])
+def test_a_change_that_nobody_answers_is_doubt_in_time(bench: Bench, change: str) -> None:
+    order = rest(bench)
+    bench.broker.cancel = bench.broker.replace = silence  # type: ignore[method-assign]
+    work(bench, order, change)
+    bench.turn(59)
+    assert status(bench, order) in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE)
+    bench.turn(2)
+    assert status(bench, order) is OrderStatus.UNKNOWN
+
+
+def test_a_released_ticket_that_nobody_answers_is_doubt_in_time() -> None:
+    first = Bench(order_timeout=60.0)
+    bench = Bench(broker=ChosenBroker(first.clock, ~Can(0)), order_timeout=60.0).up()
+    bench.broker.mode = "accept"
+    ticket = bench.submit(**LIMIT, tag="desk").order
+    assert ticket.status is OrderStatus.STAGED
+    bench.broker.mode = "mute"
+    work(bench, ticket, "approve")
+    assert status(bench, ticket) is OrderStatus.PENDING_NEW
+    bench.turn(61)
+    assert status(bench, ticket) is OrderStatus.UNKNOWN
+
+
+async def silence(order: Order) -> None:
+    pass
+
+
+def call(bench: Bench, order: Order, change: str) -> Any:
+    if change == "replace":
+        return bench.gateway.replace(order.order_id, D(50), None, None, "me")
+    return getattr(bench.gateway, change)(order.order_id, "me")
+
+
+def ask(bench: Bench, order: Order, change: str) -> Order:
+    return bench.do(call(bench, order, change))  # type: ignore[no-any-return]
+
+
+def work(bench: Bench, order: Order, change: str) -> None:
+    bench.gateway.intake.go(call(bench, order, change), change)
+    bench.turn()
