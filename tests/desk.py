@@ -34,7 +34,7 @@ from txgateway.state import State
 D = Decimal
 _COUNT = count(1)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-EVERYTHING = ~Can(0) & ~Can.STAGE
+EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS
 
 
 class ChosenBroker:

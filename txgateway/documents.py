@@ -11,12 +11,13 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from txgateway.api import BarRows, Entry, InstrumentReport, Listing, Story, VenueReport
+from txgateway.api import BarRows, Entry, FaultsReport, InstrumentReport, Listing, Story, VenueReport
 from txgateway.commands import COMMANDS, Command, Parameter, Text, Upper
 from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault
 from txgateway.model.halts import Halt
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Ticker
@@ -46,6 +47,8 @@ _NOUNS = {
     Entry: "JournalRecord",
     Story: "Story",
     Halt: "Halt",
+    FaultsReport: "Faults",
+    Fault: "Fault",
     BarRows: "Bars",
 }
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
@@ -55,6 +58,7 @@ _TYPES: Mapping[str, Schema] = {
     "i": _WHOLE,
     "b": _FLAG,
     "o": {"type": "object"},
+    "i?": {"type": ["integer", "null"]},
     "s?": {"type": ["string", "null"]},
     "n?": {"type": ["number", "null"]},
     "o?": {"type": ["object", "null"]},
@@ -136,6 +140,12 @@ def schemas() -> Mapping[str, Schema]:
         "Venue": _members("name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s"),
         "Instrument": _instrument(),
         "Halt": _members("scope:s level:s text:s by:s time:s"),
+        "Fault": _members("fault:s chance:n count:i? seconds:n? symbol:s account:s happened:i"),
+        "Faults": {
+            "type": "object",
+            "properties": {"known": _by_name(_TEXT), "venues": _by_name(_listed(_ref("Fault")))},
+            "required": ["known", "venues"],
+        },
         "JournalRecord": _members("seq:i time:s kind:s order_id:s? event:o hash:s"),
         "Story": {
             "type": "object",

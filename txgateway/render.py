@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from txgateway import codec, stories, wire
-from txgateway.api import BarRows, Entry, InstrumentReport, Listing, Story, VenueReport
+from txgateway.api import BarRows, Entry, FaultsReport, InstrumentReport, Listing, Story, VenueReport
 from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import Record, TradingDayStarted
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault
 from txgateway.model.halts import Halt
 from txgateway.model.instrument import Session
 from txgateway.model.market import Ticker
@@ -222,6 +223,22 @@ def _halt(halt: Halt, flags: Flags) -> dict[str, Any]:
     return {"scope": str(halt.scope), "level": halt.level, "text": halt.text, "by": halt.by, "time": time}
 
 
+def _faults(report: FaultsReport, flags: Flags) -> dict[str, Any]:
+    return {"known": dict(report.known), "venues": {name: _list(each, flags) for name, each in report.venues.items()}}
+
+
+def _fault(fault: Fault, flags: Flags) -> dict[str, Any]:
+    return {
+        "fault": fault.kind.value,
+        "chance": wire.number(fault.chance),
+        "count": fault.count,
+        "seconds": None if fault.seconds is None else wire.number(fault.seconds),
+        "symbol": fault.symbol,
+        "account": fault.account,
+        "happened": fault.happened,
+    }
+
+
 def _bars(rows: BarRows, flags: Flags) -> list[Any]:
     return [wire.bar(each, rows.zone) for each in rows.bars]
 
@@ -239,6 +256,8 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Entry: _entry,
     Story: _story,
     Halt: _halt,
+    FaultsReport: _faults,
+    Fault: _fault,
     BarRows: _bars,
     Listing: lambda listing, flags: {name: render(each, flags) for name, each in listing},
     Decimal: lambda value, flags: wire.number(value),

@@ -21,6 +21,7 @@ from txgateway.feed import Feed
 from txgateway.gateway import Gateway
 from txgateway.model.events import Record, VenueStatus
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
@@ -81,6 +82,14 @@ class VenueReport:
     time: datetime
     errors: int
     last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultsReport:
+    """What can go wrong on purpose, each with what it does; and what is set, by venue."""
+
+    known: Mapping[str, str]
+    venues: Mapping[str, Sequence[Fault]]
 
 
 @dataclass(frozen=True, slots=True)

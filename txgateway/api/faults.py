@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 from txgateway.access import Caller
-from txgateway.api import Api
+from txgateway.api import Api, FaultsReport
 from txgateway.brokers import Can
 from txgateway.commands import Upper, command
 from txgateway.model.errors import BadArgument, Reason, Refused
@@ -18,13 +17,13 @@ ONE = Decimal(1)
 
 
 @command(Right.READ)
-def query_faults(api: Api, caller: Caller, venue: str | None = None) -> dict[str, Any]:
+def query_faults(api: Api, caller: Caller, venue: str | None = None) -> FaultsReport:
     """Give venue -> the faults that are set there, of one venue or of all that can, and what each did so far.
 
     `known` among them has every fault there is, with what it does.
     """
     known = {kind.value: MEANINGS[kind].text for kind in FaultKind}
-    return {"known": known, "venues": {name: _shown(api, name) for name in _venues(api, venue)}}
+    return FaultsReport(known, {name: _shown(api, name) for name in _venues(api, venue)})
 
 
 @command(Right.ADMIN)
@@ -38,7 +37,7 @@ async def set_fault(
     symbol: Upper | None = None,
     venue: str | None = None,
     account: Upper | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Fault]:
     """Let something go wrong at a venue that can (paper), by `chance` (0 to 1; else always) and `count` times at most.
 
     `symbol` and `account` narrow it, `seconds` say how late or for how long; query_faults tells what there is. It ends
@@ -57,7 +56,7 @@ async def set_fault(
 @command(Right.ADMIN)
 async def clear_faults(
     api: Api, caller: Caller, fault: str | None = None, venue: str | None = None
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Fault]]:
     """Let no more go wrong: of one fault or of all, at one venue or everywhere. Gives venue -> what is still set."""
     try:
         kind = kind_of(fault) if fault else None
@@ -81,20 +80,8 @@ def _venues(api: Api, venue: str | None) -> list[str]:
     return able
 
 
-def _shown(api: Api, venue: str) -> list[dict[str, Any]]:
-    return [_fields(fault) for fault in api.brokers[venue].faults()]
-
-
-def _fields(fault: Fault) -> dict[str, Any]:
-    return {
-        "fault": fault.kind.value,
-        "chance": float(fault.chance),
-        "count": fault.count,
-        "seconds": None if fault.seconds is None else float(fault.seconds),
-        "symbol": fault.symbol,
-        "account": fault.account,
-        "happened": fault.happened,
-    }
+def _shown(api: Api, venue: str) -> list[Fault]:
+    return list(api.brokers[venue].faults())
 
 
 async def _journal(api: Api, caller: Caller, venues: Sequence[str]) -> None:
