@@ -47,7 +47,8 @@ MAY_IMPORT = {
     "commands": "model",
     "feed": "brokers model",
     # the desk
-    "gateway": "halts tickets intake ledger history risk state reconcile codec journal brokers model",
+    "gateway": "flatten halts tickets intake ledger history risk state reconcile codec journal brokers model",
+    "flatten": "intake ledger history state reconcile brokers model",
     "tickets": "intake ledger brokers model",
     "intake": "ledger history state reconcile journal brokers model",
     "ledger": "state journal model",

@@ -15,7 +15,7 @@ import msgspec
 from txgateway.model.account import Position
 from txgateway.model.events import Event
 from txgateway.model.execution import Execution
-from txgateway.model.halts import Halt
+from txgateway.model.halts import Flatten, Halt
 from txgateway.model.order import Order, OrderUpdate
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ decode_position = msgspec.json.Decoder(Position).decode
 """A position from its JSON."""
 decode_halts = msgspec.json.Decoder(list[Halt]).decode
 """Halts from their JSON."""
+decode_flattens = msgspec.json.Decoder(list[Flatten]).decode
+"""Flattens from their JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

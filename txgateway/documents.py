@@ -18,7 +18,7 @@ from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
-from txgateway.model.halts import Halt
+from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
@@ -49,6 +49,7 @@ _NOUNS = {
     Halt: "Halt",
     FaultsReport: "Faults",
     Fault: "Fault",
+    FlattenReport: "Flatten",
     BarRows: "Bars",
 }
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
@@ -139,6 +140,14 @@ def schemas() -> Mapping[str, Schema]:
         "Balances": _by_name(_members("total:n available:n reserved:n")),
         "Venue": _members("name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s"),
         "Instrument": _instrument(),
+        "Flatten": {
+            "type": "object",
+            "properties": {
+                **_members("number:i scope:s flat:b ended:b text:s")["properties"],
+                "positions": _listed(_members("account:s symbol:s quantity:n flat:b text:s")),
+            },
+            "required": ["number", "scope", "flat", "ended", "text", "positions"],
+        },
         "Halt": _members("scope:s level:s text:s by:s time:s"),
         "Fault": _members("fault:s chance:n count:i? seconds:n? symbol:s account:s happened:i"),
         "Faults": {

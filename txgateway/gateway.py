@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from txgateway import halts, risk
 from txgateway.brokers import Broker, Can
+from txgateway.flatten import Flattens
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
@@ -103,6 +104,17 @@ class Gateway:
             desk.log_repeats,
         )
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self._send_cancel)
+        self.flattens = Flattens(
+            self.ledger,
+            self.intake,
+            self.history,
+            desk.brokers,
+            desk.market,
+            desk.reactor,
+            desk.clock,
+            self._submit_closing,
+            self.cancel,
+        )
         self.report = self.intake.report
         self.settled = self.ledger.settled
         self.listeners = self.ledger.listeners
@@ -114,10 +126,12 @@ class Gateway:
         self.ledger.start()
         self.listeners.append(self._heard)
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+        self.flattens.start()
 
     async def stop(self) -> None:
         """Take no more orders, write what waits."""
         self.stopping = True
+        self.flattens.stop()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         await self.ledger.stop()
@@ -145,6 +159,9 @@ class Gateway:
             return Reply(await self._deny(terms, denial))
         return Reply(await self._enter(terms))
 
+    async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
+        return (await self.submit(request, owner, Origin.FLATTEN)).order
+
     async def _enter(self, terms: Terms) -> Order:
         sends = terms.tag is None or Can.STAGE in self._brokers[terms.venue].can
         answer = self.ledger.expect(terms.order_id) if sends else None
@@ -168,7 +185,7 @@ class Gateway:
         """Everything that can be judged before the instrument is known."""
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
-        if self.state.halts:
+        if self.state.halts or origin is Origin.FLATTEN:
             subject = Subject(venue or "", request.account, owner, origin, request.symbol)
             halted = halts.check_order(self.state, subject, request.side, request.quantity)
             if halted is not None:
@@ -242,11 +259,12 @@ class Gateway:
 
     # changes to an order
 
-    async def cancel(self, order_id: str, by: str) -> Order:
-        """Ask for an order's end; the order after the broker's first answer."""
+    async def cancel(self, order_id: str, by: str, reason: Reason | None = None, text: str = "") -> Order:
+        """Ask for an order's end, for a reason that it then keeps; the order after the broker's first answer."""
         order = await self._ours(order_id)
         if order.status is OrderStatus.STAGED and Can.STAGE not in self._brokers[order.venue].can:
-            event = OrderCanceled(order.order_id, Reason.USER, f"Ended by {by}.", self._clock())
+            why = (reason or Reason.USER, text or f"Ended by {by}.")
+            event = OrderCanceled(order.order_id, *why, self._clock())
             return await self._written(self.ledger.record(event))
         if not order.may(Move.ASK_CANCEL):
             raise Refused(
@@ -254,7 +272,7 @@ class Gateway:
                 f"Order {order.order_id} is {order.status}: nothing to cancel.",
                 order.order_id,
             )
-        return await self._ask(CancelRequested(order.order_id, by, self._clock()), self._send_cancel)
+        return await self._ask(CancelRequested(order.order_id, by, self._clock(), reason, text), self._send_cancel)
 
     def cancel_all(self, by: str) -> int:
         """Ask for the end of every working order, tickets left as they are; gives how many were asked for."""
@@ -350,7 +368,8 @@ class Gateway:
         return self.state.halts[scope]
 
     def resume(self, by: str, scope: Scope = GATEWAY) -> None:
-        """Let a scope's orders through again."""
+        """Let a scope's orders through again; a flatten of it that has not ended is called off."""
+        self.flattens.call_off(scope, by)
         if scope in self.state.halts:
             self.ledger.record(TradingResumed(by, self._clock(), scope))
 
@@ -461,6 +480,8 @@ class Gateway:
         self._unanswered[order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
 
     def _heard(self, change: Change) -> None:
+        if self.state.flattens:
+            self.flattens.heard(change)
         if change.order is not None and not isinstance(change.record.event, QUESTIONS):
             self._unanswered.pop(change.order.order_id, None)
 

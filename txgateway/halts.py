@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from txgateway.model.errors import Reason
 from txgateway.model.halts import Halt, HaltLevel
-from txgateway.model.order import AT_BROKER, Order, Side
+from txgateway.model.order import AT_BROKER, Order, Origin, Side
 from txgateway.model.scope import Subject, scopes_of
 from txgateway.risk import Denial
 from txgateway.state import State
@@ -23,7 +23,14 @@ def in_force(state: State, subject: Subject) -> Halt | None:
 
 
 def check_order(state: State, subject: Subject, side: Side, quantity: Decimal, order_id: str = "") -> Denial | None:
-    """Whether so much may be sent; `order_id` is its own id, when the state has it already."""
+    """Whether so much may be sent; `order_id` is its own id, when the state has it already.
+
+    A flatten's own orders pass whatever is halted, and never for more than is held.
+    """
+    if subject.origin is Origin.FLATTEN:
+        held, room = _room(state, subject, side, order_id)
+        text = f"{subject.account} holds {held:f} {subject.symbol} by now: a closing order of {quantity:f} is too much."
+        return None if quantity <= room else Denial(Reason.REDUCE_ONLY, text)
     halt = in_force(state, subject)
     if halt is None:
         return None

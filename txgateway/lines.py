@@ -64,7 +64,7 @@ The server says by itself (without an option unless one is named in brackets):
     <channel>.quote.SYM:<bid> <bidsize> <ask> <asksize>        [quotes]
     <channel>.trade.SYM:<last> <size> <volume>                 [trades]
   + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
-  + <channel>.status-data <json>          [status-data]          a venue's life; trading halted and resumed
+  + <channel>.status-data <json>          [status-data]          a venue's life; halts and flattens
   + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ
 
 `-data` carries `seq`, its place in the journal, as a member. One record's lines come in the order order, execution,
@@ -98,6 +98,8 @@ from txgateway.model.errors import (
 from txgateway.model.events import (
     DifferenceFound,
     Event,
+    FlattenEnded,
+    FlattenRequested,
     OrderDenied,
     OrderDoubted,
     OrderRejected,
@@ -466,6 +468,8 @@ def help_line() -> str:
     return f".commands: {list(WORDS)}"
 
 
+StatusEvent = VenueStatusChanged | TradingHalted | TradingResumed | FlattenRequested | FlattenEnded
+"""What `status-data` tells."""
 LINE, DATA = 1, 2
 """The two ways in which a piece of news may be told: a short line, and an object."""
 PARTS = {
@@ -579,14 +583,18 @@ def news_of_position(position: Position, seq: int) -> News:
     return News("position", "", wire.encode(value), seq)
 
 
-def news_of_status(event: VenueStatusChanged | TradingHalted | TradingResumed, record: Record) -> News:
-    """A venue's life, and halts."""
+def news_of_status(event: StatusEvent, record: Record) -> News:
+    """A venue's life, halts and flattens."""
     value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
     if isinstance(event, VenueStatusChanged):
         value.update(venue=event.venue, status=event.status, text=event.text)
         value["connection"] = connection_word(event.status, been_up=True)
     elif isinstance(event, TradingHalted):
         value.update(halted=True, text=event.text, by=event.by, scope=str(event.scope), level=event.level)
+    elif isinstance(event, FlattenRequested):
+        value.update(flatten=event.number, scope=str(event.scope), text=event.text, by=event.by)
+    elif isinstance(event, FlattenEnded):
+        value.update(flatten=event.number, flat=event.flat, text=event.text)
     else:
         value.update(halted=False, text="", by=event.by, scope=str(event.scope))
     return News("status", "", wire.dumps(value), record.seq)

@@ -36,8 +36,6 @@ from txgateway.model.events import (
     PositionReported,
     Record,
     TradingDayStarted,
-    TradingHalted,
-    TradingResumed,
     VenueError,
     VenueStatus,
     VenueStatusChanged,
@@ -623,7 +621,7 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     event = change.record.event
     if isinstance(event, DifferenceFound):
         yield lines.news_of_difference(event, change.record)
-    elif isinstance(event, VenueStatusChanged | TradingHalted | TradingResumed):
+    elif isinstance(event, lines.StatusEvent):
         yield lines.news_of_status(event, change.record)
 
 

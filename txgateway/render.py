@@ -14,7 +14,7 @@ from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import Record, TradingDayStarted
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
-from txgateway.model.halts import Halt
+from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order
@@ -239,6 +239,27 @@ def _fault(fault: Fault, flags: Flags) -> dict[str, Any]:
     }
 
 
+def _flatten(report: FlattenReport, flags: Flags) -> dict[str, Any]:
+    lines = [
+        {
+            "account": each.account,
+            "symbol": each.symbol,
+            "quantity": wire.number(each.quantity),
+            "flat": each.flat,
+            "text": each.text,
+        }
+        for each in report.positions
+    ]
+    return {
+        "number": report.number,
+        "scope": str(report.scope),
+        "flat": report.flat,
+        "ended": report.ended,
+        "text": report.text,
+        "positions": lines,
+    }
+
+
 def _bars(rows: BarRows, flags: Flags) -> list[Any]:
     return [wire.bar(each, rows.zone) for each in rows.bars]
 
@@ -258,6 +279,7 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Halt: _halt,
     FaultsReport: _faults,
     Fault: _fault,
+    FlattenReport: _flatten,
     BarRows: _bars,
     Listing: lambda listing, flags: {name: render(each, flags) for name, each in listing},
     Decimal: lambda value, flags: wire.number(value),

@@ -22,6 +22,8 @@ from txgateway.model.events import (
     Event,
     Executed,
     ExternalOrderFound,
+    FlattenEnded,
+    FlattenRequested,
     OrderDenied,
     OrderEvent,
     OrderReplaced,
@@ -36,8 +38,8 @@ from txgateway.model.events import (
     TradingResumed,
 )
 from txgateway.model.execution import Execution
-from txgateway.model.halts import Halt
-from txgateway.model.order import CLOSED, Move, Order, OrderStatus, OrderUpdate, Terms
+from txgateway.model.halts import FLATTENER, Flatten, Halt
+from txgateway.model.order import CLOSED, Move, Order, OrderStatus, OrderUpdate, Origin, Terms
 from txgateway.model.scope import GATEWAY, Scope
 
 ZERO = Decimal(0)
@@ -129,7 +131,9 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     return changes
 
 
-_SAID_BEFORE = frozenset({Reason.TICKET_REJECTED, Reason.TICKET_EXPIRED, Reason.HALTED, Reason.REDUCE_ONLY})
+_SAID_BEFORE = frozenset(
+    {Reason.FLATTENED, Reason.TICKET_REJECTED, Reason.TICKET_EXPIRED, Reason.HALTED, Reason.REDUCE_ONLY}
+)
 _NOTHING_ASKED = {"asked_quantity": None, "asked_limit_price": None, "asked_stop_price": None}
 
 
@@ -218,6 +222,10 @@ class State:
         self.positions: dict[str, dict[str, Position]] = {}
         self.settings: dict[str, str] = {}
         self.halts: dict[Scope, Halt] = {}
+        self.flattens: dict[int, Flatten] = {}
+        """Those that have not ended, by their numbers."""
+        self.owned: dict[tuple[str, str], dict[tuple[str, Origin], Decimal]] = {}
+        """(account, symbol) -> (owner, way in) -> what their executions add up to."""
         self.last_execution: dict[str, datetime] = {}
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
@@ -317,6 +325,8 @@ class State:
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)
                 self._fill(execution)
+                if order is not None:
+                    self._own(order, execution)
         self.seq = record.seq
         return Change(record, order, execution, order is not None and order.broker_order_id != named)
 
@@ -356,6 +366,16 @@ class State:
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
         self._hold(position.after(execution.signed_quantity, execution.price))
 
+    def _own(self, order: Order, execution: Execution) -> None:
+        pair, owner = (order.account, order.symbol), (order.owner, order.origin)
+        owned = self.owned.setdefault(pair, {})
+        total = owned.pop(owner, ZERO) + execution.signed_quantity
+        if total:
+            owned[owner] = total
+        closed_for_all = order.origin is Origin.FLATTEN and order.owner == FLATTENER
+        if not owned or (closed_for_all and order.symbol not in self.positions[order.account]):
+            del self.owned[pair]
+
     def _hold(self, position: Position) -> None:
         held = self.positions.setdefault(position.account, {})
         if position.quantity:
@@ -374,6 +394,8 @@ class State:
 
     def _report_position(self, event: PositionReported) -> None:
         self._hold(Position(event.venue, event.account, event.symbol, event.quantity, event.average_price))
+        if not event.quantity:
+            self.owned.pop((event.account, event.symbol), None)
 
     def _change_setting(self, event: SettingChanged) -> None:
         if event.value is None:
@@ -387,11 +409,21 @@ class State:
     def _resume(self, event: TradingResumed) -> None:
         self.halts.pop(event.scope, None)
 
+    def _flatten(self, event: FlattenRequested) -> None:
+        self.flattens[event.number] = Flatten(event.number, event.scope, event.text, event.by, event.time)
+
+    def _end_flatten(self, event: FlattenEnded) -> None:
+        self.flattens.pop(event.number, None)
+
     # snapshots
 
     def dump(self) -> Iterator[bytes]:
         """The whole state as lines of JSON, taken at this moment however slowly it is then read."""
         head = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
+        head["flattens"] = list(self.flattens.values())
+        head["owned"] = [
+            (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
+        ]
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
@@ -424,6 +456,10 @@ class State:
                 state.seq, state.settings = head["seq"], head["settings"]
                 for halt in codec.decode_halts(codec.encode(head["halts"])):
                     state.halts[halt.scope] = halt
+                for flatten in codec.decode_flattens(codec.encode(head["flattens"])):
+                    state.flattens[flatten.number] = flatten
+                for account, symbol, owner, origin, total in head["owned"]:
+                    state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
                 times = head["last_execution"].items()
                 state.last_execution = {venue: datetime.fromisoformat(time) for venue, time in times}
             else:
@@ -437,6 +473,8 @@ _HANDLERS: dict[type[Event], Any] = {
     SettingChanged: State._change_setting,
     TradingHalted: State._halt,
     TradingResumed: State._resume,
+    FlattenRequested: State._flatten,
+    FlattenEnded: State._end_flatten,
 }
 
 

@@ -13,6 +13,8 @@ from txgateway.model.events import (
     Event,
     Executed,
     ExternalOrderFound,
+    FlattenEnded,
+    FlattenRequested,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -103,5 +105,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TradingDayStarted: lambda event: f"Trading day {event.day} of {event.venue} began.",
     SettingChanged: _changed,
     TradingHalted: lambda event: f"{event.by} made {event.scope} {event.level}: {event.text}",
+    FlattenRequested: lambda event: f"{event.by} had {event.scope} flattened: {event.text}",
+    FlattenEnded: lambda event: f"Flatten {event.number} is over: {event.text}",
     TradingResumed: lambda event: f"{event.by} let {event.scope} trade again.",
 }

@@ -103,6 +103,18 @@ class Commands(ABC):
         """Take a scope's orders again after a halt. Return that, and what is still halted."""
         return self._action("resume", scope=scope)
 
+    def flatten(self, scope: str, reason: str) -> dict[str, Any]:
+        """Halt a scope, cancel its orders, close its positions. Return what is flat by the broker's word, what not.
+
+        scope: as for `halt`. What is not flat is gone on with, also after a restart, until it is, or the scope is
+        resumed.
+        """
+        return self._setting("flatten", scope=scope, reason=reason)
+
+    def query_flattens(self) -> list[dict[str, Any]]:
+        """Return how far each flatten has come that has not ended."""
+        return self._read("query_flattens")
+
     def query_halts(self) -> list[dict[str, Any]]:
         """Return every halt in force: scope, level, text, by, time."""
         return self._read("query_halts")

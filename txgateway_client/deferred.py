@@ -111,6 +111,8 @@ class DeferredAPI:
     gateway_logoff = _deferred(Commands.gateway_logoff)
     halt = _deferred(Commands.halt)
     resume = _deferred(Commands.resume)
+    flatten = _deferred(Commands.flatten)
+    query_flattens = _deferred(Commands.query_flattens)
     query_halts = _deferred(Commands.query_halts)
     query_faults = _deferred(Commands.query_faults)
     set_fault = _deferred(Commands.set_fault)

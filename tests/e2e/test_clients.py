@@ -110,6 +110,14 @@ def use_halt(api: API) -> bool:
     return api.resume(f"symbol:{SYMBOL}") == f"trading resumed for symbol:{SYMBOL}"
 
 
+def use_flatten(api: API) -> bool:
+    fill(api)
+    assert api.flatten(f"symbol:{SYMBOL}", "drill")["flat"]
+    assert api.query_flattens() == []
+    assert SYMBOL not in api.query_positions()[ACCOUNT]
+    return api.resume(f"symbol:{SYMBOL}") == f"trading resumed for symbol:{SYMBOL}"
+
+
 def use_session(api: API) -> bool:
     api.gateway_logoff()
     assert api.market_order(ACCOUNT, ROUTE, SYMBOL, 1)["reason"] == "VENUE_DOWN"
@@ -175,6 +183,8 @@ USES: dict[str, Callable[[API], Any]] = {
     "halt": use_halt,
     "resume": use_halt,
     "query_halts": use_halt,
+    "flatten": use_flatten,
+    "query_flattens": use_flatten,
     "add_symbol": use_symbols,
     "del_symbol": use_symbols,
     "query_symbols": use_symbols,

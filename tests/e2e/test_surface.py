@@ -319,6 +319,8 @@ CASES = [
     Case("query_halts", lambda result: [each["text"] for each in result] == ["lunch"]),
     Case("resume", is_("trading resumed")),
     Case("query_halts", is_([])),
+    Case("flatten", lambda report: report["flat"], {"scope": "symbol:CAT", "reason": "none held"}),
+    Case("query_flattens", is_([])),
     Case("resume", is_("symbol:IBM was not halted"), {"scope": "symbol:ibm"}),
     Case("query_faults", lambda got: set(got) == {"known", "venues"} and "lost_ack" in got["known"]),
     Case("query_faults", refused("UNKNOWN_VENUE"), {"venue": "nowhere"}),

@@ -1,4 +1,4 @@
-"""The kill switch: halts, each of a scope."""
+"""The kill switch: halts and flattens, each of a scope."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import command
 from txgateway.model.errors import BadArgument
-from txgateway.model.halts import Halt, HaltLevel
+from txgateway.model.halts import FlattenReport, Halt, HaltLevel
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
 
@@ -41,6 +41,27 @@ async def resume(api: Api, caller: Caller, scope: str = "gateway") -> str:
         said = f"trading resumed for {where}" if halted else f"{where} was not halted"
     left = "; ".join(str(each) for each in api.gateway.state.halts.values())
     return said + (f"; still: {left}" if left else "") + _unwritten(api)
+
+
+@command(Right.TRADE)
+async def flatten(api: Api, caller: Caller, scope: str, reason: str) -> FlattenReport:
+    """Halt a scope, cancel its working orders, close its positions at the market; flat when the broker says so.
+
+    scope: as for halt; of an owner, source or bot, what its own executions add up to is closed. The answer comes at the
+    end, or after five seconds with what is not flat yet, and why: it goes on, also after a restart (query_flattens),
+    until all is flat or the scope is resumed.
+    """
+    number = api.gateway.flattens.begin(_scope(api, scope), _reason(reason), caller.user)
+    report = await api.gateway.flattens.report(number)
+    await api.gateway.settled()
+    return report
+
+
+@command(Right.READ)
+async def query_flattens(api: Api, caller: Caller) -> list[FlattenReport]:
+    """Give how far each flatten has come that has not ended."""
+    await api.gateway.settled()
+    return api.gateway.flattens.reports()
 
 
 @command(Right.READ)

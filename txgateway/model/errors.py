@@ -57,6 +57,7 @@ class Reason(StrEnum):
     NEVER_ARRIVED = "NEVER_ARRIVED", "The broker's whole history was searched: the order was never there."
     # a person's
     USER = "USER", "A person or a program ended the order."
+    FLATTENED = "FLATTENED", "A flatten of its scope ended the order."
     TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
 
 

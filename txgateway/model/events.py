@@ -291,6 +291,27 @@ class TradingResumed:
     scope: Scope = GATEWAY
 
 
+@dataclass(frozen=True, slots=True)
+class FlattenRequested:
+    """A person had a scope flattened: its orders are cancelled, its positions closed. `number` is the record's seq."""
+
+    number: int
+    scope: Scope
+    text: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenEnded:
+    """A flatten is over: the broker holds nothing any more, or somebody called it off."""
+
+    number: int
+    flat: bool
+    text: str
+    time: datetime
+
+
 OrderEvent = (
     OrderSubmitted
     | OrderDenied
@@ -317,6 +338,8 @@ Event = (
     | SettingChanged
     | TradingHalted
     | TradingResumed
+    | FlattenRequested
+    | FlattenEnded
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""

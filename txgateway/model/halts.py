@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from txgateway.model.scope import Scope, ScopeKind
@@ -33,3 +34,45 @@ class Halt:
     def where(self) -> str:
         """The scope in a sentence; nothing for the whole gateway."""
         return "" if self.scope.kind is ScopeKind.GATEWAY else f" for {self.scope}"
+
+
+FLATTENER = "flatten"
+"""The owner of the orders that flatten more than one owner's positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A flatten that has not ended; `number` is the seq of its record, from which its orders' keys are made."""
+
+    number: int
+    scope: Scope
+    text: str
+    by: str
+    time: datetime
+
+    def key(self, symbol: str, count: int) -> str:
+        """The client_order_id of its so-manieth closing order of a symbol, in one account."""
+        return f"flatten-{self.number}-{symbol}-{count}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenLine:
+    """One position of a flatten: what the broker says is held, whether that is flat, and why not."""
+
+    account: str
+    symbol: str
+    quantity: Decimal
+    flat: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlattenReport:
+    """How far a flatten has come; `flat` only when the broker's positions say so."""
+
+    number: int
+    scope: Scope
+    flat: bool
+    ended: bool
+    text: str
+    positions: tuple[FlattenLine, ...]

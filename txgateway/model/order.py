@@ -54,7 +54,7 @@ class TimeInForce(StrEnum):
 
 
 class Origin(StrEnum):
-    """Which way in the order took; EXTERNAL ones were not sent by us."""
+    """Which way in the order took; EXTERNAL ones were not sent by us, FLATTEN ones by nobody but the gateway."""
 
     MANUAL = "manual"
     RPC = "rpc"
@@ -62,6 +62,7 @@ class Origin(StrEnum):
     WEBHOOK = "webhook"
     BOT = "bot"
     EXTERNAL = "external"
+    FLATTEN = "flatten"
 
 
 class OrderStatus(StrEnum):

@@ -1,0 +1,460 @@
+"""Flatten: cancel a scope's working orders, wait for their ends, close its positions, believe only the broker.
+
+What is under way stands in the journal, so a restart goes on with it. Nothing is closed twice: one pass is made at a
+time; a position is closed only when no order of the scope, and no closing order, works on it any more and when the
+broker's position is what our executions add up to (or has differed from it long enough to be no delay); and a closing
+order's key is made of the flatten's number and a count, which the journal gives back after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.logger import Logger
+
+from txgateway import reconcile
+from txgateway.brokers import Broker, Can
+from txgateway.history import History
+from txgateway.intake import Intake
+from txgateway.ledger import Ledger
+from txgateway.model.account import Position
+from txgateway.model.errors import GatewayError, Reason
+from txgateway.model.events import FlattenEnded, FlattenRequested, TradingHalted, VenueStatus, VenueStatusChanged
+from txgateway.model.halts import FLATTENER, Flatten, FlattenLine, FlattenReport, HaltLevel
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Quote
+from txgateway.model.order import AT_BROKER, CLOSED, Move, Order, OrderRequest, OrderStatus, Origin, Side, TimeInForce
+from txgateway.model.scope import Scope, ScopeKind, Subject
+from txgateway.state import Change
+
+log = Logger()
+
+ZERO = Decimal(0)
+WAIT_SECONDS = 5.0
+"""How long the answer to a flatten waits for its end."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+"""Seconds between two passes: the longer the less happens."""
+AGAIN_SECONDS = 10.0
+"""How long an order may take to end before its cancel is sent again."""
+SETTLE_SECONDS = 10.0
+"""How long the broker's position and ours may differ before the broker's is taken."""
+RETRY = (timedelta(seconds=5), timedelta(seconds=60))
+"""After a refused closing order, how long until the next: the first time, and at most."""
+
+REMEMBERED = 100
+"""Flattens that ended and whose callers may still want their reports."""
+
+Pair = tuple[str, str, str]
+"""(venue, account, symbol)"""
+Submit = Callable[[OrderRequest, str], Awaitable[Order]]
+Cancel = Callable[[str, str, Reason, str], Coroutine[Any, Any, Order]]
+Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is remembered of one flatten between two passes; all of it can be found out again."""
+
+    flatten: Flatten
+    lines: dict[Pair, FlattenLine] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+    asked: dict[str, float] = field(default_factory=dict)
+    differs: dict[Pair, tuple[Decimal, Decimal, float]] = field(default_factory=dict)
+    count: dict[Pair, int] = field(default_factory=dict)
+    pause: float = SHORTEST_PAUSE
+    timer: Any = None
+    wake: Deferred[None] | None = None
+    waiting: list[Deferred[None]] = field(default_factory=list)
+    ended: FlattenEnded | None = None
+
+
+class Flattens:
+    """Every flatten that is under way."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        intake: Intake,
+        history: History,
+        brokers: Mapping[str, Broker],
+        market: Market,
+        reactor: Any,
+        clock: Callable[[], datetime],
+        submit: Submit,
+        cancel: Cancel,
+    ) -> None:
+        self._ledger = ledger
+        self._state = ledger.state
+        self._intake = intake
+        self._history = history
+        self._brokers = brokers
+        self._market = market
+        self._reactor = reactor
+        self._clock = clock
+        self._submit = submit
+        self._cancel = cancel
+        self._runs: dict[int, _Run] = {}
+        self._one_at_a_time = DeferredLock()
+        self._stopped = False
+
+    # life
+
+    def start(self) -> None:
+        """Go on with what a restart has interrupted."""
+        for flatten in self._state.flattens.values():
+            self._start(flatten)
+
+    def stop(self) -> None:
+        """Do no more; what is not done is taken up again at the next start."""
+        self._stopped = True
+        for run in self._runs.values():
+            if run.timer is not None and run.timer.active():
+                run.timer.cancel()
+
+    def begin(self, scope: Scope, text: str, by: str) -> int:
+        """Halt a scope and flatten it; gives the flatten's number. One that is under way is gone on with."""
+        for flatten in self._state.flattens.values():
+            if flatten.scope == scope:
+                self._wake(self._runs[flatten.number])
+                return flatten.number
+        now = self._clock()
+        self._ledger.record(TradingHalted(text, by, now, scope, HaltLevel.HALTED))
+        number = self._state.seq + 1
+        self._ledger.record(FlattenRequested(number, scope, text, by, now))
+        self._start(self._state.flattens[number])
+        return number
+
+    def call_off(self, scope: Scope, by: str) -> None:
+        """Whoever resumes a scope does not want it flattened any more; closing orders that work go on."""
+        for flatten in list(self._state.flattens.values()):
+            if flatten.scope == scope:
+                self._end(self._runs[flatten.number], False, f"Called off: {by} resumed {scope}.")
+
+    async def report(self, number: int, seconds: float = WAIT_SECONDS) -> FlattenReport:
+        """How far a flatten has come, at its end or after so many seconds."""
+        run = self._runs[number]
+        if run.ended is None:
+            waiting: Deferred[None] = Deferred()
+            run.waiting.append(waiting)
+            timer = self._reactor.callLater(seconds, _fire, waiting)
+            await waiting
+            if timer.active():
+                timer.cancel()
+        return self._report(run)
+
+    def reports(self) -> list[FlattenReport]:
+        """How far each has come that has not ended."""
+        return [self._report(run) for run in self._runs.values() if run.ended is None]
+
+    def _report(self, run: _Run) -> FlattenReport:
+        lines = tuple(run.lines[pair] for pair in sorted(run.lines))
+        ended = run.ended
+        text = ended.text if ended else " ".join(run.troubles) or "Under way."
+        return FlattenReport(
+            run.flatten.number, run.flatten.scope, bool(ended and ended.flat), ended is not None, text, lines
+        )
+
+    # passes
+
+    def _start(self, flatten: Flatten) -> None:
+        for number in [each for each, run in self._runs.items() if run.ended][:-REMEMBERED]:
+            del self._runs[number]
+        run = self._runs[flatten.number] = _Run(flatten)
+        self._intake.go(self._run(run), f"flatten {flatten.number}")
+
+    async def _run(self, run: _Run) -> None:
+        while self._goes_on(run):
+            await self._ledger.settled()
+            before = (dict(run.lines), list(run.troubles))
+            await self._one_at_a_time.acquire()
+            try:
+                if self._goes_on(run):
+                    await self._pass(run)
+            except Exception:
+                log.failure("A pass of flatten {number} failed; the next one comes.", number=run.flatten.number)
+                run.troubles = ["The gateway made an error over this (its log says which) and tries again."]
+            finally:
+                self._one_at_a_time.release()
+            if self._goes_on(run):
+                same = before == (run.lines, run.troubles)
+                run.pause = min(run.pause * 2, LONGEST_PAUSE) if same else SHORTEST_PAUSE
+                await self._sleep(run)
+
+    def _goes_on(self, run: _Run) -> bool:
+        return run.ended is None and not self._stopped
+
+    async def _sleep(self, run: _Run) -> None:
+        run.wake = Deferred()
+        run.timer = self._reactor.callLater(run.pause, _fire, run.wake)
+        await run.wake
+
+    def heard(self, change: Change) -> None:
+        """Something happened that a pass may have waited for."""
+        event, order = change.record.event, change.order
+        is_up = isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP
+        for run in self._runs.values():
+            if is_up or (order and (order.origin is Origin.FLATTEN or order.order_id in run.asked)):
+                self._wake(run)
+
+    def _wake(self, run: _Run) -> None:
+        run.pause = SHORTEST_PAUSE
+        soon = self._reactor.seconds() + SHORTEST_PAUSE
+        if run.timer is not None and run.timer.active() and run.timer.getTime() > soon:
+            run.timer.reset(SHORTEST_PAUSE)
+
+    def _end(self, run: _Run, flat: bool, text: str) -> None:
+        ended = FlattenEnded(run.flatten.number, flat, text, self._clock())
+        run.ended = ended
+        self._ledger.record(ended)
+        self._wake(run)
+        waiting, run.waiting = run.waiting, []
+        for each in waiting:
+            _fire(each)
+
+    async def _pass(self, run: _Run) -> None:
+        """Cancel what works, close what is held and free to be closed, and see whether all of it is flat."""
+        run.troubles = []
+        working = self._cancel_all(run)
+        theirs = await self._theirs(run)
+        pairs = sorted({*run.lines, *theirs, *working, *self._ours(run.flatten.scope)})
+        closings = []
+        for pair in pairs:
+            line, quantity = self._judge(run, pair, theirs, working)
+            run.lines[pair] = line
+            if quantity:
+                closings.append(Deferred.fromCoroutine(self._close(run, pair, quantity)))
+        await gatherResults(closings, consumeErrors=True)
+        left = [line for line in run.lines.values() if not line.flat]
+        if run.ended is None and not left and not run.troubles and not closings:
+            self._end(run, True, f"{run.flatten.scope} is flat: the broker holds nothing for it.")
+        elif left:
+            run.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
+
+    def _cancel_all(self, run: _Run) -> dict[Pair, Order]:
+        """Ask for the end of every order of the scope at a broker; gives one of those that still work for each pair."""
+        found: dict[Pair, Order] = {}
+        now = self._reactor.seconds()
+        for order in list(self._state.working.values()):
+            if order.status not in AT_BROKER or order.origin is Origin.FLATTEN:
+                continue
+            if not run.flatten.scope.covers(Subject.of(order)):
+                continue
+            found[order.venue, order.account, order.symbol] = order
+            asked = run.asked.get(order.order_id)
+            is_up = self._intake.status[order.venue] is VenueStatus.UP
+            if is_up and order.may(Move.ASK_CANCEL) and (asked is None or now - asked >= AGAIN_SECONDS):
+                run.asked[order.order_id] = now
+                text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
+                cancel = self._cancel(order.order_id, run.flatten.by, Reason.FLATTENED, text)
+                self._intake.go(cancel, f"cancel of {order.order_id}")
+        return found
+
+    async def _theirs(self, run: _Run) -> dict[Pair, Decimal]:
+        """The brokers' word on every position that the scope may be about; a broker that is away is a trouble."""
+        scope, found = run.flatten.scope, dict[Pair, Decimal]()
+        for venue, broker in self._brokers.items():
+            if scope.kind is ScopeKind.VENUE and venue != scope.name:
+                continue
+            if scope.kind is ScopeKind.ACCOUNT and broker.accounts() and scope.name not in broker.accounts():
+                continue
+            if self._intake.status[venue] is not VenueStatus.UP:
+                run.troubles.append(f"Venue {venue} is {self._intake.status[venue]}: it is gone on with when it is UP.")
+                continue
+            try:
+                held = await broker.positions()
+            except GatewayError as error:
+                run.troubles.append(f"Venue {venue} does not tell its positions: {error}")
+                continue
+            for each in held:
+                pair = (venue, each.account, each.symbol)
+                if each.quantity and self._is_about(scope, pair):
+                    found[pair] = each.quantity
+        return found
+
+    def _is_about(self, scope: Scope, pair: Pair) -> bool:
+        """Whether a scope takes in a whole position; of an owner's, only what is the owner's."""
+        _, account, symbol = pair
+        if scope.kind is ScopeKind.ACCOUNT:
+            return account == scope.name
+        if scope.kind is ScopeKind.SYMBOL:
+            return symbol == scope.name
+        return scope.kind in (ScopeKind.GATEWAY, ScopeKind.VENUE) or bool(self._owned(scope, account, symbol))
+
+    def _ours(self, scope: Scope) -> Iterator[Pair]:
+        """The positions that the scope is about, as our executions add them up."""
+        for account, held in self._state.positions.items():
+            for symbol, position in held.items():
+                pair = (position.venue, account, symbol)
+                in_venue = scope.kind is not ScopeKind.VENUE or position.venue == scope.name
+                if in_venue and self._is_about(scope, pair):
+                    yield pair
+
+    def _owned(self, scope: Scope, account: str, symbol: str) -> Decimal:
+        """What an owner's own executions add up to."""
+        by_owner = self._state.owned.get((account, symbol), {})
+        ways = _WAYS.get(scope.kind)
+        return sum(
+            (each for (owner, way), each in by_owner.items() if owner == scope.name and (ways is None or way in ways)),
+            ZERO,
+        )
+
+    # one position
+
+    def _judge(
+        self, run: _Run, pair: Pair, theirs: Mapping[Pair, Decimal], working: Mapping[Pair, Order]
+    ) -> tuple[FlattenLine, Decimal]:
+        """What stands of a position, and how much is to be closed now (signed; zero: nothing, or not yet)."""
+        venue, account, symbol = pair
+        scope = run.flatten.scope
+        held = theirs.get(pair, ZERO)
+
+        def line(flat: bool, text: str) -> FlattenLine:
+            return FlattenLine(account, symbol, held, flat, text)
+
+        if self._intake.status[venue] is not VenueStatus.UP:
+            return line(False, f"Venue {venue} is {self._intake.status[venue]}."), ZERO
+        order = working.get(pair) or self._closing(pair)
+        if order is not None:
+            return line(False, _why_waits(order)), ZERO
+        position = self._state.positions.get(account, {}).get(symbol)
+        ours = position.quantity if position is not None else ZERO
+        if not self._is_settled(run, pair, held, ours):
+            return line(False, f"The broker holds {held:f}, our executions add up to {ours:f}: seen again soon."), ZERO
+        to_close = held
+        if scope.kind in _OWNERS:
+            owned = self._owned(scope, account, symbol)
+            to_close = _within(owned, held)
+            if owned and not to_close:
+                return line(
+                    True, f"{scope} traded {owned:f}, the account holds {held:f}: there is nothing to close."
+                ), ZERO
+        if not to_close:
+            return line(True, "Flat."), ZERO
+        return line(False, f"{to_close:f} to close."), to_close
+
+    def _closing(self, pair: Pair) -> Order | None:
+        """A closing order, of whichever flatten, that still works on a position."""
+        for order in self._state.working.values():
+            if order.origin is Origin.FLATTEN and (order.venue, order.account, order.symbol) == pair:
+                return order
+        return None
+
+    def _is_settled(self, run: _Run, pair: Pair, theirs: Decimal, ours: Decimal) -> bool:
+        """Whether the broker's word can be acted upon: one that comes late would have a position closed twice."""
+        if theirs == ours:
+            run.differs.pop(pair, None)
+            return True
+        now = self._reactor.seconds()
+        was = run.differs.get(pair)
+        if was is None or was[:2] != (theirs, ours):
+            run.differs[pair] = (theirs, ours, now)
+            return False
+        if now - was[2] < SETTLE_SECONDS:
+            return False
+        self._believe(pair, theirs, ours)
+        return True
+
+    def _believe(self, pair: Pair, theirs: Decimal, ours: Decimal) -> None:
+        """Take the broker's position for the true one, with the difference shown."""
+        venue, account, symbol = pair
+        mine, its = (Position(venue, account, symbol, each) for each in (ours, theirs))
+        for event in reconcile.positions(venue, [mine], [its], self._clock()):
+            self._ledger.record(event)
+
+    async def _close(self, run: _Run, pair: Pair, quantity: Decimal) -> None:
+        """Send the next closing order, unless the last one was refused just now."""
+        venue, account, symbol = pair
+        flatten = run.flatten
+        held = run.lines[pair].quantity
+        last, count = await self._last(run, pair)
+        try:
+            wait = self._refused_just_now(last, count)
+            if wait:
+                run.lines[pair] = FlattenLine(account, symbol, held, False, wait)
+                return
+            size = await self._size(venue, symbol, abs(quantity))
+            side = Side.SELL if quantity > 0 else Side.BUY
+            key = flatten.key(symbol, count + 1)
+            owner = flatten.scope.name if flatten.scope.kind in _OWNERS else FLATTENER
+            request = OrderRequest(
+                account=account,
+                symbol=symbol,
+                side=side,
+                quantity=size,
+                time_in_force=self._time_in_force(venue),
+                client_order_id=key,
+            )
+            order = await self._submit(request, owner)
+            text = _why_waits(order) if order.status not in CLOSED else _said(order)
+        except GatewayError as error:
+            text = str(error)
+        run.lines[pair] = FlattenLine(account, symbol, held, False, text)
+
+    def _time_in_force(self, venue: str) -> TimeInForce:
+        known = (each for each in TimeInForce if Can.time_in_force(each) in self._brokers[venue].can)
+        return next(known, TimeInForce.DAY)
+
+    async def _last(self, run: _Run, pair: Pair) -> tuple[Order | None, int]:
+        """The flatten's last closing order of a position, and how many there have been."""
+        _, account, symbol = pair
+        count = run.count.get(pair, 0)
+        last = None
+        if count:
+            last = await self._history.find_client(account, run.flatten.key(symbol, count))
+        while found := await self._history.find_client(account, run.flatten.key(symbol, count + 1)):
+            last, count = found, count + 1
+        run.count[pair] = count
+        return last, count
+
+    def _refused_just_now(self, last: Order | None, count: int) -> str:
+        if last is None or last.status not in _REFUSED or last.filled_quantity or last.reason is Reason.NEVER_ARRIVED:
+            return ""
+        first, longest = RETRY
+        wait = min(longest, first * 2 ** min(count - 1, 10))
+        since = self._clock() - last.updated  # below zero when the clock was put back
+        return f"{_said(last)} It is tried again." if timedelta(0) <= since < wait else ""
+
+    async def _size(self, venue: str, symbol: str, quantity: Decimal) -> Decimal:
+        """How much one order may close: whole lots, and no more than the venue takes at once."""
+        instrument, _ = await self._market(venue, symbol)
+        if instrument is None:
+            return quantity
+        if instrument.max_quantity:
+            quantity = min(quantity, instrument.max_quantity)
+        return quantity - quantity % instrument.lot_size if quantity >= instrument.lot_size > 0 else quantity
+
+
+_OWNERS = frozenset({ScopeKind.OWNER, ScopeKind.SOURCE, ScopeKind.BOT})
+_WAYS = {
+    ScopeKind.SOURCE: frozenset({Origin.WEBHOOK, Origin.FLATTEN}),
+    ScopeKind.BOT: frozenset({Origin.BOT, Origin.FLATTEN}),
+}
+_REFUSED = frozenset({OrderStatus.DENIED, OrderStatus.REJECTED, OrderStatus.CANCELED, OrderStatus.EXPIRED})
+
+
+def _fire(waiting: Deferred[None]) -> None:
+    if not waiting.called:
+        waiting.callback(None)
+
+
+def _within(owned: Decimal, held: Decimal) -> Decimal:
+    """As much of what an owner traded as the account still holds."""
+    return max(ZERO, min(owned, held)) if owned > 0 else min(ZERO, max(owned, held))
+
+
+def _why_waits(order: Order) -> str:
+    what = "closing order" if order.origin is Origin.FLATTEN else "order"
+    doubt = f" ({order.text})" if order.status is OrderStatus.UNKNOWN and order.text else ""
+    filled = f", {order.filled_quantity:f} of {order.quantity:f} filled" if order.filled_quantity else ""
+    return f"Waits for {what} {order.order_id}, which is {order.status}{filled}{doubt}."
+
+
+def _said(order: Order) -> str:
+    if order.status is OrderStatus.FILLED:
+        return f"Closed by order {order.order_id}: the broker's positions are asked."
+    return f"Closing order {order.order_id} is {order.status} ({order.reason}): {order.text or 'no reason given.'}"
