@@ -33,6 +33,7 @@ from txgateway.state import State
 
 D = Decimal
 _COUNT = count(1)
+OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.STAGED)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS
 
@@ -54,6 +55,12 @@ class ChosenBroker:
         self.book: dict[str, OrderReport] = {}
         self.fills: list[Execution] = []
         self.held: list[Position] = []
+        self.holds_fills = False
+        """Whether it holds what its fills come to, beside `held`."""
+        self.asked: list[str] = []
+        """The questions it was asked."""
+        self.answer_when: Deferred[None] | None = None
+        """Questions are answered once this has fired."""
         self.report: Any = None
         self._clock = clock
 
@@ -112,17 +119,52 @@ class ChosenBroker:
         limit, stop = order.asked_limit_price or order.limit_price, order.asked_stop_price or order.stop_price
         self.report(OrderReplaced(order.order_id, quantity, limit, stop, self.now()))
 
+    async def _ask(self, question: str) -> None:
+        self.asked.append(question)
+        if self.answer_when is not None:
+            await self.answer_when
+
     async def open_orders(self) -> Sequence[OrderReport]:
-        return [each for each in self.book.values() if each.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)]
+        await self._ask("open_orders")
+        return [each for each in self.book.values() if each.status in OPEN]
 
     async def lookup(self, order: Order) -> OrderReport | None:
+        await self._ask("lookup")
         return self.book.get(order.order_id)
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
+        await self._ask("executions")
         return [fill for fill in self.fills if since is None or fill.time >= since]
 
     async def positions(self) -> Sequence[Position]:
-        return self.held
+        await self._ask("positions")
+        if not self.holds_fills:
+            return self.held
+        held = {(each.account, each.symbol): each for each in self.held}
+        for fill in self.fills:
+            key = (fill.account, fill.symbol)
+            before = held.get(key) or Position("paper", *key, D(0))
+            held[key] = before.after(fill.signed_quantity, fill.price)
+        return list(held.values())
+
+    def hold(self, order: Order, status: OrderStatus = OrderStatus.NEW, **more: Any) -> OrderReport:
+        """Put an order into the book, so that the broker shows it."""
+        terms: dict[str, Any] = {
+            "broker_order_id": order.broker_order_id or f"B{len(self.book) + 1}",
+            "order_id": order.order_id,
+            "account": order.account,
+            "symbol": order.symbol,
+            "side": order.side,
+            "quantity": order.quantity,
+            "order_type": order.order_type,
+            "limit_price": order.limit_price,
+            "stop_price": order.stop_price,
+            "filled_quantity": sum((fill.quantity for fill in self.fills if fill.order_id == order.order_id), D(0)),
+            "time": self.now(),
+        }
+        report = OrderReport(**{**terms, "status": status, **more})
+        self.book[order.order_id] = report
+        return report
 
     async def balances(self, account: str) -> AccountReport:
         return AccountReport(account, D(1000))

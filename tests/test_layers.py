@@ -47,10 +47,15 @@ MAY_IMPORT = {
     "commands": "model",
     "feed": "brokers model",
     # the desk
-    "gateway": "flatten halts tickets intake ledger history risk state reconcile codec journal brokers model",
-    "flatten": "intake ledger history state reconcile brokers model",
+    "gateway": (
+        "flatten halts tickets intake reconciler differences ledger history risk state reconcile codec journal brokers "
+        "model"
+    ),
+    "flatten": "intake differences ledger history state brokers model",
     "tickets": "intake ledger brokers model",
-    "intake": "ledger history state reconcile journal brokers model",
+    "reconciler": "intake differences ledger history state reconcile journal brokers model",
+    "intake": "differences ledger history state reconcile journal brokers model",
+    "differences": "ledger state model",
     "ledger": "state journal model",
     "history": "state journal brokers model",
     "snapshots": "state codec journal model",

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 import msgspec
 
 from txgateway.model.account import Position
+from txgateway.model.difference import Difference
 from txgateway.model.events import Event
 from txgateway.model.execution import Execution
 from txgateway.model.halts import Flatten, Halt
@@ -31,6 +32,8 @@ decode_halts = msgspec.json.Decoder(list[Halt]).decode
 """Halts from their JSON."""
 decode_flattens = msgspec.json.Decoder(list[Flatten]).decode
 """Flattens from their JSON."""
+decode_difference = msgspec.json.Decoder(Difference).decode
+"""A difference from its JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

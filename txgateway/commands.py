@@ -85,7 +85,7 @@ COMMANDS: dict[str, Command] = {}
 _BEFORE_UP = frozenset(
     {"status", "uptime", "version", "help", "shutdown", "query_venues", "gateway_logon", "gateway_logoff"}
     | {"halt", "resume", "query_halts", "query_faults", "set_fault", "clear_faults"}
-    | {"flatten", "query_flattens"}
+    | {"flatten", "query_flattens", "query_differences"}
 )
 
 

@@ -146,6 +146,12 @@ class Config:
     timeout_order: float = _set(read.timeout, "300", "seconds until an unanswered order is UNKNOWN")
     timeout_orderstatus: float = _set(read.timeout, "3600", "seconds: an order's status request")
     timeout_position: float = _set(read.timeout, "20", "seconds: positions")
+    reconcile_seconds: int = _set(
+        read.whole(0, 86400), "60", "seconds between reconciliations while a venue is up; 0: on every connect alone"
+    )
+    difference_raise_seconds: int = _set(
+        read.whole(0, 10**9), "300", "seconds until a difference that stays open is more severe; 0: never"
+    )
     timeout_timer: float = _set(read.timeout, "10", "seconds: the feed's clock")
 
     log_api_messages: bool = _set(read.flag, "0", "1 logs what venues send and are sent")

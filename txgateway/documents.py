@@ -11,7 +11,16 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from txgateway.api import BarRows, Entry, FaultsReport, InstrumentReport, Listing, Story, VenueReport
+from txgateway.api import (
+    BarRows,
+    DifferenceReport,
+    Entry,
+    FaultsReport,
+    InstrumentReport,
+    Listing,
+    Story,
+    VenueReport,
+)
 from txgateway.commands import COMMANDS, Command, Parameter, Text, Upper
 from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
@@ -43,6 +52,7 @@ _NOUNS = {
     Position: "Quantity",
     AccountReport: "Balances",
     VenueReport: "Venue",
+    DifferenceReport: "Difference",
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
@@ -81,6 +91,11 @@ SYMBOL = (
     "symbol:s last:n tradetime:s size:n volume:n open:n close:n vwap:n fullname:s cusip:s high:n low:n bid:n bidsize:n "
     "ask:n asksize:n bars:o"
 )
+VENUE = (
+    "name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s domain:s connected_since:s? "
+    "last_reconciled:s? failed_reconciliations:i differences:i"
+)
+DIFFERENCE = "venue:s account:s what:s key:s ours:s theirs:s severity:s found:s seen:s age:i resolved:s? text:s seq:i"
 """Members and their types: s string, n number, i integer, b boolean, o object or array, s* strings, ? or null."""
 _OPTIONAL = frozenset("high low bid bidsize ask asksize bars".split())  # noqa: SIM905
 
@@ -138,7 +153,8 @@ def schemas() -> Mapping[str, Schema]:
         "Symbol": symbol,
         "Quantity": {**_NUMBER, "description": "Below zero when short."},
         "Balances": _by_name(_members("total:n available:n reserved:n")),
-        "Venue": _members("name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s"),
+        "Venue": _members(VENUE),
+        "Difference": _members(DIFFERENCE),
         "Instrument": _instrument(),
         "Flatten": {
             "type": "object",

@@ -17,14 +17,22 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 
-from txgateway import reconcile
 from txgateway.brokers import Broker, Can
+from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.ledger import Ledger
-from txgateway.model.account import Position
+from txgateway.model.difference import What
 from txgateway.model.errors import GatewayError, Reason
-from txgateway.model.events import FlattenEnded, FlattenRequested, TradingHalted, VenueStatus, VenueStatusChanged
+from txgateway.model.events import (
+    FlattenEnded,
+    FlattenRequested,
+    PositionReported,
+    Severity,
+    TradingHalted,
+    VenueStatus,
+    VenueStatusChanged,
+)
 from txgateway.model.halts import FLATTENER, Flatten, FlattenLine, FlattenReport, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
@@ -87,6 +95,7 @@ class Flattens:
         clock: Callable[[], datetime],
         submit: Submit,
         cancel: Cancel,
+        differences: Differences,
     ) -> None:
         self._ledger = ledger
         self._state = ledger.state
@@ -98,6 +107,7 @@ class Flattens:
         self._clock = clock
         self._submit = submit
         self._cancel = cancel
+        self._differences = differences
         self._runs: dict[int, _Run] = {}
         self._one_at_a_time = DeferredLock()
         self._stopped = False
@@ -362,9 +372,12 @@ class Flattens:
     def _believe(self, pair: Pair, theirs: Decimal, ours: Decimal) -> None:
         """Take the broker's position for the true one, with the difference shown."""
         venue, account, symbol = pair
-        mine, its = (Position(venue, account, symbol, each) for each in (ours, theirs))
-        for event in reconcile.positions(venue, [mine], [its], self._clock()):
-            self._ledger.record(event)
+        key = (venue, account, What.POSITION, symbol)
+        self._differences.found(key, f"{ours:f}", f"{theirs:f}", Severity.CRITICAL)
+        before = self._state.positions.get(account, {}).get(symbol)
+        price = before.average_price if before is not None else ZERO
+        self._ledger.record(PositionReported(venue, account, symbol, theirs, price, self._clock()))
+        self._differences.gone(key, "A flatten has taken the broker's position over, to close it.")
 
     async def _close(self, run: _Run, pair: Pair, quantity: Decimal) -> None:
         """Send the next closing order, unless the last one was refused just now."""

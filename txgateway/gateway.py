@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,11 +12,14 @@ from twisted.logger import Logger
 
 from txgateway import halts, risk
 from txgateway.brokers import Broker, Can
+from txgateway.differences import Differences
 from txgateway.flatten import Flattens
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.ledger import QUESTIONS, Ledger
+from txgateway.model.account import Position
+from txgateway.model.difference import Difference, Key, What
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     MOVES,
@@ -26,6 +29,7 @@ from txgateway.model.events import (
     OrderDenied,
     OrderDoubted,
     OrderRejected,
+    OrderResolved,
     OrderSubmitted,
     Record,
     ReplaceRejected,
@@ -39,8 +43,9 @@ from txgateway.model.events import (
 from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import Move, Order, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderReport, OrderRequest, OrderStatus, Origin, Terms
 from txgateway.model.scope import GATEWAY, Scope, Subject
+from txgateway.reconciler import Reconciler
 from txgateway.risk import Denial
 from txgateway.state import Change, State
 from txgateway.tickets import ANY_TIME, TicketRules, Tickets
@@ -79,6 +84,8 @@ class Desk:
     halt_on_exception: bool = False
     log_repeats: bool = False
     tickets: TicketRules = ANY_TIME
+    reconcile_seconds: float = 0
+    difference_raise_seconds: float = 0
 
 
 class Gateway:
@@ -92,13 +99,14 @@ class Gateway:
         self.state = desk.state
         self.ledger = Ledger(desk.state, desk.journal, desk.reactor, desk.clock)
         self.history = History(desk.state, desk.journal, desk.brokers)
+        self.differences = Differences(self.ledger, desk.clock, desk.difference_raise_seconds)
         self.intake = Intake(
             self.ledger,
             desk.journal,
             self.history,
             desk.brokers,
+            self.differences,
             desk.clock,
-            desk.new_id,
             desk.trading_day,
             desk.halt_on_exception,
             desk.log_repeats,
@@ -114,6 +122,20 @@ class Gateway:
             desk.clock,
             self._submit_closing,
             self.cancel,
+            self.differences,
+        )
+        self.reconciler = Reconciler(
+            self.ledger,
+            desk.journal,
+            self.history,
+            self.intake,
+            desk.brokers,
+            self.differences,
+            desk.reactor,
+            desk.clock,
+            desk.new_id,
+            desk.reconcile_seconds,
+            desk.order_timeout,
         )
         self.report = self.intake.report
         self.settled = self.ledger.settled
@@ -125,6 +147,10 @@ class Gateway:
         """Begin writing the journal and watching for orders that stay unanswered."""
         self.ledger.start()
         self.listeners.append(self._heard)
+        self.reconciler.start()
+        for order in self.state.working.values():
+            if order.status in PENDING:
+                self._await_answer(order.order_id)
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
         self.flattens.start()
 
@@ -134,6 +160,7 @@ class Gateway:
         self.flattens.stop()
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
+        self.reconciler.stop()
         await self.ledger.stop()
 
     # orders in
@@ -357,6 +384,57 @@ class Gateway:
         self.ledger.record(event, send)
         return await self.ledger.answer(order, answer)
 
+    # a person's word
+
+    async def resolve(self, order_id: str, status: OrderStatus, text: str, by: str) -> Order:
+        """End an order in doubt because a person says so; the broker is asked once more before, and its word wins."""
+        order = await self._ours(order_id)
+        if status not in (OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED):
+            raise Refused(
+                Reason.UNSUPPORTED,
+                f"An order cannot be resolved as {status}: CANCELED, REJECTED or EXPIRED end it; a fill only ever "
+                "comes as an execution of the broker, with its price and its id.",
+                order.order_id,
+            )
+        _require_doubt(order)
+        if self.intake.status[order.venue] is VenueStatus.UP and Can.LOOKUP in self._brokers[order.venue].can:
+            word = await self.reconciler.look_up(order.venue, order)
+            await self.settled()
+            order = self.state.order(order.order_id) or order
+            _require_doubt(order)
+            if isinstance(word, OrderReport) and word.status not in CLOSED:
+                raise Refused(
+                    Reason.NOT_WORKING,
+                    f"The broker still holds order {order.order_id} ({word.status}): cancel it instead.",
+                    order.order_id,
+                )
+        return await self._written(self.ledger.record(OrderResolved(order.order_id, status, text, by, self._clock())))
+
+    async def settle(self, name: Key, text: str, by: str) -> Difference:
+        """Settle a difference because a person says so; a position is taken over as the broker shows it now."""
+        difference = self._difference(name)
+        if difference.what == What.POSITION:
+            theirs = await self._brokers[difference.venue].positions()
+            difference = self._difference(name)
+            symbol = (difference.account, difference.key)
+            held = next((each for each in theirs if (each.account, each.symbol) == symbol), None)
+            flat = Position(difference.venue, *symbol, Decimal(0))
+            self.reconciler.take_position(held or flat, difference.venue)
+        self.differences.gone(name, text, by)
+        await self.settled()
+        return replace(difference, resolved=self._clock(), text=text)
+
+    def _difference(self, name: Key) -> Difference:
+        found = self.state.differences.get(name)
+        if found is None:
+            venue, account, what, key = name
+            whose = f" of account {account}" if account else ""
+            raise Refused(
+                Reason.NO_SUCH_DIFFERENCE,
+                f"No difference over {what} {key}{whose} is open at {venue}: query_differences lists them.",
+            )
+        return found
+
     # settings
 
     def halt(self, text: str, by: str, scope: Scope = GATEWAY, level: HaltLevel = HaltLevel.HALTED) -> Halt:
@@ -480,10 +558,14 @@ class Gateway:
         self._unanswered[order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
 
     def _heard(self, change: Change) -> None:
+        """Keep the time until which each order must be answered: what is asked of it, and the order itself."""
         if self.state.flattens:
             self.flattens.heard(change)
-        if change.order is not None and not isinstance(change.record.event, QUESTIONS):
-            self._unanswered.pop(change.order.order_id, None)
+        order = change.order
+        if order is None or isinstance(change.record.event, QUESTIONS):
+            return
+        if order.status not in PENDING:
+            self._unanswered.pop(order.order_id, None)
 
     def _watch_clock(self) -> None:
         """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
@@ -492,11 +574,24 @@ class Gateway:
         for order_id in [each for each, deadline in self._unanswered.items() if deadline <= now]:
             del self._unanswered[order_id]
             text = f"No answer within {self._desk.order_timeout:g} s: only the broker's evidence will tell."
-            self.intake.take(OrderDoubted(order_id, Reason.TIMEOUT, text, self._clock()))
+            order = self.state.working.get(order_id)
+            if order is not None and order.status in PENDING:
+                self.intake.take(OrderDoubted(order_id, Reason.TIMEOUT, text, self._clock()))
+        self.reconciler.watch()
+        self.differences.watch()
         for venue in self._brokers:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
         self.tickets.watch()
+
+
+def _require_doubt(order: Order) -> None:
+    if order.status is not OrderStatus.UNKNOWN:
+        raise Refused(
+            Reason.NOT_WORKING,
+            f"Order {order.order_id} is {order.status}: only an order that is UNKNOWN is ended by hand.",
+            order.order_id,
+        )
 
 
 def _check_market(request: OrderRequest, instrument: Instrument | None, quote: Quote | None) -> Denial | None:

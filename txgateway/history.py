@@ -36,6 +36,10 @@ class History:
                     return self.find_now(found) or await self._folded(found)
         return await self._folded(order_id)
 
+    async def by_our_id(self, order_id: str) -> Order | None:
+        """An order by our own id alone, of any day."""
+        return self._state.order(order_id) or await self._folded(order_id)
+
     def find_now(self, order_id: str) -> Order | None:
         """The same among what works or closed today."""
         order = self._state.order(order_id)

@@ -1,4 +1,4 @@
-"""What brokers say: reports in, once each; a venue's life; and reconciliation before it is called up."""
+"""What brokers say: reports in, once each; and a venue's life."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from txgateway import reconcile, state
-from txgateway.brokers import Broker, Can
+from txgateway.brokers import Broker
+from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.journal import Journal
 from txgateway.ledger import Ledger
-from txgateway.model.errors import NotUp, Refused
+from txgateway.model.difference import What
+from txgateway.model.errors import NotUp, Reason, Refused
 from txgateway.model.events import (
     MOVES,
-    DifferenceFound,
+    CancelRejected,
     Event,
     Executed,
-    ExternalOrderFound,
     OrderAccepted,
+    OrderDoubted,
     OrderEvent,
+    OrderRestored,
     Severity,
     TradingDayStarted,
     TradingHalted,
@@ -33,20 +36,49 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.halts import HaltLevel
-from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
+from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY
 
 log = Logger()
 
 
 _NOT_ACCEPTED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN, OrderStatus.REJECTED})
+CONNECTED = frozenset({VenueStatus.RECONCILING, VenueStatus.UP})
+"""The venue can be asked."""
+_GONE = frozenset({Reason.TOO_LATE, Reason.NO_SUCH_ORDER})
 
 
 def _adds_nothing(event: Event, order: Order) -> bool:
-    """An acknowledgement of what is acknowledged already, by the same id."""
-    if not isinstance(event, OrderAccepted) or order.status in _NOT_ACCEPTED:
+    """An acknowledgement of what is acknowledged already, by the same id: one of an order lost since proves nothing."""
+    if not isinstance(event, OrderAccepted):
+        return False
+    if order.status in _NOT_ACCEPTED and order.reason is not Reason.MISSING:
         return False
     return event.broker_order_id in ("", order.broker_order_id)
+
+
+def _does_not_fit(event: Event, order: Order) -> bool:
+    """Whether a report says that the order is not as we have it: then the broker is asked soon."""
+    if isinstance(event, CancelRejected):
+        return event.reason in _GONE and order.status not in CLOSED
+    return isinstance(event, OrderAccepted) and order.status in CLOSED and order.reason is Reason.RESOLVED
+
+
+def _named_by_broker(order: Order, execution: Execution) -> bool:
+    """Whether a fill that has only a broker's id can be this order's: ours carry our id, where a broker echoes it.
+
+    An order that is full already is none: brokers have been seen to give ids a second time.
+    """
+    foreign = bool(execution.order_id) and order.origin is not Origin.EXTERNAL
+    return not foreign and order.status is not OrderStatus.FILLED
+
+
+def _is_of(order: Order, execution: Execution) -> bool:
+    return order.venue == execution.venue and reconcile.same(order, execution)
+
+
+def _figures(execution: Execution) -> str:
+    return f"{execution.side} {execution.quantity:f} {execution.symbol} at {execution.price:f}"
 
 
 class Intake:
@@ -58,58 +90,101 @@ class Intake:
         journal: Journal,
         history: History,
         brokers: Mapping[str, Broker],
+        differences: Differences,
         clock: Callable[[], datetime],
-        new_id: Callable[[], str],
         trading_day: Callable[[datetime], date],
         halt_on_exception: bool = False,
         log_repeats: bool = False,
     ) -> None:
         self.status: dict[str, VenueStatus] = dict.fromkeys(brokers, VenueStatus.DOWN)
         self.been_up: set[str] = set()
+        self.connected_since: dict[str, datetime] = {}
+        """Since when each venue's link stands, by our clock; not there while there is none."""
+        self.traded: dict[tuple[str, str, str], int] = {}
+        """How many fills there were in each (venue, account, symbol)."""
+        self.trading_day = trading_day
+        self.on_connected: Callable[[str], None] = lambda venue: None
+        """Told of a venue that can be asked, before it is called up: `reconciled` does that."""
+        self.on_lost: Callable[[str], None] = lambda venue: None
+        """Told of a venue whose link is gone."""
+        self.on_strange: Callable[[str], None] = lambda venue: None
+        """Told of a venue that said something which does not fit."""
         self._ledger = ledger
         self._state = ledger.state
         self._journal = journal
         self._history = history
         self._brokers = brokers
+        self._differences = differences
         self._clock = clock
-        self._new_id = new_id
-        self._trading_day = trading_day
         self._looking = False
-        self._behind: deque[OrderEvent | VenueStatusChanged] = deque()
+        self._behind: deque[tuple[OrderEvent | VenueStatusChanged, str]] = deque()
         self._halt_on_exception = halt_on_exception
         self._log_repeat = log.info if log_repeats else log.debug
 
-    def report(self, event: OrderEvent | VenueStatusChanged) -> None:
-        """Take in what a broker says happened, in the order it is said."""
+    def report(self, event: OrderEvent | VenueStatusChanged, venue: str = "") -> None:
+        """Take in what a broker (of that venue) says happened, in the order it is said."""
         if self._looking:
-            self._behind.append(event)
+            self._behind.append((event, venue))
         else:
-            self._process(event)
+            self._process(event, venue)
 
-    def _process(self, event: OrderEvent | VenueStatusChanged) -> None:
+    def _process(self, event: OrderEvent | VenueStatusChanged, venue: str) -> None:
         try:
             if isinstance(event, VenueStatusChanged):
                 self._venue_changed(event)
             elif isinstance(event, Executed):
                 self._executed(event.execution)
             else:
-                self.take(event)
+                self._said(event, venue)
         except Exception:
             log.failure("A report could not be taken in: {event}", event=event)
             self.unexpected("a broker's report")
+
+    def _said(self, event: OrderEvent, venue: str) -> None:
+        """Take a report of an order in, unless it is known already; one that does not fit has the broker asked soon."""
+        order_id = event.order_id
+        order = self._state.order(order_id)
+        if order is None and venue:
+            order = self._state.sure_broker(venue, order_id)
+            order = order if order is not None and order.origin is Origin.EXTERNAL else None
+            if order is not None:
+                event = replace(event, order_id=order.order_id)  # type: ignore[arg-type]
+        if order is None:
+            kind = type(event).__name__
+            log.warn("{kind} for {order_id}, no order of today: dropped.", kind=kind, order_id=order_id)
+            self._strange(venue)
+        elif _adds_nothing(event, order):
+            self._repeated(type(event), order.order_id, order.status)
+        else:
+            self.take(event)
+        if order is not None and _does_not_fit(event, order):
+            self._strange(order.venue)
+
+    def _strange(self, venue: str) -> None:
+        if self.status.get(venue) in CONNECTED:
+            self.on_strange(venue)
 
     def take(self, event: Event) -> None:
         """Record an order event, unless the order table has no row for it: then it is known, or too late."""
         order_id = getattr(event, "order_id", "")
         kind = type(event)
         order = self._state.order(order_id)
-        if order is None:
+        if order is None and kind is not OrderRestored:
             log.warn("{kind} for {order_id}, no order of today: dropped.", kind=kind.__name__, order_id=order_id)
-        elif not order.may(MOVES[kind]) or _adds_nothing(event, order):
+        elif order is not None and not order.may(MOVES[kind]):
             self._repeated(kind, order.order_id, order.status)
         else:
-            self.start_day(order.venue)
-            self._ledger.record(event)
+            self.record(event)
+
+    def record(self, event: Event) -> Order | None:
+        """Record what happened to an order; a broker's id that another order has is shown."""
+        shared = len(self._state.shared)
+        after = self._ledger.record(event).order
+        if len(self._state.shared) > shared and after is not None:
+            other = self._state.shared[state.broker_key(after.venue, after.broker_order_id)]
+            key = (after.venue, after.account, What.BROKER_ORDER_ID, after.broker_order_id)
+            self._differences.found(key, other, after.order_id, Severity.CRITICAL)
+        return after
 
     def _repeated(self, kind: type, order_id: str, what: str) -> None:
         self._log_repeat(
@@ -120,62 +195,80 @@ class Intake:
 
     def _executed(self, execution: Execution) -> None:
         """Take a fill in once. What may have come before today is looked up in the journal first."""
-        if self._state.execution(execution.execution_id) is not None:
+        known = self._state.same_execution(execution)
+        if known is not None:
             self._repeated(Executed, execution.order_id, execution.execution_id)
+            self._compare(known, execution)
             return
-        order = self._order_of(execution)
+        order = self.order_of(execution)
         if order is None or order.day != self._state.trading_day(order.venue):
             self._looking = True
             self.go(self._look_back(execution), f"execution {execution.execution_id}")
         else:
             self._fill(execution, order)
 
-    def _order_of(self, execution: Execution) -> Order | None:
+    def order_of(self, execution: Execution) -> Order | None:
+        """The order of today that a fill is of: by our id, else by the broker's; None where that cannot be."""
         order = self._state.order(execution.order_id) if execution.order_id else None
         if order is None and execution.broker_order_id:
-            order = self._state.find_broker(execution.venue, execution.broker_order_id)
-        return order
+            order = self._state.sure_broker(execution.venue, execution.broker_order_id)
+            if order is not None and not _named_by_broker(order, execution):
+                return None
+        return order if order is not None and _is_of(order, execution) else None
 
     async def _look_back(self, execution: Execution) -> None:
         """Look a fill up in the journal; whatever is reported meanwhile waits behind it."""
         try:
-            await self._executed_before(execution)
+            await self.take_fill(execution)
         finally:
             self._looking = False
             while self._behind and not self._looking:
-                self._process(self._behind.popleft())
+                self._process(*self._behind.popleft())
 
-    async def _executed_before(self, execution: Execution) -> None:
+    async def take_fill(self, execution: Execution) -> bool:
+        """Take a fill in, of any day; False when it is known already."""
+        known = self._state.same_execution(execution)
+        if known is not None:
+            self._compare(known, execution)
+            return False
         key = state.execution_key(execution.account, execution.execution_id)
         if await self._journal.find("execution", key) is not None:
-            return
-        order = self._order_of(execution)
-        if order is None:
+            return False
+        order = self.order_of(execution) or await self._order_before(execution)
+        if self._state.same_execution(execution) is not None:
+            return False
+        self._fill(execution, order)
+        return True
+
+    async def _order_before(self, execution: Execution) -> Order | None:
+        """The order of an earlier day that a fill is of."""
+        order = await self._history.by_our_id(execution.order_id) if execution.order_id else None
+        if order is None and execution.broker_order_id:
             broker = state.broker_key(execution.venue, execution.broker_order_id)
-            found = execution.order_id or await self._journal.find("broker", broker)
-            order = await self._history.find(found) if found else None
-        if self._state.execution(execution.execution_id) is None:
-            self._fill(execution, order)
+            found = None if broker in self._state.shared else await self._journal.find("broker", broker)
+            order = await self._history.by_our_id(found) if found else None
+            if order is not None and not _named_by_broker(order, execution):
+                return None
+        return order if order is not None and _is_of(order, execution) else None
+
+    def _compare(self, known: Execution, again: Execution) -> None:
+        """An execution that comes again with other figures is shown: ours stands."""
+        if _figures(known) != _figures(again):
+            key = (known.venue, known.account, What.EXECUTION, known.execution_id)
+            self._differences.found(key, _figures(known), _figures(again), Severity.CRITICAL)
 
     def _fill(self, execution: Execution, order: Order | None) -> None:
         self.start_day(execution.venue)
         order_id = order.order_id if order and order.may(Move.FILL) else ""
         if execution.order_id != order_id:
             execution = replace(execution, order_id=order_id)
-        after = self._ledger.record(Executed(execution, execution.time)).order
+        name = (execution.venue, execution.account, execution.symbol)
+        self.traded[name] = self.traded.get(name, 0) + 1
+        after = self.record(Executed(execution, execution.time))
         if after is not None and after.filled_quantity > after.quantity:
+            key = (after.venue, after.account, What.OVER_FILL, after.order_id)
             words = (f"{after.quantity:f}", f"{after.filled_quantity:f}")
-            self._ledger.record(
-                DifferenceFound(
-                    after.venue,
-                    after.account,
-                    "filled_quantity",
-                    after.order_id,
-                    *words,
-                    Severity.CRITICAL,
-                    self._clock(),
-                )
-            )
+            self._differences.found(key, *words, Severity.CRITICAL)
 
     # a venue's life
 
@@ -186,76 +279,41 @@ class Intake:
 
     def start_day(self, venue: str) -> None:
         """Begin the venue's trading day when its clock has passed into another."""
-        day = self._trading_day(self._brokers[venue].now())
+        day = self.trading_day(self._brokers[venue].now())
         if day != self._state.trading_day(venue):
             self._ledger.record(TradingDayStarted(venue, day, self._clock()))
 
     def _venue_changed(self, event: VenueStatusChanged) -> None:
-        if self.status[event.venue] is event.status:
+        venue, before = event.venue, self.status[event.venue]
+        if before is event.status:
             return
-        self.status[event.venue] = event.status
+        self.status[venue] = event.status
         self._ledger.record(event)
+        if event.status not in CONNECTED:
+            self.connected_since.pop(venue, None)
+            self.on_lost(venue)
+        if event.status not in (VenueStatus.UP, VenueStatus.STOPPING):
+            self.doubt_pending(venue)
         if event.status is VenueStatus.RECONCILING:
-            self.go(self._reconcile(event.venue), f"reconciliation of {event.venue}")
+            self.connected_since[venue] = self._clock()
+            self.on_connected(venue)
 
-    async def _reconcile(self, venue: str) -> None:
-        """Ask the broker for everything, take in what was missed, and only then call the venue up."""
-        broker = self._brokers[venue]
-        self.start_day(venue)
-        for execution in await broker.executions(self._state.last_execution.get(venue)):
-            await self._executed_before(execution)
-        reports = await broker.open_orders()
-        orders = self._state.working_at(venue)
-        known, strangers = reconcile.match(orders, reports)
-        looked_up = await self._look_up(broker, [order for order in orders if order.order_id not in known])
-        said = {**looked_up, **known}
-        if any(reconcile.unfilled(order, said.get(order.order_id)) for order in orders):
-            for execution in await broker.executions(None):
-                await self._executed_before(execution)
-        for report in strangers:
-            self._adopt(venue, report)
-        theirs = reconcile.Theirs(reports, looked_up)
-        for event in reconcile.missed(self._state.working_at(venue), theirs, self._clock()):
-            self.take(event)
-        held = [each for account in self._state.positions.values() for each in account.values() if each.venue == venue]
-        for event in reconcile.positions(venue, held, await broker.positions(), self._clock()):
-            self._ledger.record(event)
+    def doubt_pending(self, venue: str) -> None:
+        """What was under way by a link that is gone is in doubt at once: nobody waits for its answer any longer."""
+        if venue in self.been_up:
+            reason, text = Reason.LINK_LOST, f"The link to {venue} is gone: the broker will be asked what became of it."
+        else:
+            reason, text = Reason.RESTARTED, f"It was under way before a restart: {venue} will be asked about it."
+        for order in self._state.working_at(venue):
+            if order.status in PENDING:
+                self.take(OrderDoubted(order.order_id, reason, text, self._clock()))
+
+    async def reconciled(self, venue: str) -> None:
+        """Call a venue up, once all that was found is on disk."""
+        await self._ledger.settled()
         if self.status[venue] is VenueStatus.RECONCILING:
-            await self._ledger.settled()
             self.been_up.add(venue)
             self._venue_changed(VenueStatusChanged(venue, VenueStatus.UP, "reconciled", self._clock()))
-
-    async def _look_up(self, broker: Broker, orders: list[Order]) -> dict[str, OrderReport | None]:
-        """The broker's word on each order that it does not list as open; tickets that we hold ourselves aside."""
-        found: dict[str, OrderReport | None] = {}
-        if Can.LOOKUP in broker.can:
-            for order in orders:
-                if order.status is not OrderStatus.STAGED or Can.STAGE in broker.can:
-                    found[order.order_id] = await broker.lookup(order)
-        return found
-
-    def _adopt(self, venue: str, report: OrderReport) -> None:
-        """Take in an open order that we did not send."""
-        if self._state.find_broker(venue, report.broker_order_id) is not None:
-            return
-        order_id = self._new_id()
-        terms = Terms(
-            order_id=order_id,
-            client_order_id=order_id,
-            venue=venue,
-            account=report.account,
-            symbol=report.symbol,
-            side=report.side,
-            quantity=report.quantity,
-            order_type=report.order_type,
-            time_in_force=report.time_in_force,
-            limit_price=report.limit_price,
-            stop_price=report.stop_price,
-            origin=Origin.EXTERNAL,
-            created=report.time,
-            day=self._trading_day(report.time),
-        )
-        self._ledger.record(ExternalOrderFound(terms, report, self._clock()))
 
     # work that nobody waits for
 

@@ -65,7 +65,8 @@ The server says by itself (without an option unless one is named in brackets):
     <channel>.trade.SYM:<last> <size> <volume>                 [trades]
   + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
   + <channel>.status-data <json>          [status-data]          a venue's life; halts and flattens
-  + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ
+  + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ: `event` is found,
+                                                                 raised (its severity) or resolved
 
 `-data` carries `seq`, its place in the journal, as a member. One record's lines come in the order order, execution,
 position; each notification just before its data. Other venues' instruments are SYM@venue in quotes, trades and symbol
@@ -97,6 +98,8 @@ from txgateway.model.errors import (
 )
 from txgateway.model.events import (
     DifferenceFound,
+    DifferenceRaised,
+    DifferenceResolved,
     Event,
     FlattenEnded,
     FlattenRequested,
@@ -600,10 +603,20 @@ def news_of_status(event: StatusEvent, record: Record) -> News:
     return News("status", "", wire.dumps(value), record.seq)
 
 
-def news_of_difference(event: DifferenceFound, record: Record) -> News:
-    """Ours and the broker's words differ."""
+_DIFFERENCES: dict[type, str] = {
+    DifferenceFound: "found",
+    DifferenceRaised: "raised",
+    DifferenceResolved: "resolved",
+}
+
+
+def news_of_difference(event: DifferenceFound | DifferenceRaised | DifferenceResolved, record: Record) -> News:
+    """Ours and the broker's words differ: it is found (with other figures: again), more severe now, or gone."""
     names = ("venue", "account", "what", "key", "ours", "theirs", "severity")
-    value = {"seq": record.seq, "time": wire.iso(record.time), **{name: getattr(event, name) for name in names}}
+    value = {"seq": record.seq, "time": wire.iso(record.time), "event": _DIFFERENCES[type(event)]}
+    value.update({name: getattr(event, name) for name in names}, found=wire.iso(event.found or event.time))
+    if isinstance(event, DifferenceResolved):
+        value.update(text=event.text, by=event.by)
     return News("reconciliation", "", wire.dumps(value), record.seq)
 
 
@@ -634,7 +647,7 @@ def news_of_trouble(event: Event) -> News | None:
     """What of a record all clients hear as an error or as the new current account; None for most."""
     if isinstance(event, OrderDenied | OrderRejected | OrderDoubted):
         return news_of_error(event.order_id, f"{event.reason} {event.text}")
-    if isinstance(event, DifferenceFound) and event.severity is not Severity.INFO:
+    if isinstance(event, DifferenceFound | DifferenceRaised) and event.severity is not Severity.INFO:
         words = f"{event.what} {event.key} of {event.account}: ours is {event.ours}, theirs is {event.theirs}"
         return news_of_error(event.venue, words)
     if isinstance(event, SettingChanged) and event.name == "account" and event.value is not None:

@@ -31,6 +31,8 @@ from txgateway.model.account import Position
 from txgateway.model.events import (
     ENTRIES,
     DifferenceFound,
+    DifferenceRaised,
+    DifferenceResolved,
     Event,
     Executed,
     PositionReported,
@@ -619,7 +621,7 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     if position is not None and "position-data" in wanted:
         yield lines.news_of_position(position, change.record.seq)
     event = change.record.event
-    if isinstance(event, DifferenceFound):
+    if isinstance(event, DifferenceFound | DifferenceRaised | DifferenceResolved):
         yield lines.news_of_difference(event, change.record)
     elif isinstance(event, lines.StatusEvent):
         yield lines.news_of_status(event, change.record)

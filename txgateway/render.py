@@ -8,7 +8,16 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from txgateway import codec, stories, wire
-from txgateway.api import BarRows, Entry, FaultsReport, InstrumentReport, Listing, Story, VenueReport
+from txgateway.api import (
+    BarRows,
+    DifferenceReport,
+    Entry,
+    FaultsReport,
+    InstrumentReport,
+    Listing,
+    Story,
+    VenueReport,
+)
 from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import Record, TradingDayStarted
@@ -170,7 +179,7 @@ def _account(report: AccountReport, flags: Flags) -> dict[str, Any]:
     }
 
 
-def _venue(report: VenueReport, flags: Flags) -> dict[str, Any]:
+def _by_member(report: VenueReport | DifferenceReport, flags: Flags) -> dict[str, Any]:
     return {name: render(getattr(report, name), flags) for name in report.__slots__}
 
 
@@ -271,7 +280,8 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Ticker: wire.symbol,
     Position: lambda position, flags: wire.number(position.quantity),
     AccountReport: _account,
-    VenueReport: _venue,
+    VenueReport: _by_member,
+    DifferenceReport: _by_member,
     InstrumentReport: _instrument,
     Session: _session,
     Entry: _entry,

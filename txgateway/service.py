@@ -24,7 +24,7 @@ from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.bounded import BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
-from txgateway.config import Config
+from txgateway.config import Config, Venue
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
@@ -54,6 +54,11 @@ STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
+
+
+def _domain(venue: Venue) -> str:
+    """What a venue's money is: its option `domain`, else play money for paper and the real thing elsewhere."""
+    return str(venue.options.get("domain") or ("paper" if venue.kind == "paper" else "live"))
 
 
 class CannotStart(Exception):
@@ -188,6 +193,8 @@ class GatewayService(Service):
             halt_on_exception=self.config.enable_exception_halt,
             log_repeats=self.config.log_order_update_dups,
             tickets=TicketRules(self.config.ticket_seconds, self.config.ticket_four_eyes),
+            reconcile_seconds=self.config.reconcile_seconds,
+            difference_raise_seconds=self.config.difference_raise_seconds,
         )
 
     def _about(self) -> About:
@@ -209,6 +216,7 @@ class GatewayService(Service):
             default_account=config.api_account,
             default_route=config.api_route,
             kinds={venue.name: venue.kind for venue in config.venues},
+            domains={venue.name: _domain(venue) for venue in config.venues},
             clock=self._clock,
             shutdown=self._shutdown,
             errors=self._errors,
@@ -264,7 +272,7 @@ class GatewayService(Service):
             elif isinstance(event, VenueError):
                 self._complain(event)
             else:
-                self.gateway.report(event)
+                self.gateway.report(event, venue)
 
         return report
 

@@ -7,7 +7,7 @@ hundred thousand orders a day must neither fill the memory nor slow the collecto
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,10 +15,15 @@ from typing import Any
 
 from txgateway import codec
 from txgateway.model.account import Position
+from txgateway.model.difference import Difference, Key, key_of
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
     ENTRIES,
     MOVES,
+    AccountsOpened,
+    DifferenceFound,
+    DifferenceRaised,
+    DifferenceResolved,
     Event,
     Executed,
     ExternalOrderFound,
@@ -27,6 +32,8 @@ from txgateway.model.events import (
     OrderDenied,
     OrderEvent,
     OrderReplaced,
+    OrderResolved,
+    OrderRestored,
     OrderSubmitted,
     PositionReported,
     Record,
@@ -44,6 +51,8 @@ from txgateway.model.scope import GATEWAY, Scope
 
 ZERO = Decimal(0)
 UPDATES_KEPT = 100
+RESOLVED_KEPT = 10_000
+"""Differences of the day that are gone: the latest so many of a venue (the journal has all)."""
 _TERMS = tuple(each.name for each in fields_of(Terms))
 
 
@@ -63,6 +72,8 @@ def advance(order: Order | None, record: Record) -> Order:
     event = record.event
     if isinstance(event, ENTRIES):
         return _entered(event, record.seq)
+    if isinstance(event, OrderRestored):
+        order = _restored(order, event)
     assert order is not None, f"record {record.seq} tells of an order that never entered the journal"
     changes = _changes(order, event)  # type: ignore[arg-type]
     status = changes.pop("status", None) or order.after(move_of(order, event))  # type: ignore[arg-type]
@@ -73,6 +84,14 @@ def advance(order: Order | None, record: Record) -> Order:
     return codec.ORDER.changed(order, changes)
 
 
+def _restored(order: Order | None, event: OrderRestored) -> Order:
+    """The order as the broker shows it; one of an earlier day comes whole with the event."""
+    if order is None:
+        return event.order
+    order.after(Move.RESTORE)
+    return codec.ORDER.changed(event.order, {"updates": order.updates})
+
+
 def _entered(event: OrderSubmitted | OrderDenied | ExternalOrderFound, seq: int) -> Order:
     terms = event.terms
     life: dict[str, Any] = {"status": OrderStatus.PENDING_NEW if terms.tag is None else OrderStatus.STAGED}
@@ -81,6 +100,7 @@ def _entered(event: OrderSubmitted | OrderDenied | ExternalOrderFound, seq: int)
     elif isinstance(event, ExternalOrderFound):
         report = event.report
         life = {"status": report.status, "broker_order_id": report.broker_order_id, "text": report.text}
+        life.update(filled_quantity=event.filled_quantity, average_price=event.average_price)
     update = _update(Record(seq, event.time, event), life["status"])
     return Order(
         **{name: getattr(terms, name) for name in _TERMS},
@@ -118,6 +138,12 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
             changes["status"] = OrderStatus.FILLED
     elif isinstance(event, ReplaceRejected):
         changes.update(_NOTHING_ASKED)
+    elif isinstance(event, OrderRestored):
+        changes = {"status": event.order.status, "reason": None, "text": event.text, **_NOTHING_ASKED}
+        return changes
+    elif isinstance(event, OrderResolved):
+        order.after(Move.RESOLVE)
+        changes["status"] = event.status
     if broker_order_id and broker_order_id != order.broker_order_id:
         changes["broker_order_id"] = broker_order_id
     reason = getattr(event, "reason", None)
@@ -182,17 +208,31 @@ class Change:
 
 @dataclass(slots=True)
 class Day:
-    """What ended on a venue's trading day: orders and executions as JSON, with the keys that find them."""
+    """What ended on a venue's trading day: orders and executions as JSON, with the keys that find them.
+
+    `loose` has the quantity and value executed of orders that we do not know, by the broker's id; `resolved` the
+    differences that are gone.
+    """
 
     day: date | None = None
     orders: dict[str, bytes] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=dict)
     brokers: dict[str, str] = field(default_factory=dict)
     executions: dict[str, bytes] = field(default_factory=dict)
+    loose: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    resolved: list[Difference] = field(default_factory=list)
 
     def copy(self) -> Day:
         """The day as it is now, unmoved by what comes."""
-        return Day(self.day, self.orders.copy(), self.clients.copy(), self.brokers.copy(), self.executions.copy())
+        return Day(
+            self.day,
+            self.orders.copy(),
+            self.clients.copy(),
+            self.brokers.copy(),
+            self.executions.copy(),
+            self.loose.copy(),
+            self.resolved.copy(),
+        )
 
 
 def client_key(account: str, client_order_id: str) -> str:
@@ -227,6 +267,10 @@ class State:
         self.owned: dict[tuple[str, str], dict[tuple[str, Origin], Decimal]] = {}
         """(account, symbol) -> (owner, way in) -> what their executions add up to."""
         self.last_execution: dict[str, datetime] = {}
+        self.differences: dict[Key, Difference] = {}
+        self.opened: dict[str, list[str]] = {}
+        self.shared: dict[str, str] = {}
+        """Broker's ids that two orders have had on one day, and the one that had it before."""
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -260,6 +304,12 @@ class State:
         """The order behind a broker's id, if it is working or closed today."""
         return self._find(broker_key(venue, broker_order_id), self._brokers, "brokers")
 
+    def sure_broker(self, venue: str, broker_order_id: str) -> Order | None:
+        """The same as evidence: None as well when two orders have had that id."""
+        if broker_key(venue, broker_order_id) in self.shared:
+            return None
+        return self.find_broker(venue, broker_order_id)
+
     def _find(self, key: str, working: dict[str, str], index: str) -> Order | None:
         order_id = working.get(key)
         if order_id is not None:
@@ -283,6 +333,14 @@ class State:
             packed = day.executions.get(execution_id)
             if packed is not None:
                 return codec.unpack_execution(packed)
+        return None
+
+    def same_execution(self, execution: Execution) -> Execution | None:
+        """The execution of today with the same id in the same account: ids of two accounts may be alike."""
+        for name in (execution.execution_id, execution_key(execution.account, execution.execution_id)):
+            known = self.execution(name)
+            if known is not None and (known.venue, known.account) == (execution.venue, execution.account):
+                return known
         return None
 
     def executions_today(self) -> dict[str, bytes]:
@@ -315,10 +373,12 @@ class State:
         elif isinstance(event, ENTRIES):
             order = advance(None, record)
             self._put(None, order)
+            if isinstance(event, ExternalOrderFound):
+                self._day(order.venue).loose.pop(broker_key(order.venue, order.broker_order_id), None)
         elif (order_id := getattr(event, "order_id", None)) is not None:
             before = self.order(order_id)
-            if before is not None:
-                named = before.broker_order_id
+            if before is not None or isinstance(event, OrderRestored):
+                named = before.broker_order_id if before else ""
                 order = advance(before, record)
                 self._put(before, order)
             if isinstance(event, Executed):
@@ -346,6 +406,7 @@ class State:
             if after.client_order_id != after.order_id:
                 day.clients[client] = after.order_id
             if broker:
+                self._name(day, broker, after.order_id)
                 day.brokers[broker] = after.order_id
             return
         if after.order_id not in self.working:
@@ -356,11 +417,26 @@ class State:
         if broker and (
             before is None or before.broker_order_id != after.broker_order_id or broker not in self._brokers
         ):
+            self._name(day, broker, after.order_id)
             self._brokers[broker] = after.order_id
+
+    def _name(self, day: Day, broker: str, order_id: str) -> None:
+        """Notice a broker's id that another order has, or has had today."""
+        for held in (self._brokers.get(broker), day.brokers.get(broker)):
+            if held is not None and held != order_id:
+                self.shared.setdefault(broker, held)
 
     def _fill(self, execution: Execution) -> None:
         day = self._day(execution.venue)
-        day.executions[execution.execution_id] = codec.pack_execution(execution)
+        name = execution.execution_id
+        if any(name in each.executions for each in self.days.values()):
+            name = execution_key(execution.account, name)
+        day.executions[name] = codec.pack_execution(execution)
+        if not execution.order_id and execution.broker_order_id:
+            broker = broker_key(execution.venue, execution.broker_order_id)
+            quantity, value = day.loose.get(broker, (ZERO, ZERO))
+            value += execution.quantity * execution.price
+            day.loose[broker] = (quantity + execution.quantity, value)
         self.last_execution[execution.venue] = execution.time
         held = self.positions.setdefault(execution.account, {})
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
@@ -391,6 +467,41 @@ class State:
 
     def _start_day(self, event: TradingDayStarted) -> None:
         self.days[event.venue] = Day(event.day)
+        if self.shared:
+            mine = f"{event.venue}/"
+            kept = {key: held for key, held in self.shared.items() if key in self._brokers or not key.startswith(mine)}
+            self.shared = kept
+
+    def _find_difference(self, event: DifferenceFound) -> None:
+        self.differences[key_of(event)] = Difference(
+            venue=event.venue,
+            account=event.account,
+            what=event.what,
+            key=event.key,
+            ours=event.ours,
+            theirs=event.theirs,
+            severity=event.severity,
+            found=event.found or event.time,
+            risen=event.time,
+            seq=self.seq + 1,
+        )
+
+    def _raise_difference(self, event: DifferenceRaised) -> None:
+        difference = self.differences.get(key_of(event))
+        if difference is not None:
+            changed = replace(difference, severity=event.severity, risen=event.time, seq=self.seq + 1)
+            self.differences[difference.name] = changed
+
+    def _resolve_difference(self, event: DifferenceResolved) -> None:
+        difference = self.differences.pop(key_of(event), None)
+        if difference is not None:
+            gone = self._day(event.venue).resolved
+            gone.append(replace(difference, resolved=event.time, text=event.text, seq=self.seq + 1))
+            del gone[:-RESOLVED_KEPT]
+
+    def _open_accounts(self, event: AccountsOpened) -> None:
+        opened = self.opened.setdefault(event.venue, [])
+        opened.extend(each for each in event.accounts if each not in opened)
 
     def _report_position(self, event: PositionReported) -> None:
         self._hold(Position(event.venue, event.account, event.symbol, event.quantity, event.average_price))
@@ -419,16 +530,19 @@ class State:
 
     def dump(self) -> Iterator[bytes]:
         """The whole state as lines of JSON, taken at this moment however slowly it is then read."""
-        head = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
+        head: dict[str, Any] = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
         head["flattens"] = list(self.flattens.values())
         head["owned"] = [
             (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
         ]
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
+        head["opened"] = {venue: list(accounts) for venue, accounts in self.opened.items()}
+        head["shared"] = dict(self.shared)
+        differences = list(self.differences.values())
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
         days = [(venue, day.copy()) for venue, day in self.days.items()]
-        return _lines(head, positions, working, days)
+        return _lines(head, differences, positions, working, days)
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -449,6 +563,14 @@ class State:
                 state._put(None, codec.unpack_order(body))
             elif tag == "P":
                 state._hold(codec.decode_position(body))
+            elif tag == "F":
+                difference = codec.decode_difference(body)
+                state.differences[difference.name] = difference
+            elif tag == "G":
+                day.resolved.append(codec.decode_difference(body))
+            elif tag == "L":
+                quantity, value = codec.decode_any(body)
+                day.loose[a] = (Decimal(quantity), Decimal(value))
             elif tag == "D":
                 day = state.days[a] = Day(date.fromisoformat(b) if b else None)
             elif tag == "H":
@@ -460,6 +582,7 @@ class State:
                     state.flattens[flatten.number] = flatten
                 for account, symbol, owner, origin, total in head["owned"]:
                     state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
+                state.opened, state.shared = head["opened"], head["shared"]
                 times = head["last_execution"].items()
                 state.last_execution = {venue: datetime.fromisoformat(time) for venue, time in times}
             else:
@@ -469,6 +592,10 @@ class State:
 
 _HANDLERS: dict[type[Event], Any] = {
     TradingDayStarted: State._start_day,
+    DifferenceFound: State._find_difference,
+    DifferenceRaised: State._raise_difference,
+    DifferenceResolved: State._resolve_difference,
+    AccountsOpened: State._open_accounts,
     PositionReported: State._report_position,
     SettingChanged: State._change_setting,
     TradingHalted: State._halt,
@@ -480,12 +607,15 @@ _HANDLERS: dict[type[Event], Any] = {
 
 def _lines(
     head: dict[str, Any],
+    differences: list[Difference],
     positions: list[Position],
     working: list[Order],
     days: list[tuple[str, Day]],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
+    for difference in differences:
+        yield line("F", "", "", codec.encode(difference))
     for position in positions:
         yield line("P", "", "", codec.encode(position))
     for order in working:
@@ -500,3 +630,7 @@ def _lines(
             yield line("B", key, order_id, b"null")
         for execution_id, packed in day.executions.items():
             yield line("E", execution_id, "", packed)
+        for key, figures in day.loose.items():
+            yield line("L", key, "", codec.encode(figures))
+        for difference in day.resolved:
+            yield line("G", "", "", codec.encode(difference))

@@ -7,9 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from txgateway.model.events import (
+    AccountsOpened,
     CancelRejected,
     CancelRequested,
     DifferenceFound,
+    DifferenceRaised,
+    DifferenceResolved,
     Event,
     Executed,
     ExternalOrderFound,
@@ -22,6 +25,8 @@ from txgateway.model.events import (
     OrderExpired,
     OrderRejected,
     OrderReplaced,
+    OrderResolved,
+    OrderRestored,
     OrderSubmitted,
     PositionReported,
     ReplaceRejected,
@@ -72,6 +77,11 @@ def _changed(event: SettingChanged) -> str:
     )
 
 
+def _resolved(event: DifferenceResolved) -> str:
+    who = f"{event.by} settled" if event.by else "Gone:"
+    return f"{who} the difference over {event.what} {event.key} at {event.venue}: {event.text}"
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -94,10 +104,20 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ReplaceRejected: _why("The broker would not replace"),
     OrderExpired: lambda event: f"Expired: {event.text or 'its time in force ended.'}",
     OrderDoubted: _why("In doubt"),
+    OrderRestored: lambda event: f"The order is {event.order.status}: {event.text}",
+    OrderResolved: lambda event: f"{event.by} ended the order in doubt as {event.status}: {event.text}",
     TicketApproved: lambda event: f"{event.by} approved the ticket.",
     VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
     DifferenceFound: lambda event: (
-        f"{event.severity}: {event.what} {event.key} at {event.venue} is {event.ours} here and {event.theirs} there."
+        f"{event.severity}: {event.what} {event.key} at {event.venue} is {event.ours or 'nothing'} here and "
+        f"{event.theirs or 'nothing'} there."
+    ),
+    DifferenceRaised: lambda event: (
+        f"{event.severity} now: {event.what} {event.key} at {event.venue} has differed since {event.found:%H:%M:%S}."
+    ),
+    DifferenceResolved: _resolved,
+    AccountsOpened: lambda event: (
+        f"The accounts {', '.join(event.accounts)} of {event.venue} are reconciled for the first time."
     ),
     PositionReported: lambda event: (
         f"The broker holds {event.quantity:f} {event.symbol} for {event.account} at {event.average_price:f}."

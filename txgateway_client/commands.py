@@ -83,6 +83,22 @@ class Commands(ABC):
         """Return the venues by name: kind, status, accounts, what each can do, its last error."""
         return self._read("query_venues")
 
+    def query_differences(
+        self, all: bool = False, venue: str | None = None, account: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return where the gateway and the brokers differ, the most severe first; `all`: today's resolved ones too."""
+        return self._read("query_differences", all=all, venue=venue, account=account)
+
+    def resolve_order(self, id: str, status: str, reason: str) -> Order:
+        """End an UNKNOWN order, having asked the broker: CANCELED, REJECTED or EXPIRED, with your reason."""
+        return self._action("resolve_order", id=id, status=status, reason=reason)
+
+    def resolve_difference(
+        self, what: str, key: str, reason: str, account: str | None = None, venue: str | None = None
+    ) -> dict[str, Any]:
+        """Settle a difference that you have looked into; a position is taken over as the broker shows it."""
+        return self._action("resolve_difference", what=what, key=key, reason=reason, account=account, venue=venue)
+
     def gateway_logon(self, username: str, password: str) -> Any:
         """Connect the default venue with these credentials."""
         return self._action("gateway_logon", username=username, password=password)

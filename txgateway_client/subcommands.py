@@ -24,6 +24,7 @@ WATCHED = {
     "query_executions",
     "query_positions",
     "query_balances",
+    "query_differences",
 }
 """What people look at again and again."""
 

@@ -53,6 +53,10 @@ VENUE_COLUMNS = {
     "venue": ("name",),
     **{name: (name,) for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")},
 }
+DIFFERENCE_COLUMNS = {
+    name: (name,)
+    for name in ("severity", "what", "key", "account", "venue", "ours", "theirs", "age", "found", "resolved", "text")
+}
 BAR_COLUMNS = ("date", "time", "open", "high", "low", "close", "volume")
 HALT_COLUMNS = {name: (name,) for name in ("scope", "level", "text", "by", "time")}
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
@@ -120,6 +124,11 @@ def _venues(value: Mapping[str, Mapping[str, Any]]) -> str:
     return _records(VENUE_COLUMNS, ({"name": name, **venue} for name, venue in value.items()))
 
 
+def _differences(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each difference."""
+    return _records(DIFFERENCE_COLUMNS, value)
+
+
 def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
     """One row for each symbol held."""
     held = [(account, symbol, quantity) for account, of in value.items() for symbol, quantity in of.items()]
@@ -172,6 +181,7 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_order_executions": _by_id(EXECUTION_COLUMNS),
     "query_all_symbols": _by_id(SYMBOL_COLUMNS),
     "query_venues": _venues,
+    "query_differences": _differences,
     "query_positions": _positions,
     "query_balances": _balances,
     "query_bars": _bars,

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.desk import Bench, ChosenBroker, outcome, request
+from txgateway.brokers import Can
 from txgateway.model.account import Position
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
@@ -238,6 +239,7 @@ def test_a_cancel_that_is_not_answered_is_sent_again_in_a_while() -> None:
 
 def test_an_order_in_doubt_holds_up_its_own_position_only() -> None:
     bench = desk()
+    bench.broker.can &= ~Can.LOOKUP
     send(bench, symbol="AAPL", quantity=D(30))
     bench.broker.mode = "fail"
     doubted = send(bench, quantity=D(10))

@@ -19,7 +19,7 @@ from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.model.events import Record, VenueStatus
+from txgateway.model.events import Record, Severity, VenueStatus
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.instrument import Instrument
@@ -82,6 +82,30 @@ class VenueReport:
     time: datetime
     errors: int
     last_error: str
+    domain: str = ""
+    connected_since: datetime | None = None
+    last_reconciled: datetime | None = None
+    failed_reconciliations: int = 0
+    differences: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceReport:
+    """One difference as query_differences shows it: `age` in seconds, from the first sight to the last or its end."""
+
+    venue: str
+    account: str
+    what: str
+    key: str
+    ours: str
+    theirs: str
+    severity: Severity
+    found: datetime
+    seen: datetime
+    age: int
+    resolved: datetime | None
+    text: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +149,7 @@ class About:
     clock: Callable[[], datetime]
     shutdown: Callable[[str], None]
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    domains: Mapping[str, str] = field(default_factory=dict)
 
 
 class Api:

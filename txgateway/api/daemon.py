@@ -62,7 +62,7 @@ def shutdown(api: Api, caller: Caller, message: str = "") -> str:
 
 @command(Right.READ)
 def query_venues(api: Api, caller: Caller) -> dict[str, VenueReport]:
-    """Give every venue with its kind, status, accounts and what it can do."""
+    """Give every venue with its kind, status, accounts, what it can do, and how many differences are open there."""
     return {name: _venue(api, name, broker) for name, broker in api.brokers.items()}
 
 
@@ -92,6 +92,11 @@ def _venue(api: Api, name: str, broker: Broker) -> VenueReport:
         time=broker.now(),
         errors=len(errors),
         last_error=errors[-1] if errors else "",
+        domain=api.about.domains.get(name, ""),
+        connected_since=api.gateway.intake.connected_since.get(name),
+        last_reconciled=api.gateway.reconciler.last.get(name),
+        failed_reconciliations=api.gateway.reconciler.failures.get(name, 0),
+        differences=len(api.gateway.differences.open(name)),
     )
 
 

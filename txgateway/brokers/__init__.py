@@ -3,6 +3,9 @@
 A broker is one configured connection. It never sees the gateway: it is constructed with a `report` callable and
 tells through it everything that happens, as model.events and model.market. Reports may repeat, come late or out of
 order; the desk drops what it knows. Every order method is called only after the order's record is on disk.
+
+Events name our orders by our id. Orders that others sent are listed by open_orders (`order_id` None) and from then on
+named by their broker_order_id, in events as in executions; the desk finds them by it.
 """
 
 from __future__ import annotations
@@ -100,7 +103,9 @@ class Broker(Protocol):
     async def submit(self, order: Order) -> None:
         """Send the order. Answers come as reports. Raise Refused only when it surely did not arrive.
 
-        Any other exception leaves the order UNKNOWN. A broker without STAGE is never given a staged order.
+        Any other exception leaves the order UNKNOWN; Ambiguous is the one that is expected (a time-out, a broken link,
+        a rate limit's answer to an order). It is the same for release, cancel and replace. A broker without STAGE is
+        never given a staged order.
         """
 
     async def release(self, order: Order) -> None:

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     NOT_FILLABLE = "NOT_FILLABLE", "A fill-or-kill order that the market does not show enough for."
     TOO_LATE = "TOO_LATE", "The order had ended before the cancel or replace came to the broker."
     NO_SUCH_ORDER = "NO_SUCH_ORDER", "There is no such order."
+    NO_SUCH_DIFFERENCE = "NO_SUCH_DIFFERENCE", "No such difference is open."
     # doubt, and the end of doubt
     TIMEOUT = "TIMEOUT", "The broker did not answer in time: the order is UNKNOWN until it does."
     LINK_LOST = "LINK_LOST", "The connection broke with the order under way: it is UNKNOWN until the broker is asked."
@@ -55,10 +56,12 @@ class Reason(StrEnum):
         "The gateway was restarted over the order: it is UNKNOWN until the broker is asked.",
     )
     NEVER_ARRIVED = "NEVER_ARRIVED", "The broker's whole history was searched: the order was never there."
+    MISSING = "MISSING", "The broker held the order, and shows and remembers it no longer: a person must find out."
     # a person's
     USER = "USER", "A person or a program ended the order."
     FLATTENED = "FLATTENED", "A flatten of its scope ended the order."
     TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
+    RESOLVED = "RESOLVED", "A person ended an order in doubt, having asked the broker."
 
 
 class GatewayError(Exception):

@@ -14,7 +14,7 @@ from enum import StrEnum
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
 from txgateway.model.halts import HaltLevel
-from txgateway.model.order import Move, OrderReport, Terms
+from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Terms
 from txgateway.model.scope import GATEWAY, Scope
 
 
@@ -48,11 +48,16 @@ class OrderDenied:
 
 @dataclass(frozen=True, slots=True)
 class ExternalOrderFound:
-    """The broker shows an order that we did not send: taken in with origin `external`."""
+    """The broker shows an order that we did not send: taken in with origin `external`.
+
+    `filled_quantity` is what had been filled before; what is executed from now on comes on top.
+    """
 
     terms: Terms
     report: OrderReport
     time: datetime
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal = Decimal(0)
 
     @property
     def order_id(self) -> str:
@@ -177,6 +182,32 @@ class OrderDoubted:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderRestored:
+    """The broker holds an order open that we took for closed (or for live, a ticket that still waits): so it stands."""
+
+    order: Order
+    text: str
+    time: datetime
+
+    @property
+    def order_id(self) -> str:
+        """The order's id."""
+        return self.order.order_id
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResolved:
+    """A person ended an order in doubt that no evidence could end. What the broker says later still counts."""
+
+    order_id: str
+    status: OrderStatus
+    text: str
+    by: str
+    time: datetime
+    reason: Reason = Reason.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
 class TicketApproved:
     """A person released a staged order; it is sent once this record is on disk."""
 
@@ -225,7 +256,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DifferenceFound:
-    """Ours and the broker's words differ: shown, never silently mended. `what` is order, execution, position…"""
+    """Ours and the broker's words differ: shown, never silently mended. `what` is one of model.difference.What.
+
+    Said once for the same figures; again, with `found` (when it was first seen), when they change.
+    """
 
     venue: str
     account: str
@@ -235,11 +269,53 @@ class DifferenceFound:
     theirs: str
     severity: Severity
     time: datetime
+    found: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceRaised:
+    """A difference has been open for so long that it is more severe now."""
+
+    venue: str
+    account: str
+    what: str
+    key: str
+    ours: str
+    theirs: str
+    severity: Severity
+    found: datetime
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceResolved:
+    """A difference is gone, and how; `by` is the person who settled it, empty where evidence did."""
+
+    venue: str
+    account: str
+    what: str
+    key: str
+    ours: str
+    theirs: str
+    severity: Severity
+    found: datetime
+    text: str
+    time: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsOpened:
+    """Accounts whose positions were taken as the broker showed them, when they were reconciled for the first time."""
+
+    venue: str
+    accounts: tuple[str, ...]
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PositionReported:
-    """The broker's word on one position, where it is not what our executions add up to."""
+    """The broker's word on one position, taken over: of an account that is new here, or because a person said so."""
 
     venue: str
     account: str
@@ -327,12 +403,17 @@ OrderEvent = (
     | ReplaceRejected
     | OrderExpired
     | OrderDoubted
+    | OrderRestored
+    | OrderResolved
     | TicketApproved
 )
 Event = (
     OrderEvent
     | VenueStatusChanged
     | DifferenceFound
+    | DifferenceRaised
+    | DifferenceResolved
+    | AccountsOpened
     | PositionReported
     | TradingDayStarted
     | SettingChanged
@@ -355,6 +436,8 @@ MOVES: dict[type, Move] = {
     ReplaceRejected: Move.REFUSE_REPLACE,
     OrderExpired: Move.EXPIRE,
     OrderDoubted: Move.DOUBT,
+    OrderRestored: Move.RESTORE,
+    OrderResolved: Move.RESOLVE,
     TicketApproved: Move.RELEASE,
 }
 """The row of the order table that each event asks for; Executed asks for FILL or FILL_ALL by its quantity."""

@@ -85,6 +85,8 @@ class OrderStatus(StrEnum):
 S = OrderStatus
 CLOSED = frozenset({S.FILLED, S.CANCELED, S.REJECTED, S.EXPIRED, S.DENIED})
 """Nothing more is expected; a late fill may still come."""
+PENDING = frozenset({S.PENDING_NEW, S.PENDING_CANCEL, S.PENDING_REPLACE})
+"""Something is under way to the broker, and not answered."""
 WORKING = frozenset({S.NEW, S.PARTIALLY_FILLED, S.PENDING_CANCEL, S.PENDING_REPLACE})
 """The broker has said that it holds the order."""
 AT_BROKER = WORKING | {S.PENDING_NEW, S.UNKNOWN}
@@ -106,12 +108,16 @@ class Move(StrEnum):
     REFUSE_REPLACE = "REFUSE_REPLACE"
     EXPIRE = "EXPIRE"
     DOUBT = "DOUBT"
+    RESTORE = "RESTORE"
+    RESOLVE = "RESOLVE"
     RELEASE = "RELEASE"
 
 
 M = Move
 RESUME = None
-"""In the table: back to NEW or PARTIALLY_FILLED, as what is filled says."""
+"""In the table: back to NEW or PARTIALLY_FILLED, as what is filled says; to PENDING_NEW while the broker has not said
+that it holds the order. RESTORE goes there or, where the broker shows a ticket, to STAGED; RESOLVE where a person says.
+"""
 
 _FILLS = {M.FILL: S.PARTIALLY_FILLED, M.FILL_ALL: S.FILLED}
 _ENDS = {M.REJECT: S.REJECTED, M.CANCEL: S.CANCELED, M.EXPIRE: S.EXPIRED}
@@ -119,8 +125,23 @@ _ASKS = {M.ASK_CANCEL: S.PENDING_CANCEL, M.ASK_REPLACE: S.PENDING_REPLACE}
 
 TABLE: dict[OrderStatus, dict[Move, OrderStatus | None]] = {
     # A ticket that the broker holds may be released there, by hand: then fills are the first we hear of it.
-    S.STAGED: {M.RELEASE: S.PENDING_NEW, M.ACCEPT: S.STAGED, M.ASK_CANCEL: S.STAGED, **_FILLS, **_ENDS},
-    S.PENDING_NEW: {M.ACCEPT: S.NEW, M.DOUBT: S.UNKNOWN, M.ASK_CANCEL: S.PENDING_CANCEL, **_FILLS, **_ENDS},
+    S.STAGED: {
+        M.RELEASE: S.PENDING_NEW,
+        M.ACCEPT: S.STAGED,
+        M.ASK_CANCEL: S.STAGED,
+        M.DOUBT: S.UNKNOWN,
+        M.RESTORE: RESUME,
+        **_FILLS,
+        **_ENDS,
+    },
+    S.PENDING_NEW: {
+        M.ACCEPT: S.NEW,
+        M.DOUBT: S.UNKNOWN,
+        M.RESTORE: RESUME,
+        M.ASK_CANCEL: S.PENDING_CANCEL,
+        **_FILLS,
+        **_ENDS,
+    },
     S.NEW: {M.ACCEPT: S.NEW, M.REPLACE: S.NEW, M.DOUBT: S.UNKNOWN, **_FILLS, **_ENDS, **_ASKS},
     S.PARTIALLY_FILLED: {M.ACCEPT: RESUME, M.REPLACE: RESUME, M.DOUBT: S.UNKNOWN, **_FILLS, **_ENDS, **_ASKS},
     S.PENDING_CANCEL: {
@@ -150,18 +171,24 @@ TABLE: dict[OrderStatus, dict[Move, OrderStatus | None]] = {
         M.REFUSE_CANCEL: S.UNKNOWN,
         M.REPLACE: RESUME,
         M.REFUSE_REPLACE: RESUME,
+        M.RESTORE: RESUME,
+        M.RESOLVE: S.CANCELED,
         **_FILLS,
         **_ENDS,
     },
     # A fill after the end is real: money moved. It never reopens what was closed, but may complete it. An
-    # acknowledgement that was overtaken still brings the broker's id.
-    S.FILLED: {M.ACCEPT: S.FILLED, M.FILL: S.FILLED, M.FILL_ALL: S.FILLED},
-    S.CANCELED: {M.ACCEPT: S.CANCELED, M.FILL: S.CANCELED, M.FILL_ALL: S.FILLED},
-    S.EXPIRED: {M.ACCEPT: S.EXPIRED, M.FILL: S.EXPIRED, M.FILL_ALL: S.FILLED},
-    # The broker showing an order that we took for rejected proves that it lives.
-    S.REJECTED: {M.ACCEPT: S.NEW, **_FILLS},
+    # acknowledgement that was overtaken still brings the broker's id. RESTORE: the broker's own list shows it open.
+    S.FILLED: {M.ACCEPT: S.FILLED, M.FILL: S.FILLED, M.FILL_ALL: S.FILLED, M.RESTORE: RESUME},
+    S.CANCELED: {M.ACCEPT: S.CANCELED, M.FILL: S.CANCELED, M.FILL_ALL: S.FILLED, M.RESTORE: RESUME},
+    S.EXPIRED: {M.ACCEPT: S.EXPIRED, M.FILL: S.EXPIRED, M.FILL_ALL: S.FILLED, M.RESTORE: RESUME},
+    # The broker showing an order that we took for rejected proves that it lives; or lived, when it then ended it.
+    S.REJECTED: {M.ACCEPT: S.NEW, M.CANCEL: S.CANCELED, M.EXPIRE: S.EXPIRED, M.RESTORE: RESUME, **_FILLS},
     S.DENIED: {},
 }
+
+
+_ACKNOWLEDGED = frozenset({"OrderAccepted", "OrderReplaced", "Executed", "OrderRestored"})
+"""Events that only an order which is at the broker can have."""
 
 
 class IllegalMove(GatewayError):
@@ -267,6 +294,13 @@ class Order(Terms):
         """True for a ticket: an order that waits, or waited, for a person."""
         return self.tag is not None
 
+    @property
+    def acknowledged(self) -> bool:
+        """True once the broker has said, by any word, that it holds or held the order."""
+        if self.broker_order_id or self.filled_quantity or self.origin is Origin.EXTERNAL:
+            return True
+        return any(update.event in _ACKNOWLEDGED for update in self.updates)
+
     def after(self, move: Move) -> OrderStatus:
         """The status after `move`, by the table; IllegalMove when there is no such row."""
         row = TABLE[self.status]
@@ -275,6 +309,8 @@ class Order(Terms):
         status = row[move]
         if status is RESUME:
             status = OrderStatus.PARTIALLY_FILLED if self.filled_quantity else OrderStatus.NEW
+            if move is Move.REFUSE_CANCEL and not self.acknowledged:
+                return OrderStatus.PENDING_NEW
         return status
 
     def may(self, move: Move) -> bool:
