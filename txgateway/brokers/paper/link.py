@@ -334,7 +334,8 @@ class Link:
             each.errback(Refused(Reason.VENUE_DOWN, text))
 
     def _note(self, fault: Fault, about: str) -> None:
-        log.info("{venue}: fault {kind} {about}", venue=self._there.venue, kind=fault.kind.value, about=about)
+        told = log.debug if fault.kind is FaultKind.MUTE_FEED else log.info
+        told("{venue}: fault {kind} {about}", venue=self._there.venue, kind=fault.kind.value, about=about)
 
     # faults at the door in
 

@@ -1,0 +1,240 @@
+"""A little honest broker in memory. All that it says goes through few methods: a wrong one changes one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.brokers.contract import Clocked
+from txgateway.brokers import Broker, Can, Report
+from txgateway.model.account import AccountReport, Balance, Position
+from txgateway.model.errors import GatewayError, Reason, Refused
+from txgateway.model.events import (
+    CancelRejected,
+    Executed,
+    OrderAccepted,
+    OrderCanceled,
+    OrderRejected,
+    OrderReplaced,
+    ReplaceRejected,
+    VenueStatus,
+    VenueStatusChanged,
+)
+from txgateway.model.execution import Execution
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Bar, Period, Quote, Trade
+from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, OrderType, TimeInForce
+
+D = Decimal
+PRICE = D(100)
+NONE: Sequence[Any] = ()
+
+
+class Little:
+    """One account, one symbol, one price. Everything is told by `tell`, every report goes by `shown`."""
+
+    can = ~(Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.FAULTS)
+
+    def __init__(self, report: Report, clock: Callable[[], datetime]) -> None:
+        self.venue = "little"
+        self.up = False
+        self.report = report
+        self.clock = clock
+        self.orders: dict[str, OrderReport] = {}
+        self.fills: list[Execution] = []
+        self.listened: set[str] = set()
+        self.ids = 0
+
+    def tell(self, event: Any) -> None:
+        self.report(event)
+
+    def status(self, status: VenueStatus) -> None:
+        self.tell(VenueStatusChanged(self.venue, status, "", self.clock()))
+
+    # life
+
+    def startService(self) -> None:
+        if not self.up:
+            self.up = True
+            self.status(VenueStatus.CONNECTING)
+            self.status(VenueStatus.RECONCILING)
+
+    def stopService(self) -> None:
+        if self.up:
+            self.up = False
+            self.listened.clear()
+            self.status(VenueStatus.DOWN)
+
+    def now(self) -> datetime:
+        return self.clock()
+
+    def accounts(self) -> Sequence[str]:
+        return ["API_ACCOUNT"]
+
+    def require_up(self) -> None:
+        if not self.up:
+            raise Refused(Reason.VENUE_DOWN, "The little venue is down.")
+
+    # orders
+
+    async def submit(self, order: Order) -> None:
+        self.require_up()
+        if order.order_id in self.orders:
+            raise GatewayError(f"{order.order_id} is here already.")
+        if order.symbol != "IBM":
+            text = f"{order.symbol} does not trade here."
+            self.tell(OrderRejected(order.order_id, Reason.REJECTED, text, self.clock()))
+            return
+        self.enter(order)
+
+    def enter(self, order: Order) -> None:
+        self.ids += 1
+        names = ("account", "symbol", "side", "quantity", "order_type", "time_in_force", "limit_price", "stop_price")
+        terms = {name: getattr(order, name) for name in names}
+        status = OrderStatus.NEW if order.tag is None else OrderStatus.STAGED
+        self.orders[order.order_id] = OrderReport(
+            broker_order_id=f"L{self.ids}", order_id=order.order_id, status=status, time=self.clock(), **terms
+        )
+        self.tell(OrderAccepted(order.order_id, f"L{self.ids}", self.clock()))
+        if order.tag is None:
+            self.work(order.order_id)
+
+    def work(self, order_id: str) -> None:
+        order = self.orders[order_id]
+        if order.order_type is OrderType.MARKET:
+            self.fill(order_id, order.quantity)
+        elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+            self.end(order_id)
+
+    def fill(self, order_id: str, quantity: Decimal) -> None:
+        order = self.orders[order_id]
+        filled = order.filled_quantity + quantity
+        status = OrderStatus.FILLED if filled == order.quantity else OrderStatus.PARTIALLY_FILLED
+        self.orders[order_id] = replace(order, filled_quantity=filled, average_price=PRICE, status=status)
+        execution = Execution(
+            execution_id=f"X{len(self.fills) + 1}",
+            venue=self.venue,
+            account=order.account,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=quantity,
+            price=PRICE,
+            time=self.clock(),
+            order_id=order_id,
+            broker_order_id=order.broker_order_id,
+        )
+        self.fills.append(execution)
+        self.tell(Executed(execution, self.clock()))
+
+    def end(self, order_id: str) -> None:
+        self.orders[order_id] = replace(self.orders[order_id], status=OrderStatus.CANCELED)
+        self.tell(OrderCanceled(order_id, Reason.USER, "Canceled.", self.clock()))
+
+    def is_open(self, order_id: str) -> bool:
+        return order_id in self.orders and self.orders[order_id].status not in CLOSED
+
+    async def release(self, order: Order) -> None:
+        self.require_up()
+        if self.orders[order.order_id].status is not OrderStatus.STAGED:
+            raise Refused(Reason.NOT_A_TICKET, "It waits no more.")
+        self.orders[order.order_id] = replace(self.orders[order.order_id], status=OrderStatus.NEW)
+        self.work(order.order_id)
+
+    async def cancel(self, order: Order) -> None:
+        self.require_up()
+        if self.is_open(order.order_id):
+            self.end(order.order_id)
+        else:
+            self.tell(CancelRejected(order.order_id, Reason.TOO_LATE, "It is not open.", self.clock()))
+
+    async def replace(self, order: Order) -> None:
+        self.require_up()
+        known = self.orders.get(order.order_id)
+        quantity = order.asked_quantity or order.quantity
+        if known is None or known.status in CLOSED or quantity <= known.filled_quantity:
+            self.tell(ReplaceRejected(order.order_id, Reason.REJECTED, "It cannot be replaced.", self.clock()))
+            return
+        limit, stop = order.asked_limit_price or order.limit_price, order.asked_stop_price or order.stop_price
+        self.orders[order.order_id] = replace(known, quantity=quantity, limit_price=limit, stop_price=stop)
+        self.tell(OrderReplaced(order.order_id, quantity, limit, stop, self.clock()))
+
+    # questions
+
+    def shown(self, report: OrderReport) -> OrderReport | None:
+        return report
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        self.require_up()
+        shown = (self.shown(each) for each in self.orders.values() if each.status not in CLOSED)
+        return [each for each in shown if each is not None]
+
+    async def lookup(self, order: Order) -> OrderReport | None:
+        self.require_up()
+        report = self.orders.get(order.order_id)
+        return self.shown(report) if report else None
+
+    async def executions(self, since: datetime | None) -> Sequence[Execution]:
+        self.require_up()
+        return [each for each in self.fills if since is None or each.time > since]
+
+    async def positions(self) -> Sequence[Position]:
+        self.require_up()
+        held = sum((fill.signed_quantity for fill in self.fills), D(0))
+        return [Position(self.venue, "API_ACCOUNT", "IBM", held, PRICE)] if held else []
+
+    async def balances(self, account: str) -> AccountReport:
+        if account != "API_ACCOUNT":
+            raise Refused(Reason.UNKNOWN_ACCOUNT, f"There is no account {account} here.")
+        return AccountReport(account, D(1000), (Balance("USD", D(1000), D(1000)),))
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        return Instrument(symbol=symbol, venue=self.venue) if symbol == "IBM" else None
+
+    async def instruments(self) -> Sequence[Instrument]:
+        return [Instrument(symbol="IBM", venue=self.venue)]
+
+    # the market
+
+    def subscribe(self, symbol: str) -> None:
+        if self.up and symbol == "IBM":
+            self.listened.add(symbol)
+            self.tick()
+
+    def unsubscribe(self, symbol: str) -> None:
+        self.listened.discard(symbol)
+
+    def tick(self) -> None:
+        for symbol in self.listened:
+            self.tell(Quote(symbol, D("99.9"), D(100), D("100.1"), D(100), self.clock()))
+            self.tell(Trade(symbol, PRICE, D(10), self.clock()))
+
+    def minute(self, symbol: str, time: datetime) -> Bar:
+        return Bar(symbol, time, PRICE, PRICE + 1, PRICE - 1, PRICE, D(10))
+
+    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
+        count = (end - start) // timedelta(minutes=1) if symbol == "IBM" else 0
+        return [self.minute(symbol, start + number * timedelta(minutes=1)) for number in range(count)]
+
+
+class LittleSubject(Clocked):
+    """A little broker of some kind."""
+
+    def __init__(self, folder: Path, kind: type[Little] = Little) -> None:
+        super().__init__(folder)
+        self.kind = kind
+        self.broker: Any = None
+
+    def make(self, report: Report) -> Broker:
+        self.broker = self.kind(report, self.now)
+        return self.broker  # type: ignore[no-any-return]
+
+    async def pause(self) -> None:
+        await super().pause()
+        self.broker.tick()
+
+    async def fill(self, broker: Broker, order: Order, quantity: Decimal) -> None:
+        self.broker.fill(order.order_id, quantity)

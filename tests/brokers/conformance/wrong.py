@@ -1,0 +1,657 @@
+"""Little brokers that break one rule each, by the number of the case that must find it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+from tests.brokers.conformance.little import PRICE, Little
+from txgateway.model.account import AccountReport
+from txgateway.model.errors import GatewayError, Reason, Refused
+from txgateway.model.events import (
+    CancelRejected,
+    Executed,
+    OrderAccepted,
+    OrderCanceled,
+    OrderRejected,
+    OrderReplaced,
+    ReplaceRejected,
+    VenueStatus,
+    VenueStatusChanged,
+)
+from txgateway.model.market import Quote, Trade
+from txgateway.model.order import CLOSED, OrderReport, OrderStatus, OrderType, TimeInForce
+
+D, S = Decimal, OrderStatus
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+PARIS = timezone(timedelta(hours=1))
+WRONG: list[tuple[int, type[Little]]] = []
+Kind = type[Little]
+
+
+def breaks(*numbers: int) -> Callable[[Kind], Kind]:
+    """Enter a wrong broker for these cases."""
+
+    def enter(kind: Kind) -> Kind:
+        WRONG.extend((number, kind) for number in numbers)
+        return kind
+
+    return enter
+
+
+def telling(name: str, kind: type, *numbers: int, change: Callable[[Any], list[Any]]) -> None:
+    """A broker that tells something else instead of each event of a kind."""
+
+    def tell(self: Little, event: Any) -> None:
+        for each in change(event) if isinstance(event, kind) else [event]:
+            Little.tell(self, each)
+
+    breaks(*numbers)(type(name, (Little,), {"tell": tell}))
+
+
+def showing(name: str, *numbers: int, change: Callable[[OrderReport], OrderReport | None]) -> None:
+    """A broker that reports orders otherwise than they are."""
+
+    def shown(self: Little, report: OrderReport) -> OrderReport | None:
+        return change(report)
+
+    breaks(*numbers)(type(name, (Little,), {"shown": shown}))
+
+
+def answering(method: str, name: str, *numbers: int, change: Callable[[Any], Any]) -> None:
+    """A broker that gives something else when it is asked."""
+
+    async def answer(self: Little, *arguments: Any) -> Any:
+        return change(await getattr(Little, method)(self, *arguments))
+
+    breaks(*numbers)(type(name, (Little,), {method: answer}))
+
+
+def filling(name: str, *numbers: int, **changes: Any) -> None:
+    """A broker whose fills are told otherwise."""
+
+    def change(event: Executed) -> list[Any]:
+        values = {key: value(event.execution) if callable(value) else value for key, value in changes.items()}
+        return [replace(event, execution=replace(event.execution, **values))]
+
+    telling(name, Executed, *numbers, change=change)
+
+
+# ---------------------------------------------------------------- life
+
+
+@breaks(1)
+class TalksWhenBuilt(Little):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.status(VenueStatus.DOWN)
+
+
+@breaks(2)
+class CallsItselfUp(Little):
+    def startService(self) -> None:
+        super().startService()
+        self.status(VenueStatus.UP)
+
+
+@breaks(2)
+class SpeaksForAnother(Little):
+    def status(self, status: VenueStatus) -> None:
+        self.tell(VenueStatusChanged("other", status, "", self.clock()))
+
+
+@breaks(3)
+class ConnectsTwice(Little):
+    def startService(self) -> None:
+        self.up = False
+        super().startService()
+
+
+@breaks(4)
+class ListensOn(Little):
+    def stopService(self) -> None:
+        self.up = False
+        self.status(VenueStatus.DOWN)
+
+
+@breaks(4)
+class NeverDown(Little):
+    def stopService(self) -> None:
+        self.up = False
+        self.status(VenueStatus.STOPPING)
+
+
+@breaks(5)
+class StartsOnce(Little):
+    started = False
+
+    def startService(self) -> None:
+        if not self.started:
+            self.started = True
+            super().startService()
+
+
+@breaks(6)
+class TakesOrdersWhileDown(Little):
+    def require_up(self) -> None:
+        pass
+
+
+@breaks(6)
+class RefusesAndTakes(Little):
+    async def submit(self, order: Any) -> None:
+        if not self.up:
+            self.enter(order)
+        await super().submit(order)
+
+
+@breaks(7)
+class HasNoAccounts(Little):
+    def accounts(self) -> list[str]:
+        return []
+
+
+@breaks(7)
+class HasAnAccountTwice(Little):
+    def accounts(self) -> list[str]:
+        return ["API_ACCOUNT"] * 2
+
+
+@breaks(8)
+class LivesInParis(Little):
+    def now(self) -> Any:
+        return super().now().astimezone(PARIS)
+
+
+@breaks(8)
+class GoesBack(Little):
+    asked = 0
+
+    def now(self) -> Any:
+        self.asked += 1
+        return super().now() - timedelta(seconds=self.asked)
+
+
+@breaks(9)
+class ConnectsToStop(Little):
+    def stopService(self) -> None:
+        if not self.up:
+            self.startService()
+        super().stopService()
+
+
+# ---------------------------------------------------------------- entry
+
+telling("NamesNothing", OrderAccepted, 10, 11, 12, change=lambda event: [replace(event, broker_order_id="")])
+telling("AcceptsInSilence", OrderAccepted, 10, 11, 12, 13, change=lambda event: [])
+filling("FillsLess", 13, quantity=lambda fill: fill.quantity / 2)
+filling("FillsMore", 13, quantity=lambda fill: fill.quantity * 2)
+
+
+@breaks(11, 12, 10)
+class FillsEverything(Little):
+    def work(self, order_id: str) -> None:
+        self.fill(order_id, self.orders[order_id].quantity)
+
+
+@breaks(10)
+class ForgetsWhatRests(Little):
+    async def open_orders(self) -> Any:
+        return []
+
+
+@breaks(13)
+class NeverClears(Little):
+    async def open_orders(self) -> Any:
+        return list(self.orders.values())
+
+
+showing("TakesDayForGtc", 14, change=lambda report: replace(report, time_in_force=TimeInForce.GTC))
+showing("TakesGtcForDay", 15, change=lambda report: replace(report, time_in_force=TimeInForce.DAY))
+
+
+@breaks(16, 17)
+class LetsRest(Little):
+    def work(self, order_id: str) -> None:
+        if self.orders[order_id].order_type is OrderType.MARKET:
+            super().work(order_id)
+
+
+@breaks(16)
+class EndsInWordsOnly(Little):
+    def end(self, order_id: str) -> None:
+        self.tell(OrderCanceled(order_id, Reason.USER, "", self.clock()))
+
+
+@breaks(17)
+class FillsApart(Little):
+    def work(self, order_id: str) -> None:
+        if self.orders[order_id].time_in_force is TimeInForce.FOK:
+            self.fill(order_id, D(1))
+        super().work(order_id)
+
+
+answering("executions", "EchoesNothing", 18, change=lambda found: [replace(each, order_id="") for each in found])
+showing("ReportsAnotherId", 18, change=lambda report: replace(report, order_id=None))
+filling("CallsAFillAnothers", 13, 18, 23, order_id="another")
+
+
+@breaks(19)
+class TakesItTwice(Little):
+    async def submit(self, order: Any) -> None:
+        if order.order_id in self.orders:
+            self.orders[order.order_id + "again"] = self.orders[order.order_id]
+            return
+        await super().submit(order)
+
+
+@breaks(19)
+class EndsTheFirst(Little):
+    async def submit(self, order: Any) -> None:
+        if order.order_id in self.orders:
+            self.tell(OrderCanceled(order.order_id, Reason.USER, "", self.clock()))
+            return
+        await super().submit(order)
+
+
+@breaks(20, 21)
+class TakesAnything(Little):
+    async def submit(self, order: Any) -> None:
+        self.enter(order)
+
+
+telling("RejectsWithoutAWord", OrderRejected, 20, change=lambda event: [replace(event, text="")])
+
+
+@breaks(20)
+class RefusesWithoutAWord(Little):
+    async def submit(self, order: Any) -> None:
+        raise Refused(Reason.REJECTED, " ")
+
+
+@breaks(21)
+class RefusesAndFills(Little):
+    async def submit(self, order: Any) -> None:
+        if order.symbol != "IBM":
+            self.enter(order)
+            self.fill(order.order_id, order.quantity)
+            raise Refused(Reason.REJECTED, "No.")
+        await super().submit(order)
+
+
+@breaks(22)
+class CallsAllTheSame(Little):
+    def enter(self, order: Any) -> None:
+        self.ids = 0
+        super().enter(order)
+
+
+@breaks(23)
+class FillsTheWrongOne(Little):
+    def work(self, order_id: str) -> None:
+        if self.orders[order_id].order_type is OrderType.MARKET:
+            for each in self.orders:
+                self.fill(each, self.orders[each].quantity)
+
+
+# ---------------------------------------------------------------- changes
+
+telling("CancelsInSilence", OrderCanceled, 30, 33, 34, 35, change=lambda event: [])
+telling("CancelsTwice", OrderCanceled, 30, change=lambda event: [event, event])
+
+
+@breaks(30)
+class KeepsTheCanceled(Little):
+    def end(self, order_id: str) -> None:
+        self.tell(OrderCanceled(order_id, Reason.USER, "", self.clock()))
+
+
+@breaks(31, 32, 35)
+class CancelsEverything(Little):
+    async def cancel(self, order: Any) -> None:
+        if self.is_open(order.order_id):
+            self.end(order.order_id)
+        else:
+            self.tell(CancelRejected(order.order_id, Reason.TOO_LATE, "Late.", self.clock()))
+            self.tell(OrderCanceled(order.order_id, Reason.USER, "", self.clock()))
+
+
+telling("RefusesACancelWithoutAWord", CancelRejected, 31, 32, 35, change=lambda event: [replace(event, text="")])
+telling("IgnoresCancels", CancelRejected, 31, 32, 35, change=lambda event: [])
+
+
+@breaks(33)
+class CancelsAll(Little):
+    async def cancel(self, order: Any) -> None:
+        for each in list(self.orders):
+            self.end(each)
+
+
+@breaks(34)
+class ForgetsThePart(Little):
+    def end(self, order_id: str) -> None:
+        self.orders[order_id] = replace(self.orders[order_id], filled_quantity=D(0))
+        super().end(order_id)
+
+
+telling("ReplacesInSilence", OrderReplaced, 40, 41, change=lambda event: [])
+telling("ReplacesWithOldTerms", OrderReplaced, 40, change=lambda event: [replace(event, limit_price=D(1))])
+
+
+@breaks(40)
+class ReplacesInWordsOnly(Little):
+    async def replace(self, order: Any) -> None:
+        before = self.orders[order.order_id]
+        await super().replace(order)
+        self.orders[order.order_id] = before
+
+
+@breaks(41)
+class TakesNoneForNothing(Little):
+    async def replace(self, order: Any) -> None:
+        await super().replace(replace(order, asked_quantity=order.asked_quantity or D(1)))
+
+
+@breaks(42)
+class ReplacesTheClosed(Little):
+    async def replace(self, order: Any) -> None:
+        known = self.orders[order.order_id]
+        if known.status in CLOSED:
+            self.orders[order.order_id] = replace(known, status=OrderStatus.NEW)
+            raise Refused(Reason.REJECTED, "It is closed.")
+        await super().replace(order)
+
+
+telling("RefusesAReplaceWithoutAWord", ReplaceRejected, 42, 43, change=lambda event: [replace(event, text="")])
+telling("IgnoresReplaces", ReplaceRejected, 42, 43, change=lambda event: [])
+
+
+@breaks(43)
+class RefusesAndReplaces(Little):
+    async def replace(self, order: Any) -> None:
+        await super().replace(order)
+        known = self.orders[order.order_id]
+        self.orders[order.order_id] = replace(known, quantity=order.asked_quantity)
+
+
+# ---------------------------------------------------------------- fills
+
+filling("FillsInFloats", 50, price=100.0)
+filling("FillsForNothing", 50, price=D(0))
+filling("FillsAnotherAccount", 50, account="OTHER")
+filling("FillsElsewhere", 50, venue="other")
+filling("FillsWithoutId", 50, execution_id="")
+filling("PaysInFloats", 50, commission=0.5)
+filling("FillsInParis", 51, time=lambda fill: fill.time.astimezone(PARIS))
+filling("FillsInTheFuture", 51, time=lambda fill: fill.time + timedelta(minutes=1))
+filling("FillsAllByOneId", 53, 93, execution_id="X")
+
+
+@breaks(52)
+class FillsInRunningTotals(Little):
+    def tell(self, event: Any) -> None:
+        if isinstance(event, Executed):
+            total = self.orders[event.order_id].filled_quantity
+            event = replace(event, execution=replace(event.execution, quantity=total))
+        super().tell(event)
+
+
+answering("executions", "KeepsOtherIds", 54, change=lambda found: [replace(each, execution_id="Y") for each in found])
+answering("executions", "KeepsOtherPrices", 54, change=lambda found: [replace(each, price=D(1)) for each in found])
+
+
+@breaks(54, 55)
+class KeepsNoHistory(Little):
+    async def executions(self, since: Any) -> Any:
+        return []
+
+
+@breaks(55, 56)
+class IgnoresSince(Little):
+    async def executions(self, since: Any) -> Any:
+        return [*await super().executions(None), *[replace(each, time=PAST) for each in self.fills]]
+
+
+@breaks(55)
+class BeginsLate(Little):
+    async def executions(self, since: Any) -> Any:
+        return await super().executions(since and since + timedelta(days=1))
+
+
+# ---------------------------------------------------------------- truth
+
+showing("ReportsAnotherPrice", 60, change=lambda report: replace(report, limit_price=D(2)))
+showing("ReportsAnotherName", 60, 62, change=lambda report: replace(report, broker_order_id="L999"))
+showing("ReportsNothingFilled", 61, 63, change=lambda report: replace(report, filled_quantity=D(0)))
+showing(
+    "ReportsAnotherStatus", 60, 61, 62, 63, 64, change=lambda report: replace(report, status=OrderStatus.PENDING_NEW)
+)
+showing("ReportsAnotherAverage", 63, change=lambda report: replace(report, average_price=PRICE * 2))
+answering("lookup", "FindsNothing", 62, 63, 64, 97, change=lambda found: None)
+
+
+@breaks(65)
+class FindsEverything(Little):
+    async def lookup(self, order: Any) -> Any:
+        if order.order_id not in self.orders:
+            self.enter(order)
+        return await super().lookup(order)
+
+
+answering(
+    "positions", "HoldsMore", 66, 94, change=lambda held: [replace(each, quantity=each.quantity * 2) for each in held]
+)
+answering("positions", "HoldsNothing", 66, 94, change=lambda held: [])
+answering("positions", "HoldsTwice", 66, change=lambda held: [*held, *held])
+answering("positions", "HoldsElsewhere", 66, change=lambda held: [replace(each, venue="other") for each in held])
+answering("balances", "OwnsFloats", 67, change=lambda report: replace(report, cash=1.5))
+answering("balances", "OwnsNaN", 67, change=lambda report: replace(report, cash=D("NaN")))
+answering("balances", "TellsOfAnother", 67, change=lambda report: replace(report, account="OTHER"))
+
+
+@breaks(68)
+class KnowsEveryAccount(Little):
+    async def balances(self, account: str) -> Any:
+        return AccountReport(account, D(0))
+
+
+@breaks(68)
+class RefusesAnAccountWithoutAWord(Little):
+    async def balances(self, account: str) -> Any:
+        raise Refused(Reason.UNKNOWN_ACCOUNT, "")
+
+
+# ---------------------------------------------------------------- tickets
+
+
+@breaks(70)
+class TradesTickets(Little):
+    def enter(self, order: Any) -> None:
+        super().enter(replace(order, tag=None))
+
+
+showing("ReportsTicketsAsOrders", 70, change=lambda report: replace(report, status=OrderStatus.NEW))
+
+
+@breaks(71)
+class ReleasesNothing(Little):
+    async def release(self, order: Any) -> None:
+        pass
+
+
+@breaks(71)
+class ReleasesDouble(Little):
+    async def release(self, order: Any) -> None:
+        known = self.orders[order.order_id]
+        self.orders[order.order_id] = replace(known, quantity=known.quantity * 2)
+        await super().release(order)
+
+
+@breaks(72)
+class ReleasesAgain(Little):
+    async def release(self, order: Any) -> None:
+        with suppress(GatewayError):
+            await super().release(order)
+            return
+        self.fill(order.order_id, order.quantity)
+
+
+@breaks(73)
+class ReleasesTheWithdrawn(Little):
+    async def release(self, order: Any) -> None:
+        self.fill(order.order_id, order.quantity)
+
+
+# ---------------------------------------------------------------- the market
+
+answering("instrument", "KnowsNothing", 80, change=lambda found: None)
+answering("instrument", "NamesAnotherVenue", 80, 82, change=lambda found: found and replace(found, venue="other"))
+answering("instrument", "HasWiderLots", 80, change=lambda found: found and replace(found, lot_size=D(7)))
+answering("instrument", "TakesMore", 80, change=lambda found: found and replace(found, min_quantity=D(1000)))
+answering("instrument", "StepsInFloats", 80, change=lambda found: found and replace(found, tick_size=0.01))
+answering("instruments", "ListsItTwice", 82, change=lambda found: [*found, *found])
+
+
+@breaks(81)
+class KnowsEverySymbol(Little):
+    async def instrument(self, symbol: str) -> Any:
+        found = await super().instrument("IBM")
+        return found and replace(found, symbol=symbol)
+
+
+telling("ShowsNoQuote", Quote, 83, 96, change=lambda event: [])
+telling("ShowsCrossedQuotes", Quote, 83, change=lambda event: [replace(event, bid=event.ask + 1)])
+telling("ShowsNoSizes", Quote, 83, change=lambda event: [replace(event, ask_size=D(0))])
+telling("QuotesInParis", Quote, 83, change=lambda event: [replace(event, time=event.time.astimezone(PARIS))])
+telling("ShowsNoTrade", Trade, 84, change=lambda event: [])
+telling("TradesInFloats", Trade, 84, change=lambda event: [replace(event, price=1.5)])
+telling("TradesInParis", Trade, 84, change=lambda event: [replace(event, time=event.time.astimezone(PARIS))])
+
+
+@breaks(85)
+class ListensForEver(Little):
+    def unsubscribe(self, symbol: str) -> None:
+        pass
+
+
+@breaks(85)
+class ShowsUnasked(Little):
+    def work(self, order_id: str) -> None:
+        self.listened.add("IBM")
+        self.tick()
+        super().work(order_id)
+
+
+@breaks(86)
+class ShowsAnything(Little):
+    def subscribe(self, symbol: str) -> None:
+        self.listened.add(symbol)
+
+
+answering("bars", "GivesBarsBackwards", 87, change=lambda bars: list(reversed(bars)))
+answering("bars", "GivesBarsTwice", 87, change=lambda bars: [*bars, *bars])
+answering("bars", "GivesNoBars", 87, change=lambda bars: [])
+
+
+@breaks(87)
+class GivesBarsBeyond(Little):
+    async def bars(self, symbol: str, period: Any, start: Any, end: Any) -> Any:
+        return await super().bars(symbol, period, start, end + timedelta(minutes=1))
+
+
+@breaks(88)
+class GivesFlatHighs(Little):
+    def minute(self, symbol: str, time: Any) -> Any:
+        return replace(super().minute(symbol, time), high=PRICE - 2)
+
+
+@breaks(88)
+class GivesFloats(Little):
+    def minute(self, symbol: str, time: Any) -> Any:
+        return replace(super().minute(symbol, time), volume=1.5)
+
+
+@breaks(89)
+class MakesBarsUp(Little):
+    async def bars(self, symbol: str, period: Any, start: Any, end: Any) -> Any:
+        return await super().bars("IBM", period, start, end)
+
+
+# ---------------------------------------------------------------- reconnects
+
+
+@breaks(90, 91, 95)
+class ForgetsOrders(Little):
+    def stopService(self) -> None:
+        self.orders.clear()
+        super().stopService()
+
+
+@breaks(90)
+class RenamesOrders(Little):
+    def stopService(self) -> None:
+        self.orders = {key: replace(each, broker_order_id="NEW") for key, each in self.orders.items()}
+        super().stopService()
+
+
+@breaks(90)
+class CancelsAtTheEnd(Little):
+    def stopService(self) -> None:
+        for each in [each for each in self.orders if self.is_open(each)]:
+            self.tell(OrderCanceled(each, Reason.USER, "", self.clock()))
+        super().stopService()
+
+
+@breaks(92)
+class RenumbersFills(Little):
+    def stopService(self) -> None:
+        self.fills = [replace(each, execution_id=f"{each.execution_id}B") for each in self.fills]
+        super().stopService()
+
+
+@breaks(93)
+class CountsAnew(Little):
+    def stopService(self) -> None:
+        self.ids = 0
+        self.fills.clear()
+        super().stopService()
+
+
+@breaks(94, 92)
+class ForgetsFills(Little):
+    def stopService(self) -> None:
+        self.fills.clear()
+        super().stopService()
+
+
+@breaks(95)
+class SendsAgain(Little):
+    def stopService(self) -> None:
+        self.orders |= {f"{key}again": each for key, each in self.orders.items()}
+        super().stopService()
+
+
+@breaks(95)
+class FillsAtTheStart(Little):
+    def startService(self) -> None:
+        super().startService()
+        for each in list(self.orders):
+            self.fill(each, D(1))
+
+
+@breaks(96)
+class SubscribesOnce(Little):
+    def stopService(self) -> None:
+        super().stopService()
+        self.subscribe = lambda symbol: None  # type: ignore[method-assign]
+
+
+@breaks(97)
+class ForgetsTheClosed(Little):
+    def stopService(self) -> None:
+        self.orders = {key: each for key, each in self.orders.items() if each.status not in CLOSED}
+        super().stopService()

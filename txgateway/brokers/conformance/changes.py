@@ -1,0 +1,158 @@
+"""C30 to C49: cancels and replaces."""
+
+from __future__ import annotations
+
+from txgateway.brokers import Can
+from txgateway.brokers.conformance.case import case
+from txgateway.brokers.conformance.trial import ENDS, Trial, require
+from txgateway.model.errors import Refused
+from txgateway.model.events import CancelRejected, OrderCanceled, OrderReplaced, ReplaceRejected
+from txgateway.model.order import Order, OrderStatus
+
+
+async def _refused(trial: Trial, order: Order, kind: type, work: str) -> None:
+    await trial.until(lambda: trial.events(order, kind), f"{kind.__name__} is told of the {work}")
+    rejected = trial.events(order, kind)[-1]
+    require(rejected.text.strip(), f"the {work} was refused without a sentence")
+
+
+@case(30, Can.LIMIT)
+async def a_cancel_ends_a_resting_order(trial: Trial) -> None:
+    """A cancel of a resting order is answered OrderCanceled, once, and the order is gone: it is terminal only on the
+    broker's word."""
+    await trial.begin()
+    order = await trial.rest()
+    await trial.cancel(order)
+    await trial.until(lambda: trial.events(order, OrderCanceled), "OrderCanceled is told")
+    await trial.still()
+    ends = trial.events(order, *ENDS)
+    require(len(ends) == 1, f"its end was told {len(ends)} times: {trial.story(order)}")
+    require(await trial.reported(order) is None, "it is canceled and still among the open orders")
+
+
+@case(31, Can.MARKET)
+async def a_cancel_of_a_filled_order_is_refused(trial: Trial) -> None:
+    """A cancel that comes after the fill is answered CancelRejected: told as canceled, a position would be denied."""
+    await trial.begin()
+    order = await trial.buy()
+    await trial.cancel(order)
+    await _refused(trial, order, CancelRejected, "cancel")
+    require(not trial.events(order, *ENDS), f"the filled order was ended: {trial.story(order)}")
+
+
+@case(32)
+async def a_cancel_of_no_order_is_refused(trial: Trial) -> None:
+    """A cancel of an order that never came is Refused or answered CancelRejected, never OrderCanceled: nothing was
+    canceled."""
+    await trial.begin()
+    order = trial.order()
+    try:
+        await trial.cancel(order)
+    except Refused:
+        return
+    await _refused(trial, order, CancelRejected, "cancel")
+    require(not trial.events(order, *ENDS), f"an order that there is not was ended: {trial.story(order)}")
+
+
+@case(33, Can.LIMIT)
+async def a_cancel_ends_its_order_alone(trial: Trial) -> None:
+    """A cancel leaves every other order as it is: what protects a position must not vanish with its neighbour."""
+    await trial.begin()
+    first, second = await trial.rest(), await trial.rest()
+    await trial.cancel(first)
+    await trial.until(lambda: trial.events(first, OrderCanceled), "OrderCanceled is told")
+    await trial.still()
+    require(not trial.events(second, *ENDS), "another order was ended with it")
+    require(await trial.reported(second), "another order is gone with it")
+
+
+@case(34, Can.LIMIT)
+async def a_cancel_keeps_what_was_filled(trial: Trial) -> None:
+    """Of an order canceled after a part was filled the fills stand, and add up to what the broker reports: they are
+    the position."""
+    broker = await trial.begin()
+    order, part = await trial.rest(), trial.subject.quantity / 10 * 4
+    await trial.fill(order, part)
+    await trial.cancel(order)
+    await trial.until(lambda: trial.events(order, OrderCanceled), "OrderCanceled is told")
+    require(trial.filled(order) == part, f"{trial.filled(order)} of it is told as filled, not {part}")
+    if Can.LOOKUP in broker.can:
+        report = await trial.ask(broker.lookup(order))
+        wanted = (OrderStatus.CANCELED, part)
+        require(report and (report.status, report.filled_quantity) == wanted, f"it is reported as {report}")
+
+
+@case(35, Can.LIMIT)
+async def a_second_cancel_is_harmless(trial: Trial) -> None:
+    """A second cancel of the same order is refused or answered CancelRejected, and its end is not told twice."""
+    await trial.begin()
+    order = await trial.rest()
+    await trial.cancel(order)
+    await trial.until(lambda: trial.events(order, OrderCanceled), "OrderCanceled is told")
+    try:
+        await trial.cancel(order)
+    except Refused:
+        pass
+    else:
+        await _refused(trial, order, CancelRejected, "second cancel")
+    require(len(trial.events(order, *ENDS)) == 1, f"its end was told twice: {trial.story(order)}")
+
+
+@case(40, Can.LIMIT | Can.REPLACE)
+async def a_replace_gives_the_terms_asked_for(trial: Trial) -> None:
+    """A replace is answered OrderReplaced with the terms that now hold, the same that the broker reports: whoever
+    counts exposure counts them."""
+    await trial.begin()
+    order = await trial.rest()
+    quantity, limit = order.quantity * 2, trial.subject.low_price * 2
+    await trial.replace(order, quantity=quantity, limit_price=limit)
+    await trial.until(lambda: trial.events(order, OrderReplaced), "OrderReplaced is told")
+    told = trial.events(order, OrderReplaced)[-1]
+    require((told.quantity, told.limit_price) == (quantity, limit), f"it was told as {told}")
+    report = await trial.reported(order)
+    require(report and (report.quantity, report.limit_price) == (quantity, limit), f"it is reported as {report}")
+
+
+@case(41, Can.LIMIT | Can.REPLACE)
+async def what_is_not_asked_for_stays(trial: Trial) -> None:
+    """A replace of one term leaves the others as they are: None does not mean none."""
+    await trial.begin()
+    order = await trial.rest()
+    await trial.replace(order, limit_price=trial.subject.low_price * 2)
+    await trial.until(lambda: trial.events(order, OrderReplaced), "OrderReplaced is told")
+    told, report = trial.events(order, OrderReplaced)[-1], await trial.reported(order)
+    require(told.quantity == order.quantity, f"the quantity was told to become {told.quantity}")
+    require(report and report.quantity == order.quantity, f"it is reported as {report}")
+
+
+@case(42, Can.LIMIT | Can.REPLACE)
+async def a_replace_of_a_closed_order_is_refused(trial: Trial) -> None:
+    """A replace of an order that ended is answered ReplaceRejected and brings nothing back: it would trade unseen."""
+    await trial.begin()
+    order = await trial.rest()
+    await trial.cancel(order)
+    await trial.until(lambda: trial.events(order, OrderCanceled), "OrderCanceled is told")
+    try:
+        await trial.replace(order, quantity=order.quantity * 2)
+    except Refused:
+        pass
+    else:
+        await _refused(trial, order, ReplaceRejected, "replace")
+    require(await trial.reported(order) is None, "the replaced order is open again")
+
+
+@case(43, Can.LIMIT | Can.REPLACE)
+async def a_refused_replace_changes_nothing(trial: Trial) -> None:
+    """A replace to less than is filled is refused, and the order works on with its old terms: half a change is none
+    that anybody asked for."""
+    await trial.begin()
+    order, part = await trial.rest(), trial.subject.quantity / 10 * 4
+    await trial.fill(order, part)
+    try:
+        await trial.replace(order, quantity=part / 2)
+    except Refused:
+        pass
+    else:
+        await _refused(trial, order, ReplaceRejected, "replace")
+    report = await trial.reported(order)
+    require(report and report.quantity == order.quantity, f"it is reported as {report}")
