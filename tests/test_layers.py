@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "settings": "",
     # edges
     "servers": "api wire feed access model",
-    "servers.*": "servers api commands wire render documents lines publisher feed access model",
+    "links": "",
+    "servers.*": "links servers api commands wire render documents lines publisher feed access model",
     "brokers": "model",
     "brokers.*": "brokers model",
     "journal": "model codec",
@@ -48,10 +49,12 @@ MAY_IMPORT = {
     "feed": "brokers model",
     # the desk
     "gateway": (
-        "flatten halts tickets intake reconciler differences ledger history risk state reconcile codec journal brokers "
-        "model"
+        "cancels flatten halts leases tickets intake reconciler differences ledger history risk state reconcile codec "
+        "journal brokers model"
     ),
-    "flatten": "intake differences ledger history state brokers model",
+    "cancels": "intake state model",
+    "leases": "cancels intake ledger model",
+    "flatten": "cancels intake differences ledger history state brokers model",
     "tickets": "intake ledger brokers model",
     "reconciler": "intake differences ledger history state reconcile journal brokers model",
     "intake": "differences ledger history state reconcile journal brokers model",

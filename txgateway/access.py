@@ -16,6 +16,7 @@ class Caller:
     user: str
     origin: Origin
     listener: Hashable = "rpc"
+    lease: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from txgateway.model.difference import Difference
 from txgateway.model.events import Event
 from txgateway.model.execution import Execution
 from txgateway.model.halts import Flatten, Halt
+from txgateway.model.lease import Lease
 from txgateway.model.order import Order, OrderUpdate
 
 T = TypeVar("T")
@@ -34,6 +35,8 @@ decode_flattens = msgspec.json.Decoder(list[Flatten]).decode
 """Flattens from their JSON."""
 decode_difference = msgspec.json.Decoder(Difference).decode
 """A difference from its JSON."""
+decode_leases = msgspec.json.Decoder(list[Lease]).decode
+"""Leases from their JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

@@ -8,7 +8,7 @@ order's key is made of the flatten's number and a count, which the journal gives
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults
 from twisted.logger import Logger
 
 from txgateway.brokers import Broker, Can
+from txgateway.cancels import Cancels
 from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.intake import Intake
@@ -36,7 +37,7 @@ from txgateway.model.events import (
 from txgateway.model.halts import FLATTENER, Flatten, FlattenLine, FlattenReport, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import AT_BROKER, CLOSED, Move, Order, OrderRequest, OrderStatus, Origin, Side, TimeInForce
+from txgateway.model.order import AT_BROKER, CLOSED, Order, OrderRequest, OrderStatus, Origin, Side, TimeInForce
 from txgateway.model.scope import Scope, ScopeKind, Subject
 from txgateway.state import Change
 
@@ -47,8 +48,6 @@ WAIT_SECONDS = 5.0
 """How long the answer to a flatten waits for its end."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 """Seconds between two passes: the longer the less happens."""
-AGAIN_SECONDS = 10.0
-"""How long an order may take to end before its cancel is sent again."""
 SETTLE_SECONDS = 10.0
 """How long the broker's position and ours may differ before the broker's is taken."""
 RETRY = (timedelta(seconds=5), timedelta(seconds=60))
@@ -60,7 +59,6 @@ REMEMBERED = 100
 Pair = tuple[str, str, str]
 """(venue, account, symbol)"""
 Submit = Callable[[OrderRequest, str], Awaitable[Order]]
-Cancel = Callable[[str, str, Reason, str], Coroutine[Any, Any, Order]]
 Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 
 
@@ -71,7 +69,6 @@ class _Run:
     flatten: Flatten
     lines: dict[Pair, FlattenLine] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
-    asked: dict[str, float] = field(default_factory=dict)
     differs: dict[Pair, tuple[Decimal, Decimal, float]] = field(default_factory=dict)
     count: dict[Pair, int] = field(default_factory=dict)
     pause: float = SHORTEST_PAUSE
@@ -94,7 +91,7 @@ class Flattens:
         reactor: Any,
         clock: Callable[[], datetime],
         submit: Submit,
-        cancel: Cancel,
+        cancels: Cancels,
         differences: Differences,
     ) -> None:
         self._ledger = ledger
@@ -106,7 +103,7 @@ class Flattens:
         self._reactor = reactor
         self._clock = clock
         self._submit = submit
-        self._cancel = cancel
+        self._cancels = cancels
         self._differences = differences
         self._runs: dict[int, _Run] = {}
         self._one_at_a_time = DeferredLock()
@@ -208,7 +205,7 @@ class Flattens:
         event, order = change.record.event, change.order
         is_up = isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP
         for run in self._runs.values():
-            if is_up or (order and (order.origin is Origin.FLATTEN or order.order_id in run.asked)):
+            if is_up or (order and (order.origin is Origin.FLATTEN or self._cancels.asked(order.order_id))):
                 self._wake(run)
 
     def _wake(self, run: _Run) -> None:
@@ -248,20 +245,14 @@ class Flattens:
     def _cancel_all(self, run: _Run) -> dict[Pair, Order]:
         """Ask for the end of every order of the scope at a broker; gives one of those that still work for each pair."""
         found: dict[Pair, Order] = {}
-        now = self._reactor.seconds()
         for order in list(self._state.working.values()):
             if order.status not in AT_BROKER or order.origin is Origin.FLATTEN:
                 continue
             if not run.flatten.scope.covers(Subject.of(order)):
                 continue
             found[order.venue, order.account, order.symbol] = order
-            asked = run.asked.get(order.order_id)
-            is_up = self._intake.status[order.venue] is VenueStatus.UP
-            if is_up and order.may(Move.ASK_CANCEL) and (asked is None or now - asked >= AGAIN_SECONDS):
-                run.asked[order.order_id] = now
-                text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
-                cancel = self._cancel(order.order_id, run.flatten.by, Reason.FLATTENED, text)
-                self._intake.go(cancel, f"cancel of {order.order_id}")
+            text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
+            self._cancels.ask(order, run.flatten.by, Reason.FLATTENED, text)
         return found
 
     async def _theirs(self, run: _Run) -> dict[Pair, Decimal]:

@@ -12,11 +12,13 @@ from twisted.logger import Logger
 
 from txgateway import halts, risk
 from txgateway.brokers import Broker, Can
+from txgateway.cancels import Cancels
 from txgateway.differences import Differences
 from txgateway.flatten import Flattens
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
+from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger
 from txgateway.model.account import Position
 from txgateway.model.difference import Difference, Key, What
@@ -112,6 +114,8 @@ class Gateway:
             desk.log_repeats,
         )
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self._send_cancel)
+        cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
+        self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, cancels, lambda: self.stopping)
         self.flattens = Flattens(
             self.ledger,
             self.intake,
@@ -121,7 +125,7 @@ class Gateway:
             desk.reactor,
             desk.clock,
             self._submit_closing,
-            self.cancel,
+            cancels,
             self.differences,
         )
         self.reconciler = Reconciler(
@@ -165,7 +169,7 @@ class Gateway:
 
     # orders in
 
-    async def submit(self, request: OrderRequest, owner: str, origin: Origin) -> Reply:
+    async def submit(self, request: OrderRequest, owner: str, origin: Origin, lease: str = "") -> Reply:
         """Send an order once: a key seen before gives that order, a refusal is recorded, the rest goes out."""
         known = await self._known(request) or self._known_now(request)
         if known is not None:
@@ -181,7 +185,9 @@ class Gateway:
             if known is not None:
                 return await self._replay(known, request)
             denial = self._check(venue, request, owner, origin) or _check_market(request, instrument, quote)
-        terms = self._terms(request, venue or "", instrument, owner, origin)
+        if lease and not self.leases.takes(lease):
+            raise Refused(Reason.DISCONNECTED, "The connection of this order is gone: it was not sent, send it again.")
+        terms = self._terms(request, venue or "", instrument, owner, origin, lease)
         if denial is not None:
             return Reply(await self._deny(terms, denial))
         return Reply(await self._enter(terms))
@@ -227,7 +233,13 @@ class Gateway:
         return risk.check_form(request) or _check_claims(self._brokers[venue], venue, request)
 
     def _terms(
-        self, request: OrderRequest, venue: str, instrument: Instrument | None, owner: str, origin: Origin
+        self,
+        request: OrderRequest,
+        venue: str,
+        instrument: Instrument | None,
+        owner: str,
+        origin: Origin,
+        lease: str = "",
     ) -> Terms:
         order_id = self._desk.new_id()
         broker = self._brokers.get(venue)
@@ -255,6 +267,7 @@ class Gateway:
             cusip=instrument.cusip if instrument else "",
             currency=instrument.currency if instrument else "",
             body=request.body,
+            lease=lease,
         )
 
     # keys
@@ -583,6 +596,8 @@ class Gateway:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
         self.tickets.watch()
+        if self.state.leases:
+            self.leases.watch()
 
 
 def _require_doubt(order: Order) -> None:

@@ -20,6 +20,9 @@ means `order-notification`. Names that are not known mean nothing.
   + position-data  reconciliation-data  status-data
   + venue: the name of another venue: its channel, its status, and its symbols without `@venue`
   + resume: a seq: everything after it comes first, from the journal, then what happens now, without a gap or a repeat
+  + cancel-on-disconnect: seconds (0: at once): when this connection goes, the orders it sent are cancelled after so
+    long, unless a new connection of the same user with this option takes the lease up; answered `.lease <id> <seconds>`
+  + lease: the name of that lease: a new connection takes it by its name, also from one that only seems to be there
   + position: true: `.Authorized` says the seq of the journal's last record, from which a first `resume` can start
 
 A client may send (the answers to commands may overtake each other):
@@ -173,6 +176,14 @@ def netstring(body: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """Cancel on disconnect: after so many seconds (None: not any more), under a lease that may have a name."""
+
+    seconds: float | None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What a client asked for when it logged in; `complaints` are about what could not be understood."""
 
@@ -181,6 +192,7 @@ class Options:
     resume: int | None = None
     symbol_fields: tuple[str, ...] | None = None
     position: bool = False
+    guard: Guard | None = None
     complaints: tuple[str, ...] = ()
 
 
@@ -378,7 +390,8 @@ def options(text: str) -> Options:
         return Options(frozenset({"order-notification"}))
     if not text.startswith("{"):
         words = frozenset(text.split())
-        return Options(words, position="position" in words)
+        guard = Guard(0.0) if GUARD in words else None
+        return Options(words, position="position" in words, guard=guard)
     try:
         return options_from(wire.loads(text.encode()))
     except BadArgument as error:
@@ -398,10 +411,31 @@ def options_from(given: Mapping[str, Any]) -> Options:
     if venue is not None and not isinstance(venue, str):
         complaints.append(f"venue {_short(venue)} is no venue's name: you are on the default one's channel")
         venue = None
+    guard = _guard(given, complaints) if GUARD in given else None
     wanted = frozenset(name for name, value in given.items() if value)
     chosen = tuple(fields) if fields else None
     position = bool(given.get("position")) or "resume" in given
-    return Options(wanted, venue, resume, chosen, position, tuple(complaints))
+    return Options(wanted, venue, resume, chosen, position, guard, tuple(complaints))
+
+
+GUARD = "cancel-on-disconnect"
+LONGEST_GUARD = 86_400
+
+
+def _guard(given: Mapping[str, Any], complaints: list[str]) -> Guard | None:
+    seconds, name = given[GUARD], given.get("lease") or ""
+    if seconds is None or seconds is False:
+        return Guard(None)
+    if seconds is True:
+        seconds = 0
+    if not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_GUARD:
+        limit = f"seconds from 0 to {LONGEST_GUARD}"
+        complaints.append(f"{GUARD} {_short(seconds)} is none of {limit}: your orders stay when you disconnect")
+        return None
+    if not isinstance(name, str) or len(name) > 100 or not name.isprintable():
+        complaints.append(f"lease {_short(name)} is no name: your lease has none")
+        name = ""
+    return Guard(float(seconds), name)
 
 
 def _short(value: Any) -> str:
@@ -443,6 +477,11 @@ def connected(header: str, hostname: str) -> str:
 def authorized(channel: str, seq: int | None) -> str:
     """The answer to a right login."""
     return f".Authorized {channel}" if seq is None else f".Authorized {channel} {seq}"
+
+
+def lease(lease: str, seconds: float) -> str:
+    """What answers the option cancel-on-disconnect."""
+    return f".lease {lease} {seconds:g}"
 
 
 def status(word: str) -> str:

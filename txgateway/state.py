@@ -29,6 +29,9 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    LeaseEnded,
+    LeaseLost,
+    LeaseTaken,
     OrderDenied,
     OrderEvent,
     OrderReplaced,
@@ -46,6 +49,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.halts import FLATTENER, Flatten, Halt
+from txgateway.model.lease import Lease
 from txgateway.model.order import CLOSED, Move, Order, OrderStatus, OrderUpdate, Origin, Terms
 from txgateway.model.scope import GATEWAY, Scope
 
@@ -158,7 +162,14 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
 
 
 _SAID_BEFORE = frozenset(
-    {Reason.FLATTENED, Reason.TICKET_REJECTED, Reason.TICKET_EXPIRED, Reason.HALTED, Reason.REDUCE_ONLY}
+    {
+        Reason.DISCONNECTED,
+        Reason.FLATTENED,
+        Reason.TICKET_REJECTED,
+        Reason.TICKET_EXPIRED,
+        Reason.HALTED,
+        Reason.REDUCE_ONLY,
+    }
 )
 _NOTHING_ASKED = {"asked_quantity": None, "asked_limit_price": None, "asked_stop_price": None}
 
@@ -264,6 +275,8 @@ class State:
         self.halts: dict[Scope, Halt] = {}
         self.flattens: dict[int, Flatten] = {}
         """Those that have not ended, by their numbers."""
+        self.leases: dict[str, Lease] = {}
+        """Those that have not ended, by their ids."""
         self.owned: dict[tuple[str, str], dict[tuple[str, Origin], Decimal]] = {}
         """(account, symbol) -> (owner, way in) -> what their executions add up to."""
         self.last_execution: dict[str, datetime] = {}
@@ -526,12 +539,24 @@ class State:
     def _end_flatten(self, event: FlattenEnded) -> None:
         self.flattens.pop(event.number, None)
 
+    def _take_lease(self, event: LeaseTaken) -> None:
+        self.leases[event.lease] = Lease(event.lease, event.user, event.name, event.seconds)
+
+    def _lose_lease(self, event: LeaseLost) -> None:
+        lease = self.leases.get(event.lease)
+        if lease is not None:
+            self.leases[event.lease] = replace(lease, lost=event.time)
+
+    def _end_lease(self, event: LeaseEnded) -> None:
+        self.leases.pop(event.lease, None)
+
     # snapshots
 
     def dump(self) -> Iterator[bytes]:
         """The whole state as lines of JSON, taken at this moment however slowly it is then read."""
         head: dict[str, Any] = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
         head["flattens"] = list(self.flattens.values())
+        head["leases"] = list(self.leases.values())
         head["owned"] = [
             (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
         ]
@@ -580,6 +605,8 @@ class State:
                     state.halts[halt.scope] = halt
                 for flatten in codec.decode_flattens(codec.encode(head["flattens"])):
                     state.flattens[flatten.number] = flatten
+                for lease in codec.decode_leases(codec.encode(head["leases"])):
+                    state.leases[lease.lease] = lease
                 for account, symbol, owner, origin, total in head["owned"]:
                     state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
                 state.opened, state.shared = head["opened"], head["shared"]
@@ -602,6 +629,9 @@ _HANDLERS: dict[type[Event], Any] = {
     TradingResumed: State._resume,
     FlattenRequested: State._flatten,
     FlattenEnded: State._end_flatten,
+    LeaseTaken: State._take_lease,
+    LeaseLost: State._lose_lease,
+    LeaseEnded: State._end_lease,
 }
 
 

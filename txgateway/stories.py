@@ -18,6 +18,9 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    LeaseEnded,
+    LeaseLost,
+    LeaseTaken,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -127,5 +130,11 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TradingHalted: lambda event: f"{event.by} made {event.scope} {event.level}: {event.text}",
     FlattenRequested: lambda event: f"{event.by} had {event.scope} flattened: {event.text}",
     FlattenEnded: lambda event: f"Flatten {event.number} is over: {event.text}",
+    LeaseTaken: lambda event: (
+        f"A connection of {event.user} took lease {event.name or event.lease}: "
+        f"its orders end {event.seconds:g} s after it is gone."
+    ),
+    LeaseLost: lambda event: f"The connection that held lease {event.lease} is gone.",
+    LeaseEnded: lambda event: f"Lease {event.lease} is over: {event.text}",
     TradingResumed: lambda event: f"{event.by} let {event.scope} trade again.",
 }

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from txgateway import lines
-from txgateway.lines import DATA, LINE, LINES, BrokenNetstring, Login, Netstrings, News, Options, Request, netstring
+from txgateway.lines import (
+    DATA,
+    LINE,
+    LINES,
+    BrokenNetstring,
+    Guard,
+    Login,
+    Netstrings,
+    News,
+    Options,
+    Request,
+    netstring,
+)
 from txgateway.model.errors import BadArgument, NotUp, Reason, Refused, TimedOut, Unsupported
 from txgateway.model.events import VenueStatus
 
@@ -229,7 +241,6 @@ def test_help_and_the_description_have_every_command() -> None:
         ("noquotes  notrades", {"noquotes", "notrades"}),
         ("order-data quotes", {"order-data", "quotes"}),
         ('{"order-data":1,"quotes":false,"trades":0,"ticket-data":"yes"}', {"order-data", "ticket-data"}),
-        ('{"cancel-on-disconnect":5}', {"cancel-on-disconnect"}),
     ],
 )
 def test_options_in_their_three_forms(text: str, wanted: set[str]) -> None:
@@ -252,6 +263,31 @@ def test_options_of_any_kind_are_taken_or_complained_about(value: object) -> Non
     found = lines.options_from({"resume": value, "venue": value, "SYMBOL_FIELDS": value})
     assert found.resume is None
     assert isinstance(found.venue, str | None)
+
+
+@pytest.mark.parametrize(
+    ("text", "guard", "complaint"),
+    [
+        ('{"cancel-on-disconnect":5}', Guard(5.0), ""),
+        ('{"cancel-on-disconnect":0,"lease":"algo"}', Guard(0.0, "algo"), ""),
+        ('{"cancel-on-disconnect":0.5,"lease":null}', Guard(0.5), ""),
+        ('{"cancel-on-disconnect":true}', Guard(0.0), ""),
+        ('{"cancel-on-disconnect":false}', Guard(None), ""),
+        ('{"cancel-on-disconnect":null}', Guard(None), ""),
+        ("order-data cancel-on-disconnect", Guard(0.0), ""),
+        ('{"lease":"algo"}', None, ""),
+        ('{"cancel-on-disconnect":-1}', None, "your orders stay"),
+        ('{"cancel-on-disconnect":86401}', None, "your orders stay"),
+        ('{"cancel-on-disconnect":"5"}', None, "your orders stay"),
+        ('{"cancel-on-disconnect":[]}', None, "your orders stay"),
+        ('{"cancel-on-disconnect":1,"lease":7}', Guard(1.0), "7 is no name"),
+        ('{"cancel-on-disconnect":1,"lease":"a\\nb"}', Guard(1.0), "is no name"),
+    ],
+)
+def test_cancel_on_disconnect_is_asked_for(text: str, guard: Guard | None, complaint: str) -> None:
+    found = lines.options(text)
+    assert found.guard == guard
+    assert (complaint in " ".join(found.complaints)) if complaint else not found.complaints
 
 
 def test_options_that_are_no_json() -> None:

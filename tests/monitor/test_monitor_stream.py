@@ -439,3 +439,17 @@ def test_the_log_level(caplog: pytest.LogCaptureFixture) -> None:
     assert logging.getLogger("txgateway_monitor").level == logging.ERROR
     Monitor()
     assert logging.getLogger("txgateway_monitor").level == logging.WARNING
+
+
+@pytest_twisted.ensureDeferred
+async def test_cancel_on_disconnect_is_asked_for_again_at_each_connection(
+    stream: Any, heard: Any, monitor: Any
+) -> None:
+    guard = {"order-notification": 1, "cancel-on-disconnect": 5, "lease": "algo"}
+    monitor(guard, silence=0).connect()
+    await heard.authorized()
+    stream.say(".lease lease-7 5")
+    await heard.until("STATUS", ".lease lease-7 5")
+    stream.cut()
+    await stream.until(lambda: len(stream.logins) == 2)
+    assert stream.logins == [guard, guard]

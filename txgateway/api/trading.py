@@ -52,7 +52,7 @@ async def submit_order(
         client_order_id=_client_order_id(client_order_id),
         tag=tag,
     )
-    return await api.gateway.submit(request, caller.user, caller.origin)
+    return await api.gateway.submit(request, caller.user, caller.origin, caller.lease)
 
 
 @command(Right.TRADE)

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     MISSING = "MISSING", "The broker held the order, and shows and remembers it no longer: a person must find out."
     # a person's
     USER = "USER", "A person or a program ended the order."
+    DISCONNECTED = "DISCONNECTED", "The stream connection that sent the order, and was to guard it, is gone."
     FLATTENED = "FLATTENED", "A flatten of its scope ended the order."
     TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
     RESOLVED = "RESOLVED", "A person ended an order in doubt, having asked the broker."

@@ -388,6 +388,34 @@ class FlattenEnded:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseTaken:
+    """A stream connection had its orders cancelled on disconnect: by a new lease, or one that it took up again."""
+
+    lease: str
+    user: str
+    name: str
+    seconds: float
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """The connection that held a lease is gone."""
+
+    lease: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A lease is over: nothing is open under it, or its connection gave it up."""
+
+    lease: str
+    text: str
+    time: datetime
+
+
 OrderEvent = (
     OrderSubmitted
     | OrderDenied
@@ -421,6 +449,9 @@ Event = (
     | TradingResumed
     | FlattenRequested
     | FlattenEnded
+    | LeaseTaken
+    | LeaseLost
+    | LeaseEnded
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""

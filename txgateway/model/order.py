@@ -225,7 +225,10 @@ def _plain(number: Decimal | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What was agreed when the order entered the journal. `day` is the venue's trading day then."""
+    """What was agreed when the order entered the journal. `day` is the venue's trading day then.
+
+    With a `lease` (model.lease) the order ends some time after the connection that sent it.
+    """
 
     order_id: str
     client_order_id: str
@@ -247,6 +250,7 @@ class Terms:
     cusip: str = ""
     currency: str = ""
     body: str = ""
+    lease: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from txgateway.access import Access, Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
 from txgateway.lines import LINES, Login, Options, Request
+from txgateway.links import watch_link
 from txgateway.model.errors import BadArgument, GatewayError, NotUp
 from txgateway.model.market import Ticker
 from txgateway.model.order import Origin
@@ -69,6 +70,7 @@ class StreamSession(Protocol):
         self._settings = factory.settings
         self._netstrings = lines.Netstrings()
         self._caller: Caller | None = None
+        self._lease = ""
         self._outlet: Any = None
         self._peer = ""
         self._late: Any = None
@@ -115,6 +117,8 @@ class StreamSession(Protocol):
         self._event("disconnected")
         self._expect(0)
         self._outlet.gone()
+        if self._lease:
+            self._api.gateway.leases.lost(self._lease, self)
         self._api.feed.drop(self)
         self._factory.sessions.discard(self)
 
@@ -187,9 +191,22 @@ class StreamSession(Protocol):
         self._netstrings.limit = lines.AFTER_AUTH
         self._expect(0)
         self._say(lines.authorized(channel, publisher.seq if options.position else None))
+        self._guard(options)
         for complaint in options.complaints:
             self._say(lines.error(complaint))
         self._outlet.listen(options, channel)
+
+    def _guard(self, options: Options) -> None:
+        """Cancel on disconnect, when that was asked for, or no more, when it was taken back."""
+        assert self._caller is not None
+        guard = options.guard
+        if guard is not None:
+            leases = self._api.gateway.leases
+            self._lease = leases.hold(self._caller.user, guard.name, guard.seconds, self._lease, self)
+            if self._lease:
+                watch_link(self.transport)
+                self._say(lines.lease(self._lease, guard.seconds or 0))
+        self._caller = replace(self._caller, lease=self._lease)
 
     def _asked(self, request: Request) -> None:
         if request.word in lines.QUIT:

@@ -7,6 +7,7 @@ Every message is one JSON object in a text message; a client's has at most 1 MB.
 
     client  {"options": {"order-data": true, "quotes": true, ...}, "resume": SEQ}           resume is optional
     server  {"type": "listening", "seq": N, "data": {"channel": "paper", "complaints": [...]}}
+            with the option cancel-on-disconnect, data has "lease": {"id": ..., "seconds": ...} too
 
     client  {"jsonrpc": "2.0", "id": 1, "method": "market_order", "params": {...}}           any method of the API
     server  {"jsonrpc": "2.0", "id": 1, "result": ...} or {"jsonrpc": "2.0", "id": 1, "error": {code, message, data}}
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,6 +47,7 @@ from txgateway.access import Access, Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
 from txgateway.lines import DATA, LINE, News
+from txgateway.links import watch_link
 from txgateway.model.errors import BadArgument, GatewayError
 from txgateway.model.market import Quote, Trade
 from txgateway.model.order import Origin
@@ -288,6 +291,8 @@ class SocketSession:
         if self._pinging is not None and self._pinging.active():
             self._pinging.cancel()
         self._outlet.gone()
+        if self._caller.lease:
+            self._api.gateway.leases.lost(self._caller.lease, self)
         self._api.feed.drop(self)
         self._door.sessions.discard(self)
 
@@ -343,7 +348,15 @@ class SocketSession:
             given["resume"] = said["resume"]
         publisher = self._door.publisher
         options, channel = publisher.checked(lines.options_from(given))
-        listening = {"channel": channel, "complaints": list(options.complaints)}
+        listening: dict[str, Any] = {"channel": channel, "complaints": list(options.complaints)}
+        guard, caller = options.guard, self._caller
+        if guard is not None:
+            leases = self._api.gateway.leases
+            lease = leases.hold(caller.user, guard.name, guard.seconds, caller.lease, self)
+            self._caller = replace(caller, lease=lease)
+            if lease:
+                watch_link(self.transport)
+                listening["lease"] = {"id": lease, "seconds": guard.seconds}
         self._outlet.say(_message("listening", listening, publisher.seq))
         self._outlet.listen(options, channel)
 
