@@ -50,7 +50,7 @@ soak: $(VENV)/installed-dev
 	$(BIN) -m pytest -m soak $(ARGS)
 
 reasons: $(VENV)/installed
-	@$(BIN) -c 'from txgateway.documents import reasons; print(reasons(), end="")'
+	@$(BIN) -c 'from txgateway.documents import limits, reasons; print(reasons(), limits(), sep="\n", end="")'
 
 image:
 	docker build --tag txgateway .

@@ -27,7 +27,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Quote
+from txgateway.model.market import Mark, Quote, Trade
 from txgateway.model.order import Order, OrderReport, OrderRequest, OrderStatus, Origin, Side
 from txgateway.state import State
 
@@ -193,6 +193,10 @@ class Bench:
         self.broker._clock = self.clock
         self.told: list[Any] = []
         self.more = more
+        self.touch: tuple[Decimal, Decimal] | None = (D("99.99"), D("100.01"))
+        """Bid and ask; None: no price has been seen."""
+        self.quoted: datetime | None = None
+        """When the last quote was; None: just now."""
         rebuilt = State()
         for record in self.journal.records():
             rebuilt.apply(record)
@@ -207,7 +211,7 @@ class Bench:
                 new_id=Ids(self.now, lambda room: next(_COUNT)),
                 trading_day=lambda moment: moment.date(),
                 default_route="DEMO",
-                **more,
+                **{"shown": self.shown, **more},
             )
         )
         self.broker.report = self.gateway.report
@@ -218,8 +222,14 @@ class Bench:
         return START + timedelta(seconds=self.clock.seconds())
 
     async def market(self, venue: str, symbol: str) -> tuple[Instrument | None, Quote | None]:
-        quote = Quote(symbol, D("99.99"), D(500), D("100.01"), D(500), self.now())
-        return await self.broker.instrument(symbol), quote
+        if self.touch is None:
+            return await self.broker.instrument(symbol), None
+        bid, ask = self.touch
+        return await self.broker.instrument(symbol), Quote(symbol, bid, D(500), ask, D(500), self.quoted or self.now())
+
+    def shown(self, venue: str, symbol: str) -> tuple[Mark | None, Trade | None]:
+        """What a unit is worth: the middle of the touch, after a close of 100."""
+        return (None if self.touch is None else Mark(sum(self.touch, D(0)) / 2, D(100))), None
 
     def up(self) -> Bench:
         """Connect the broker and let it be reconciled."""

@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "cli": "service config logs",
     "logs": "",
     "service": "*",
-    "config": "settings brokers",
-    "settings": "",
+    "config": "settings brokers model",
+    "settings": "model",
     # edges
     "servers": "api wire feed access model",
     "links": "",
@@ -49,8 +49,8 @@ MAY_IMPORT = {
     "feed": "brokers model",
     # the desk
     "gateway": (
-        "cancels flatten halts leases tickets intake reconciler differences ledger history risk state reconcile codec "
-        "journal brokers model"
+        "cancels flatten guard halts leases tickets intake reconciler differences ledger history risk state reconcile "
+        "codec journal brokers model"
     ),
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "reconciler": "intake differences ledger history state reconcile journal brokers model",
     "intake": "differences ledger history state reconcile journal brokers model",
     "differences": "ledger state model",
+    "guard": "risk state model",
     "ledger": "state journal model",
     "history": "state journal brokers model",
     "snapshots": "state codec journal model",

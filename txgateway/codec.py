@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar, get_args, get_type_hints
 import msgspec
 
 from txgateway.model.account import Position
+from txgateway.model.book import Book
 from txgateway.model.difference import Difference
-from txgateway.model.events import Event
+from txgateway.model.events import Event, LimitChanged
 from txgateway.model.execution import Execution
 from txgateway.model.halts import Flatten, Halt
 from txgateway.model.lease import Lease
@@ -37,6 +38,10 @@ decode_difference = msgspec.json.Decoder(Difference).decode
 """A difference from its JSON."""
 decode_leases = msgspec.json.Decoder(list[Lease]).decode
 """Leases from their JSON."""
+decode_book = msgspec.json.Decoder(Book).decode
+"""A book from its JSON."""
+decode_limit = msgspec.json.Decoder(LimitChanged).decode
+"""A changed limit from its JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

@@ -25,6 +25,7 @@ import pytz
 
 from txgateway import settings as read
 from txgateway.brokers import ENTRY_POINTS
+from txgateway.model.limits import Levels
 
 PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
 DEFAULT_PASSWORD = "txtrader_pass"
@@ -122,6 +123,8 @@ class Config:
     paper_commission: str = _set(read.any_text, "0.005", "for each share; txgateway.toml has finer terms")
     paper_latency: str = _set(read.any_text, "0", "seconds between an order and its arrival")
     paper_faults: str = _set(read.any_text, "", "what goes wrong on purpose: lost_ack:0.1,late_fill:0.05:2s,seed:42")
+
+    risk: Levels = _set(read.limits, "", "limits: [SCOPE/]LIMIT=VALUE[:WARN],...; over them set_risk")
 
     enable_ticker: bool = _set(read.flag, "0", "1 sends quotes and trades to stream clients")
     enable_high_low: bool = _set(read.flag, "1", "1 gives symbols their high and low")

@@ -29,6 +29,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Instrument
+from txgateway.model.limits import DEFAULTS, Limit, RiskReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
 
@@ -60,6 +61,7 @@ _NOUNS = {
     FaultsReport: "Faults",
     Fault: "Fault",
     FlattenReport: "Flatten",
+    RiskReport: "Risk",
     BarRows: "Bars",
 }
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
@@ -107,6 +109,13 @@ def _members(text: str) -> Schema:
         properties[name] = _TYPES[kind]
     required = [name for name in properties if name not in _OPTIONAL]
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _risk() -> Schema:
+    risk = _members("limits:o use:o")
+    use = _members("scope:s exposure:n profit_and_loss:n orders_last_second:i executions_in_window:n? holdings:o")
+    limits = _members("scope:s limit:s value:s warn:s? source:s")
+    return {**risk, "properties": {"limits": _listed(limits), "use": _listed(use)}}
 
 
 def _listed(schema: Schema) -> Schema:
@@ -164,6 +173,7 @@ def schemas() -> Mapping[str, Schema]:
             },
             "required": ["number", "scope", "flat", "ended", "text", "positions"],
         },
+        "Risk": _risk(),
         "Halt": _members("scope:s level:s text:s by:s time:s"),
         "Fault": _members("fault:s chance:n count:i? seconds:n? symbol:s account:s happened:i"),
         "Faults": {
@@ -263,6 +273,14 @@ _RPC_ERRORS = {
 def reasons() -> str:
     """The reason codes as README's table: `make reasons` prints it, and a test compares."""
     rows = ["| reason | what it means |", "| --- | --- |", *(f"| `{each}` | {each.meaning} |" for each in Reason)]
+    return "\n".join(rows) + "\n"
+
+
+def limits() -> str:
+    """The limits as README's table: `make reasons` prints it too."""
+    default = {limit: level.text for (_, limit), level in DEFAULTS.items()}
+    rows = ["| limit | what it is | by default |", "| --- | --- | --- |"]
+    rows += [f"| `{each}` | {each.meaning} | {default.get(each, '')} |" for each in Limit]
     return "\n".join(rows) + "\n"
 
 

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from txgateway.brokers import Broker
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Ticker, Trade, Unit
+from txgateway.model.market import Bar, Mark, Period, Quote, Statistics, Ticker, Trade, Unit
 
 log = Logger()
 
@@ -129,6 +129,20 @@ class Feed:
         if line.quote is None and line.last is None:
             await self._priced(line)
         return line.instrument, line.quote or _from_trade(line.last)
+
+    def shown(self, venue: str, symbol: str) -> tuple[Mark | None, Trade | None]:
+        """What a unit of an active symbol is worth now, the middle where both sides show; and its last trade."""
+        line = self._lines.get((venue, symbol))
+        if line is None:
+            return None, None
+        quote, last = line.quote, line.last
+        if quote is not None and quote.tradable:
+            price = (quote.bid + quote.ask) / 2
+        elif last is not None:
+            price = last.price
+        else:
+            return None, None
+        return Mark(price, line.figures.get("close"), line.instrument.multiplier), last
 
     async def _listen(self, venue: str, symbol: str, listener: Hashable) -> _Line | None:
         instrument = await self.instrument(venue, symbol)

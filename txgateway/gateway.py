@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
 from txgateway.flatten import Flattens
+from txgateway.guard import Guard, Shown, unknown
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
@@ -27,6 +28,8 @@ from txgateway.model.events import (
     MOVES,
     CancelRejected,
     CancelRequested,
+    ChangeDenied,
+    LimitChanged,
     OrderCanceled,
     OrderDenied,
     OrderDoubted,
@@ -36,6 +39,7 @@ from txgateway.model.events import (
     Record,
     ReplaceRejected,
     ReplaceRequested,
+    RiskWarned,
     SettingChanged,
     TicketApproved,
     TradingHalted,
@@ -44,11 +48,12 @@ from txgateway.model.events import (
 )
 from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
+from txgateway.model.limits import Levels, Limit
 from txgateway.model.market import Quote
 from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderReport, OrderRequest, OrderStatus, Origin, Terms
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.reconciler import Reconciler
-from txgateway.risk import Denial
+from txgateway.risk import Decision, Denial, Warned
 from txgateway.state import Change, State
 from txgateway.tickets import ANY_TIME, TicketRules, Tickets
 
@@ -57,6 +62,8 @@ log = Logger()
 Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 """(venue, symbol) -> its instrument and last quote, after looking it up, subscribing and waiting where needed."""
 
+APPROVAL = "approval"
+"""The tag of an order that became a ticket by its size."""
 PAGE = 100
 """Records that are read from the journal at once: a millisecond or two of the reactor's time."""
 
@@ -88,6 +95,8 @@ class Desk:
     tickets: TicketRules = ANY_TIME
     reconcile_seconds: float = 0
     difference_raise_seconds: float = 0
+    limits: Levels = field(default_factory=dict)
+    shown: Shown = unknown
 
 
 class Gateway:
@@ -100,6 +109,7 @@ class Gateway:
         self.stopping = False
         self.state = desk.state
         self.ledger = Ledger(desk.state, desk.journal, desk.reactor, desk.clock)
+        self.guard = Guard(desk.state, desk.limits, desk.shown, desk.clock, desk.reactor.seconds)
         self.history = History(desk.state, desk.journal, desk.brokers)
         self.differences = Differences(self.ledger, desk.clock, desk.difference_raise_seconds)
         self.intake = Intake(
@@ -146,6 +156,7 @@ class Gateway:
         self.listeners = self.ledger.listeners
         self._unanswered: dict[str, float] = {}
         self._watch: Any = None
+        self._asked: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Begin writing the journal and watching for orders that stay unanswered."""
@@ -177,32 +188,42 @@ class Gateway:
         if self.ledger.error is not None:
             raise self.ledger.refusal()
         venue = self.venue_of(request.account)
-        denial = self._check(venue, request, owner, origin)
+        subject = Subject(venue or "", request.account, owner, origin, request.symbol)
+        decision = Decision(self._check(venue, request, subject))
         instrument: Instrument | None = None
-        if denial is None and venue is not None:
+        if decision.denial is None and venue is not None:
             instrument, quote = await self._desk.market(venue, request.symbol)
             known = self._known_now(request)
             if known is not None:
                 return await self._replay(known, request)
-            denial = self._check(venue, request, owner, origin) or _check_market(request, instrument, quote)
+            decision = self._judge(request, subject, instrument, quote)
         if lease and not self.leases.takes(lease):
             raise Refused(Reason.DISCONNECTED, "The connection of this order is gone: it was not sent, send it again.")
         terms = self._terms(request, venue or "", instrument, owner, origin, lease)
-        if denial is not None:
-            return Reply(await self._deny(terms, denial))
-        return Reply(await self._enter(terms))
+        if decision.denial is not None:
+            return Reply(await self._deny(terms, decision.denial))
+        if decision.staged:
+            terms = replace(terms, tag=APPROVAL)
+        self.guard.sent(request, subject)
+        return Reply(await self._enter(terms, decision.warnings))
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
         return (await self.submit(request, owner, Origin.FLATTEN)).order
 
-    async def _enter(self, terms: Terms) -> Order:
+    async def _enter(self, terms: Terms, warnings: Sequence[Warned]) -> Order:
         sends = terms.tag is None or Can.STAGE in self._brokers[terms.venue].can
         answer = self.ledger.expect(terms.order_id) if sends else None
         change = self.ledger.record(OrderSubmitted(terms, self._clock()), self._send if sends else None)
+        self._warn(terms.order_id, warnings)
         if answer is None or change.order is None:
             return await self._written(change)
         self._await_answer(terms.order_id)
         return await self.ledger.answer(change.order, answer)
+
+    def _warn(self, order_id: str, warnings: Sequence[Warned]) -> None:
+        for each in warnings:
+            event = RiskWarned(order_id, each.reason, each.limit.value, str(each.scope), each.text, self._clock())
+            self.ledger.record(event)
 
     async def _deny(self, terms: Terms, denial: Denial) -> Order:
         change = self.ledger.record(OrderDenied(terms, denial.reason, denial.text, self._clock()))
@@ -214,12 +235,32 @@ class Gateway:
         assert change.order is not None
         return change.order
 
-    def _check(self, venue: str | None, request: OrderRequest, owner: str, origin: Origin) -> Denial | None:
+    def _judge(
+        self,
+        request: OrderRequest,
+        subject: Subject,
+        instrument: Instrument | None,
+        quote: Quote | None,
+        before: Order | None = None,
+        approved: bool = False,
+    ) -> Decision:
+        """All checks, once more what may have changed meanwhile; no limit keeps a flatten from closing a position."""
+        denial = self._check(subject.venue, request, subject) if before is None else None
+        if denial is None and instrument is None:
+            what = f"Symbol {request.symbol!r} is unknown at the venue: check its spelling."
+            denial = Denial(Reason.UNKNOWN_SYMBOL, what)
+        if denial is not None or instrument is None:
+            return Decision(denial)
+        if subject.origin is Origin.FLATTEN:
+            return Decision(risk.check_rules(request, instrument, quote))
+        now = self._brokers[subject.venue].now()
+        return self.guard.judge(request, subject, instrument, quote, now, before, approved)
+
+    def _check(self, venue: str | None, request: OrderRequest, subject: Subject) -> Denial | None:
         """Everything that can be judged before the instrument is known."""
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
-        if self.state.halts or origin is Origin.FLATTEN:
-            subject = Subject(venue or "", request.account, owner, origin, request.symbol)
+        if self.state.halts or subject.origin is Origin.FLATTEN:
             halted = halts.check_order(self.state, subject, request.side, request.quantity)
             if halted is not None:
                 return halted
@@ -230,7 +271,8 @@ class Gateway:
                 Reason.VENUE_DOWN,
                 f"Venue {venue} is {self.intake.status[venue]}: send it again when it is UP.",
             )
-        return risk.check_form(request) or _check_claims(self._brokers[venue], venue, request)
+        denial = risk.check_form(request) or _check_claims(self._brokers[venue], venue, request)
+        return denial if denial or subject.origin is Origin.FLATTEN else self.guard.restricted(request, subject)
 
     def _terms(
         self,
@@ -338,15 +380,26 @@ class Gateway:
         request = _as_request(order, quantity, limit, stop)
         denial = risk.check_form(request) or risk.check_replace(order, quantity, limit, stop)
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop)
+        decision = Decision(denial)
         if denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
             order = self.state.order(order.order_id) or order
-            denial = halts.check_replace(self.state, order, quantity, limit, stop)
-            denial = denial or _check_market(request, instrument, quote)
-        if denial is not None:
-            raise Refused(denial.reason, denial.text, order.order_id)
+            request = _as_request(order, quantity, limit, stop)
+            decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop))
+            if decision.denial is None:
+                decision = self._judge(request, Subject.of(order), instrument, quote, before=order)
+        if decision.denial is not None:
+            raise await self._change_denied(order, "replace", decision.denial, by)
+        if not risk.only_decreases(order, request):
+            self.guard.sent(request, Subject.of(order), before=order)
         event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock())
-        return await self._ask(event, self._send_replace)
+        return await self._ask(event, self._send_replace, decision.warnings)
+
+    async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
+        """The refusal of a change, once it is on disk."""
+        self.ledger.record(ChangeDenied(order.order_id, change, denial.reason, denial.text, by, self._clock()))
+        await self.settled()
+        return Refused(denial.reason, denial.text, order.order_id)
 
     async def approve(self, order_id: str, by: str) -> Order:
         """Release a ticket, if it is not too late and still passes every check."""
@@ -359,14 +412,15 @@ class Gateway:
             self.tickets.end(order, late)
             raise Refused(Reason.TICKET_EXPIRED, f"{late} Send the order anew.", order.order_id)
         request = _as_request(order, None, None, None)
-        sender = (order.owner, order.origin)
-        denial = self._check(order.venue, request, *sender)
-        if denial is None:
+        subject = Subject.of(order)
+        decision = Decision(self._check(order.venue, request, subject))
+        if decision.denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
-            denial = self._check(order.venue, request, *sender) or _check_market(request, instrument, quote)
-        if denial is not None:
-            raise Refused(denial.reason, denial.text, order.order_id)
-        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self._send)
+            decision = self._judge(request, subject, instrument, quote, approved=True)
+        if decision.denial is not None:
+            raise await self._change_denied(order, "release", decision.denial, by)
+        self.guard.sent(request, subject)
+        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self._send, decision.warnings)
 
     async def reject(self, order_id: str, text: str, by: str) -> Order:
         """End a ticket."""
@@ -386,7 +440,10 @@ class Gateway:
         return order
 
     async def _ask(
-        self, event: CancelRequested | ReplaceRequested | TicketApproved, send: Callable[[Order], None]
+        self,
+        event: CancelRequested | ReplaceRequested | TicketApproved,
+        send: Callable[[Order], None],
+        warnings: Sequence[Warned] = (),
     ) -> Order:
         order = self.state.order(event.order_id)
         if order is None or not order.may(MOVES[type(event)]):
@@ -395,6 +452,7 @@ class Gateway:
         answer = self.ledger.expect(event.order_id)
         self._await_answer(event.order_id)
         self.ledger.record(event, send)
+        self._warn(event.order_id, warnings)
         return await self.ledger.answer(order, answer)
 
     # a person's word
@@ -449,6 +507,10 @@ class Gateway:
         return found
 
     # settings
+
+    def set_limit(self, scope: Scope, limit: Limit, value: str | None, warn: str | None, by: str) -> None:
+        """Change a limit (None: back to what holds by itself); the words must be ones that level_of can read."""
+        self.ledger.record(LimitChanged(str(scope), limit.value, value, warn, by, self._clock()))
 
     def halt(self, text: str, by: str, scope: Scope = GATEWAY, level: HaltLevel = HaltLevel.HALTED) -> Halt:
         """Refuse a scope's orders until `resume`; cancels go on. What is halted is loosened by `resume` alone."""
@@ -579,6 +641,19 @@ class Gateway:
             return
         if order.status not in PENDING:
             self._unanswered.pop(order.order_id, None)
+        if change.execution is not None:
+            self._spend_budget(order)
+
+    def _spend_budget(self, order: Order) -> None:
+        """Count an execution; who has had too many is halted until a person resumes."""
+        spent = self.guard.executed(order)
+        if spent is None:
+            return
+        owner, text = spent
+        halted = self.state.halts.get(owner)
+        if halted is None or halted.level is not HaltLevel.HALTED:
+            log.critical("{owner} is halted: {text}", owner=str(owner), text=text)
+            self.halt(text, "gateway", owner)
 
     def _watch_clock(self) -> None:
         """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
@@ -598,6 +673,15 @@ class Gateway:
         self.tickets.watch()
         if self.state.leases:
             self.leases.watch()
+        self.guard.revalue()
+        for place in self.guard.unpriced() - self._asked:
+            if self.intake.status.get(place[0]) is VenueStatus.UP:
+                self._asked.add(place)
+                self.intake.go(self._ask_price(*place), f"the price of {place[1]}")
+
+    async def _ask_price(self, venue: str, symbol: str) -> None:
+        """Listen to a symbol that is held, so that what it is worth is known."""
+        await self._desk.market(venue, symbol)
 
 
 def _require_doubt(order: Order) -> None:
@@ -607,12 +691,6 @@ def _require_doubt(order: Order) -> None:
             f"Order {order.order_id} is {order.status}: only an order that is UNKNOWN is ended by hand.",
             order.order_id,
         )
-
-
-def _check_market(request: OrderRequest, instrument: Instrument | None, quote: Quote | None) -> Denial | None:
-    if instrument is None:
-        return Denial(Reason.UNKNOWN_SYMBOL, f"Symbol {request.symbol!r} is unknown at the venue: check its spelling.")
-    return risk.check_rules(request, instrument, quote)
 
 
 def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:
@@ -636,4 +714,5 @@ def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, s
         limit_price=order.limit_price if limit is None else limit,
         stop_price=order.stop_price if stop is None else stop,
         time_in_force=order.time_in_force,
+        client_order_id=order.client_order_id,
     )

@@ -67,7 +67,7 @@ The server says by itself (without an option unless one is named in brackets):
     <channel>.quote.SYM:<bid> <bidsize> <ask> <asksize>        [quotes]
     <channel>.trade.SYM:<last> <size> <volume>                 [trades]
   + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
-  + <channel>.status-data <json>          [status-data]          a venue's life; halts and flattens
+  + <channel>.status-data <json>          [status-data]          a venue's life; halts, flattens, limits, warn levels
   + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ: `event` is found,
                                                                  raised (its severity) or resolved
 
@@ -106,10 +106,12 @@ from txgateway.model.events import (
     Event,
     FlattenEnded,
     FlattenRequested,
+    LimitChanged,
     OrderDenied,
     OrderDoubted,
     OrderRejected,
     Record,
+    RiskWarned,
     SettingChanged,
     Severity,
     TradingHalted,
@@ -510,7 +512,9 @@ def help_line() -> str:
     return f".commands: {list(WORDS)}"
 
 
-StatusEvent = VenueStatusChanged | TradingHalted | TradingResumed | FlattenRequested | FlattenEnded
+StatusEvent = (
+    VenueStatusChanged | TradingHalted | TradingResumed | FlattenRequested | FlattenEnded | LimitChanged | RiskWarned
+)
 """What `status-data` tells."""
 LINE, DATA = 1, 2
 """The two ways in which a piece of news may be told: a short line, and an object."""
@@ -626,7 +630,7 @@ def news_of_position(position: Position, seq: int) -> News:
 
 
 def news_of_status(event: StatusEvent, record: Record) -> News:
-    """A venue's life, halts and flattens."""
+    """A venue's life, halts and flattens, limits that were changed, orders above a warn level."""
     value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
     if isinstance(event, VenueStatusChanged):
         value.update(venue=event.venue, status=event.status, text=event.text)
@@ -637,8 +641,13 @@ def news_of_status(event: StatusEvent, record: Record) -> News:
         value.update(flatten=event.number, scope=str(event.scope), text=event.text, by=event.by)
     elif isinstance(event, FlattenEnded):
         value.update(flatten=event.number, flat=event.flat, text=event.text)
-    else:
+    elif isinstance(event, TradingResumed):
         value.update(halted=False, text="", by=event.by, scope=str(event.scope))
+    elif isinstance(event, RiskWarned):
+        names = ("order_id", "reason", "limit", "scope", "text")
+        value.update({name: getattr(event, name) for name in names})
+    elif isinstance(event, LimitChanged):
+        value.update({name: getattr(event, name) for name in ("scope", "limit", "value", "warn", "by")})
     return News("status", "", wire.dumps(value), record.seq)
 
 
@@ -684,7 +693,7 @@ def news_of_error(about: str, text: str) -> News:
 
 def news_of_trouble(event: Event) -> News | None:
     """What of a record all clients hear as an error or as the new current account; None for most."""
-    if isinstance(event, OrderDenied | OrderRejected | OrderDoubted):
+    if isinstance(event, OrderDenied | OrderRejected | OrderDoubted | RiskWarned):
         return news_of_error(event.order_id, f"{event.reason} {event.text}")
     if isinstance(event, DifferenceFound | DifferenceRaised) and event.severity is not Severity.INFO:
         words = f"{event.what} {event.key} of {event.account}: ours is {event.ours}, theirs is {event.theirs}"

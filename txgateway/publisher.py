@@ -30,6 +30,7 @@ from txgateway.lines import News, Options
 from txgateway.model.account import Position
 from txgateway.model.events import (
     ENTRIES,
+    NOTES,
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
@@ -579,7 +580,7 @@ class Replay:
         if isinstance(event, TradingDayStarted):
             self._days[event.venue] = event.day
         order_id = getattr(event, "order_id", "")
-        if not order_id or not self._audience.wanted & _OF_ORDERS:
+        if not order_id or isinstance(event, NOTES) or not self._audience.wanted & _OF_ORDERS:
             order = None
         elif isinstance(event, ENTRIES):
             order = state.advance(None, record)

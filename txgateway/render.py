@@ -25,6 +25,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
+from txgateway.model.limits import LimitReport, RiskReport, UseReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order
 from txgateway.wire import Flags, dumps
@@ -227,6 +228,32 @@ def _story(story: Story, flags: Flags) -> dict[str, Any]:
     return {"order": wire.order(story.order), "story": [_chapter(each, flags) for each in story.entries]}
 
 
+def _risk(report: RiskReport, flags: Flags) -> dict[str, Any]:
+    return {"limits": _list(report.limits, flags), "use": _list(report.use, flags)}
+
+
+def _limit(report: LimitReport, flags: Flags) -> dict[str, Any]:
+    level = report.level
+    return {
+        "scope": str(report.scope),
+        "limit": report.limit.value,
+        "value": level.text,
+        "warn": None if level.warn is None else f"{level.warn:f}",
+        "source": report.source,
+    }
+
+
+def _use(report: UseReport, flags: Flags) -> dict[str, Any]:
+    return {
+        "scope": str(report.scope),
+        "exposure": wire.number(report.exposure),
+        "profit_and_loss": wire.number(report.profit_and_loss),
+        "orders_last_second": report.orders_last_second,
+        "executions_in_window": report.executions_in_window,
+        "holdings": {name: _dict(held, flags) for name, held in report.holdings.items()},
+    }
+
+
 def _halt(halt: Halt, flags: Flags) -> dict[str, Any]:
     time = wire.iso(halt.time)
     return {"scope": str(halt.scope), "level": halt.level, "text": halt.text, "by": halt.by, "time": time}
@@ -290,6 +317,9 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     FaultsReport: _faults,
     Fault: _fault,
     FlattenReport: _flatten,
+    RiskReport: _risk,
+    LimitReport: _limit,
+    UseReport: _use,
     BarRows: _bars,
     Listing: lambda listing, flags: {name: render(each, flags) for name, each in listing},
     Decimal: lambda value, flags: wire.number(value),

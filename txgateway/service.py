@@ -195,6 +195,8 @@ class GatewayService(Service):
             tickets=TicketRules(self.config.ticket_seconds, self.config.ticket_four_eyes),
             reconcile_seconds=self.config.reconcile_seconds,
             difference_raise_seconds=self.config.difference_raise_seconds,
+            limits=self.config.risk,
+            shown=self.feed.shown,
         )
 
     def _about(self) -> About:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytz
 
+from txgateway.model.limits import Levels, read_levels
+
 LONGEST_WAIT = 30 * 86400
 
 
@@ -131,6 +133,14 @@ def codes(text: str) -> frozenset[int]:
     if not all(re.fullmatch(r"[0-9]{1,9}", each) for each in words):
         raise ValueError("give error codes with commas between them, such as 2100,2104")
     return frozenset(map(int, words))
+
+
+def limits(text: str) -> Levels:
+    """Limits that orders are judged by."""
+    try:
+        return read_levels(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; give such as max_notional=1000000,account:A1/max_position=500") from None
 
 
 def interface(text: str) -> str:

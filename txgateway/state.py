@@ -15,11 +15,13 @@ from typing import Any
 
 from txgateway import codec
 from txgateway.model.account import Position
+from txgateway.model.book import Book, Holding, open_quantity, together
 from txgateway.model.difference import Difference, Key, key_of
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
     ENTRIES,
     MOVES,
+    NOTES,
     AccountsOpened,
     DifferenceFound,
     DifferenceRaised,
@@ -32,6 +34,7 @@ from txgateway.model.events import (
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
+    LimitChanged,
     OrderDenied,
     OrderEvent,
     OrderReplaced,
@@ -78,6 +81,8 @@ def advance(order: Order | None, record: Record) -> Order:
         return _entered(event, record.seq)
     if isinstance(event, OrderRestored):
         order = _restored(order, event)
+    if isinstance(event, NOTES) and order is not None:
+        return order
     assert order is not None, f"record {record.seq} tells of an order that never entered the journal"
     changes = _changes(order, event)  # type: ignore[arg-type]
     status = changes.pop("status", None) or order.after(move_of(order, event))  # type: ignore[arg-type]
@@ -262,7 +267,7 @@ def execution_key(account: str, execution_id: str) -> str:
 
 
 class State:
-    """Orders, executions, positions, settings, trading days: everything a replay of the journal would give."""
+    """Orders, executions, positions, books, limits, settings, days: everything a replay of the journal would give."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -279,6 +284,12 @@ class State:
         """Those that have not ended, by their ids."""
         self.owned: dict[tuple[str, str], dict[tuple[str, Origin], Decimal]] = {}
         """(account, symbol) -> (owner, way in) -> what their executions add up to."""
+        self.limits: dict[tuple[str, str], LimitChanged] = {}
+        """What people set, by scope and limit; a new dict with each change."""
+        self.books: dict[tuple[str, str], dict[str, Book]] = {}
+        """By account and symbol, then by owner."""
+        self.touched: set[tuple[str, str]] = set()
+        """Books that changed: whoever keeps their value takes them out."""
         self.last_execution: dict[str, datetime] = {}
         self.differences: dict[Key, Difference] = {}
         self.opened: dict[str, list[str]] = {}
@@ -372,6 +383,11 @@ class State:
         """The venue's orders that are not closed."""
         return [order for order in self.working.values() if order.venue == venue]
 
+    def holding(self, account: str, symbol: str) -> Holding:
+        """What an account holds of a symbol and has working in it, by all owners."""
+        books = self.books.get((account, symbol))
+        return together(list(books.values())) if books else Holding()
+
     # the fold
 
     def apply(self, record: Record) -> Change:
@@ -388,7 +404,7 @@ class State:
             self._put(None, order)
             if isinstance(event, ExternalOrderFound):
                 self._day(order.venue).loose.pop(broker_key(order.venue, order.broker_order_id), None)
-        elif (order_id := getattr(event, "order_id", None)) is not None:
+        elif (order_id := getattr(event, "order_id", None)) is not None and not isinstance(event, NOTES):
             before = self.order(order_id)
             if before is not None or isinstance(event, OrderRestored):
                 named = before.broker_order_id if before else ""
@@ -397,7 +413,7 @@ class State:
             if isinstance(event, Executed):
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)
-                self._fill(execution)
+                self._fill(execution, order.owner if order is not None else "")
                 if order is not None:
                     self._own(order, execution)
         self.seq = record.seq
@@ -406,6 +422,10 @@ class State:
     def _put(self, before: Order | None, after: Order) -> None:
         if after.tag is not None:
             (self.tickets.add if after.status is OrderStatus.STAGED else self.tickets.discard)(after.order_id)
+        more = open_quantity(after) - open_quantity(before)
+        if more:
+            book = self._book(after.venue, after.account, after.symbol, after.owner)
+            self._keep(book.reserved(after.side.sign, more))
         day = self._day(after.venue)
         client = client_key(after.account, after.client_order_id)
         broker = broker_key(after.venue, after.broker_order_id) if after.broker_order_id else ""
@@ -439,7 +459,21 @@ class State:
             if held is not None and held != order_id:
                 self.shared.setdefault(broker, held)
 
-    def _fill(self, execution: Execution) -> None:
+    def _book(self, venue: str, account: str, symbol: str, owner: str) -> Book:
+        books = self.books.get((account, symbol), {})
+        return books.get(owner) or Book(venue, account, symbol, owner)
+
+    def _keep(self, book: Book) -> None:
+        key = (book.account, book.symbol)
+        self.touched.add(key)
+        if not book.is_empty:
+            self.books.setdefault(key, {})[book.owner] = book
+        elif key in self.books:
+            self.books[key].pop(book.owner, None)
+            if not self.books[key]:
+                del self.books[key]
+
+    def _fill(self, execution: Execution, owner: str) -> None:
         day = self._day(execution.venue)
         name = execution.execution_id
         if any(name in each.executions for each in self.days.values()):
@@ -451,6 +485,8 @@ class State:
             value += execution.quantity * execution.price
             day.loose[broker] = (quantity + execution.quantity, value)
         self.last_execution[execution.venue] = execution.time
+        book = self._book(execution.venue, execution.account, execution.symbol, owner)
+        self._keep(book.filled(execution.signed_quantity, execution.price, execution.commission))
         held = self.positions.setdefault(execution.account, {})
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
         self._hold(position.after(execution.signed_quantity, execution.price))
@@ -515,11 +551,25 @@ class State:
     def _open_accounts(self, event: AccountsOpened) -> None:
         opened = self.opened.setdefault(event.venue, [])
         opened.extend(each for each in event.accounts if each not in opened)
+        for books in list(self.books.values()):
+            for book in list(books.values()):
+                if book.venue == event.venue:
+                    position = self.positions.get(book.account, {}).get(book.symbol)
+                    self._keep(book.started(position.average_price if position else ZERO))
 
     def _report_position(self, event: PositionReported) -> None:
+        difference = event.quantity - self.holding(event.account, event.symbol).quantity
+        if difference:
+            book = self._book(event.venue, event.account, event.symbol, "")
+            self._keep(book.corrected(difference, event.average_price))
         self._hold(Position(event.venue, event.account, event.symbol, event.quantity, event.average_price))
         if not event.quantity:
             self.owned.pop((event.account, event.symbol), None)
+
+    def _change_limit(self, event: LimitChanged) -> None:
+        key = (event.scope, event.limit)
+        others = {each: limit for each, limit in self.limits.items() if each != key}
+        self.limits = others if event.value is None else {**others, key: event}
 
     def _change_setting(self, event: SettingChanged) -> None:
         if event.value is None:
@@ -566,8 +616,10 @@ class State:
         differences = list(self.differences.values())
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
+        limits = list(self.limits.values())
+        books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
-        return _lines(head, differences, positions, working, days)
+        return _lines(head, differences, positions, limits, books, working, days)
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -596,6 +648,12 @@ class State:
             elif tag == "L":
                 quantity, value = codec.decode_any(body)
                 day.loose[a] = (Decimal(quantity), Decimal(value))
+            elif tag == "M":
+                limit = codec.decode_limit(body)
+                state.limits[limit.scope, limit.limit] = limit
+            elif tag == "X":
+                book = replace(codec.decode_book(body), buys=ZERO, sells=ZERO)  # what works comes with the orders
+                state.books.setdefault((book.account, book.symbol), {})[book.owner] = book
             elif tag == "D":
                 day = state.days[a] = Day(date.fromisoformat(b) if b else None)
             elif tag == "H":
@@ -625,6 +683,7 @@ _HANDLERS: dict[type[Event], Any] = {
     AccountsOpened: State._open_accounts,
     PositionReported: State._report_position,
     SettingChanged: State._change_setting,
+    LimitChanged: State._change_limit,
     TradingHalted: State._halt,
     TradingResumed: State._resume,
     FlattenRequested: State._flatten,
@@ -639,6 +698,8 @@ def _lines(
     head: dict[str, Any],
     differences: list[Difference],
     positions: list[Position],
+    limits: list[LimitChanged],
+    books: list[Book],
     working: list[Order],
     days: list[tuple[str, Day]],
 ) -> Iterator[bytes]:
@@ -648,6 +709,10 @@ def _lines(
         yield line("F", "", "", codec.encode(difference))
     for position in positions:
         yield line("P", "", "", codec.encode(position))
+    for limit in limits:
+        yield line("M", "", "", codec.encode(limit))
+    for book in books:
+        yield line("X", "", "", codec.encode(book))
     for order in working:
         yield line("W", "", "", codec.pack_order(order))
     for venue, day in days:

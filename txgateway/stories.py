@@ -10,6 +10,7 @@ from txgateway.model.events import (
     AccountsOpened,
     CancelRejected,
     CancelRequested,
+    ChangeDenied,
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
@@ -21,6 +22,7 @@ from txgateway.model.events import (
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
+    LimitChanged,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -34,6 +36,7 @@ from txgateway.model.events import (
     PositionReported,
     ReplaceRejected,
     ReplaceRequested,
+    RiskWarned,
     SettingChanged,
     TicketApproved,
     TradingDayStarted,
@@ -85,6 +88,13 @@ def _resolved(event: DifferenceResolved) -> str:
     return f"{who} the difference over {event.what} {event.key} at {event.venue}: {event.text}"
 
 
+def _limit(event: LimitChanged) -> str:
+    if event.value is None:
+        return f"{event.by} gave up {event.limit} of {event.scope}: what holds by itself holds again."
+    warn = f", warning at {event.warn}" if event.warn is not None else ""
+    return f"{event.by} set {event.limit} of {event.scope}: {event.value}{warn}."
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -109,6 +119,9 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     OrderDoubted: _why("In doubt"),
     OrderRestored: lambda event: f"The order is {event.order.status}: {event.text}",
     OrderResolved: lambda event: f"{event.by} ended the order in doubt as {event.status}: {event.text}",
+    RiskWarned: lambda event: f"Above a warn level ({event.reason}; {event.limit} of {event.scope}): {event.text}",
+    ChangeDenied: lambda event: f"{event.by} asked for a {event.change}, refused here ({event.reason}): {event.text}",
+    LimitChanged: _limit,
     TicketApproved: lambda event: f"{event.by} approved the ticket.",
     VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
     DifferenceFound: lambda event: (

@@ -131,6 +131,21 @@ class Commands(ABC):
         """Return how far each flatten has come that has not ended."""
         return self._read("query_flattens")
 
+    def query_risk(self, scope: str | None = None) -> dict[str, Any]:
+        """Return every limit in force and what is used of it: `{"limits": [...], "use": [...]}`."""
+        return self._read("query_risk", scope=scope)
+
+    def set_risk(
+        self, scope: str, limit: str, value: Number | None = None, warn: Number | None = None
+    ) -> dict[str, Any]:
+        """Set a limit of a scope (no value: back to what it was by itself; "off": none). Return query_risk of it.
+
+        scope: gateway, or account:NAME, owner:NAME, symbol:NAME, venue:NAME, source:NAME, bot:NAME; limit: as in
+        query_risk, such as max_notional. Above `warn` an order goes through and is told of.
+        """
+        given = {"value": None if value in (None, "") else str(value), "warn": None if warn is None else str(warn)}
+        return self._setting("set_risk", scope=scope, limit=limit, **given)
+
     def query_halts(self) -> list[dict[str, Any]]:
         """Return every halt in force: scope, level, text, by, time."""
         return self._read("query_halts")

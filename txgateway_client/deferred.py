@@ -120,6 +120,8 @@ class DeferredAPI:
     query_faults = _deferred(Commands.query_faults)
     set_fault = _deferred(Commands.set_fault)
     clear_faults = _deferred(Commands.clear_faults)
+    query_risk = _deferred(Commands.query_risk)
+    set_risk = _deferred(Commands.set_risk)
     add_symbol = _deferred(Commands.add_symbol)
     del_symbol = _deferred(Commands.del_symbol)
     query_symbols = _deferred(Commands.query_symbols)

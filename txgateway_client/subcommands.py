@@ -25,6 +25,7 @@ WATCHED = {
     "query_positions",
     "query_balances",
     "query_differences",
+    "query_risk",
 }
 """What people look at again and again."""
 
@@ -32,6 +33,7 @@ OPTIONAL_ARGUMENTS = {
     ("query_account", "fields"),
     ("reject_ticket", "reason"),
     ("set_primary_exchange", "exchange"),
+    ("set_risk", "value"),
 }
 """Arguments that may be left out and still are no options."""
 
@@ -90,6 +92,9 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "count": click.IntRange(min=1),
 }
 
+OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {("set_risk", "limit"): click.STRING}
+"""Arguments whose name means something else in other commands."""
+
 
 class Argument(click.Argument):
     """An argument that may be a negative number, and never a mistyped option."""
@@ -143,7 +148,7 @@ def _subcommand(name: str, method: Callable[..., Any]) -> click.Command:
 def _parameter(command: str, parameter: inspect.Parameter) -> click.Parameter:
     """An argument for what must be given, an option for what may be."""
     name, default = parameter.name, parameter.default
-    kind = TYPES.get(name, click.INT if isinstance(default, int) else click.STRING)
+    kind = OWN_TYPES.get((command, name)) or TYPES.get(name, click.INT if isinstance(default, int) else click.STRING)
     if (command, name) in OPTIONAL_ARGUMENTS:
         return Argument([name], type=kind, required=False, default="")
     if default is parameter.empty:

@@ -59,6 +59,15 @@ DIFFERENCE_COLUMNS = {
 }
 BAR_COLUMNS = ("date", "time", "open", "high", "low", "close", "volume")
 HALT_COLUMNS = {name: (name,) for name in ("scope", "level", "text", "by", "time")}
+LIMIT_COLUMNS = {name: (name,) for name in ("scope", "limit", "value", "warn", "source")}
+USE_COLUMNS = {
+    "scope": ("scope",),
+    "exposure": ("exposure",),
+    "profit and loss": ("profit_and_loss",),
+    "orders/s": ("orders_last_second",),
+    "executions": ("executions_in_window",),
+}
+HOLDING_COLUMNS = {name: (name,) for name in ("scope", "holding", "quantity", "buys", "sells")}
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
 STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
 
@@ -129,6 +138,18 @@ def _differences(value: Iterable[Mapping[str, Any]]) -> str:
     return _records(DIFFERENCE_COLUMNS, value)
 
 
+def _risk(value: Mapping[str, Any]) -> str:
+    """The limits in force, what is used of them, and what is held and works."""
+    use = value.get("use") or []
+    holdings = [
+        {"scope": each["scope"], "holding": name, **holding}
+        for each in use
+        for name, holding in each["holdings"].items()
+    ]
+    tables = [_records(LIMIT_COLUMNS, value.get("limits") or []), _records(USE_COLUMNS, use)]
+    return "\n\n".join([*tables, _records(HOLDING_COLUMNS, holdings)] if holdings else tables)
+
+
 def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
     """One row for each symbol held."""
     held = [(account, symbol, quantity) for account, of in value.items() for symbol, quantity in of.items()]
@@ -187,6 +208,8 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_bars": _bars,
     "query_symbol_bars": _bars,
     "query_journal": _journal,
+    "query_risk": _risk,
+    "set_risk": _risk,
     "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
     "query_faults": _faults,

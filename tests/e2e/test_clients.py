@@ -118,6 +118,15 @@ def use_flatten(api: API) -> bool:
     return api.resume(f"symbol:{SYMBOL}") == f"trading resumed for symbol:{SYMBOL}"
 
 
+def use_risk(api: API) -> bool:
+    api.set_risk(f"account:{ACCOUNT}", "max_quantity", 5, 4)
+    assert api.market_order(ACCOUNT, ROUTE, SYMBOL, 6)["reason"] == "MAX_QUANTITY"
+    shown = api.query_risk(f"account:{ACCOUNT}")["limits"]
+    assert [(each["value"], each["warn"]) for each in shown if each["limit"] == "max_quantity"] == [("5", "4")]
+    after = api.set_risk(f"account:{ACCOUNT}", "max_quantity")["limits"]
+    return all(each["limit"] != "max_quantity" for each in after)
+
+
 def use_session(api: API) -> bool:
     api.gateway_logoff()
     assert api.market_order(ACCOUNT, ROUTE, SYMBOL, 1)["reason"] == "VENUE_DOWN"
@@ -185,6 +194,8 @@ USES: dict[str, Callable[[API], Any]] = {
     "query_halts": use_halt,
     "flatten": use_flatten,
     "query_flattens": use_flatten,
+    "query_risk": use_risk,
+    "set_risk": use_risk,
     "add_symbol": use_symbols,
     "del_symbol": use_symbols,
     "query_symbols": use_symbols,

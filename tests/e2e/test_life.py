@@ -292,7 +292,7 @@ def kept(daemon: Daemon) -> dict[str, Any]:
 
 
 def test_sigterm_ends_it_in_order_and_all_is_there_afterwards(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon().start().up()
+    daemon = make_daemon(RISK="price_collar=off").start().up()
     filled = daemon.call("market_order", **TERMS, quantity=10)
     waiting = rest(daemon, time_in_force="GTC")
     ticket = daemon.call("stage_market_order", tag="t", **TERMS, quantity=5)

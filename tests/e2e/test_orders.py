@@ -19,7 +19,8 @@ to itself."""
 
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon) -> Daemon:
-    return make_daemon(PAPER_ACCOUNTS="API_ACCOUNT,SECOND,SMALL:cash:1000").start().up()
+    far = "price_collar=off,max_notional=off"
+    return make_daemon(PAPER_ACCOUNTS="API_ACCOUNT,SECOND,SMALL:cash:1000", RISK=far).start().up()
 
 
 def rest(daemon: Daemon, **more: Any) -> Any:

@@ -132,6 +132,19 @@ def a_symbol(symbol: Any) -> bool:
     return bool(symbol["low"] <= symbol["last"] <= symbol["high"])
 
 
+def a_limit(scope: str, limit: str, value: str, warn: str | None) -> Check:
+    def check(report: Any) -> bool:
+        for each in report["use"]:
+            assert set(each) == {
+                *{"scope", "exposure", "profit_and_loss", "orders_last_second", "executions_in_window", "holdings"},
+            }
+        found = {(each["scope"], each["limit"]): each for each in report["limits"]}
+        assert all(each["source"] for each in report["limits"])
+        return (found[scope, limit]["value"], found[scope, limit]["warn"]) == (value, warn)
+
+    return check
+
+
 def by_id(check: Check, key: str) -> Check:
     return lambda result: result and all(each[key] == name and check(each) for name, each in result.items())
 
@@ -327,11 +340,24 @@ CASES = [
     Case("query_halts", is_([])),
     Case("flatten", lambda report: report["flat"], {"scope": "symbol:CAT", "reason": "none held"}),
     Case("query_flattens", is_([])),
+    Case("resume", a_text("trading resumed for symbol:CAT|symbol:CAT was not halted"), {"scope": "symbol:CAT"}),
     Case("resume", is_("symbol:IBM was not halted"), {"scope": "symbol:ibm"}),
     Case("query_faults", lambda got: set(got) == {"known", "venues"} and "lost_ack" in got["known"]),
     Case("query_faults", refused("UNKNOWN_VENUE"), {"venue": "nowhere"}),
     Case("set_fault", lambda got: [each["fault"] for each in got] == ["lost_ack"], {"fault": "lost_ack", **NONE}),
     Case("clear_faults", is_({"paper": []})),
+    Case(
+        "set_risk",
+        a_limit("gateway", "max_quantity", "5000", "4000"),
+        {"scope": "gateway", "limit": "max_quantity", "value": "5000", "warn": "4000"},
+    ),
+    Case("query_risk", a_limit("gateway", "max_quantity", "5000", "4000")),
+    Case("query_risk", a_limit("gateway", "price_collar", "0.1", None), {"scope": "symbol:ibm"}),
+    Case(
+        "set_risk",
+        lambda result: all(each["limit"] != "max_quantity" for each in result["limits"]),
+        {"scope": "gateway", "limit": "max_quantity"},
+    ),
     Case("gateway_logon", a_text(".+"), {"username": "me", "password": "it"}),
     Case("global_cancel", is_("global cancel requested")),
 ]

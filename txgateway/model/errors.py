@@ -38,9 +38,26 @@ class Reason(StrEnum):
     NO_PRICE = "NO_PRICE", "The market has shown no price to judge the order by."
     TICKET_EXPIRED = "TICKET_EXPIRED", "Nobody approved the ticket in time."
     FOUR_EYES = "FOUR_EYES", "Another than its sender must approve the ticket."
+    # ours, by a limit: query_risk shows them
+    RESTRICTED = "RESTRICTED", "The symbol is on a list of those that are not traded (`restricted`)."
+    DUPLICATE = (
+        "DUPLICATE",
+        "The very same order, without a client_order_id, has just been sent (`duplicate_window`).",
+    )
+    ORDER_RATE = "ORDER_RATE", "Too many orders in one second (`order_rate`)."
+    MAX_QUANTITY = "MAX_QUANTITY", "More units than one order may have (`max_quantity`)."
+    STALE_PRICE = "STALE_PRICE", "The market's last quote is too old to judge the order by (`reference_age`)."
+    PRICE_COLLAR = "PRICE_COLLAR", "The price is too far on the bad side of the market (`price_collar`)."
+    MAX_NOTIONAL = "MAX_NOTIONAL", "The order comes to more money than one may (`max_notional`)."
+    MAX_POSITION = "MAX_POSITION", "The position, with all that works, would become too large (`max_position`)."
+    MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE", "All positions together would become too large (`max_gross_exposure`)."
+    MAX_DAILY_LOSS = "MAX_DAILY_LOSS", "Too much was lost today: only orders that reduce are taken (`max_daily_loss`)."
     # the broker's
     REJECTED = "REJECTED", "The broker said no; its words are in the text."
-    MARKET_CLOSED = "MARKET_CLOSED", "The instrument's market is closed."
+    MARKET_CLOSED = (
+        "MARKET_CLOSED",
+        "The market is closed, by the broker's word or by the instrument's hours (`session_only`).",
+    )
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The account cannot pay for the order."
     NOT_SHORTABLE = "NOT_SHORTABLE", "The account or the instrument cannot be sold short."
     NOT_FILLABLE = "NOT_FILLABLE", "A fill-or-kill order that the market does not show enough for."

@@ -216,6 +216,30 @@ class TicketApproved:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class RiskWarned:
+    """An order, or a change to it, is above a limit's warn level: it went through, and this is told."""
+
+    order_id: str
+    reason: Reason
+    limit: str
+    scope: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeDenied:
+    """A `replace`, or the `release` of a ticket, was refused by a check: nothing was sent, the order is as it was."""
+
+    order_id: str
+    change: str
+    reason: Reason
+    text: str
+    by: str
+    time: datetime
+
+
 class VenueStatus(StrEnum):
     """The life of a venue's connection."""
 
@@ -348,6 +372,18 @@ class SettingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitChanged:
+    """A person changed a limit of a scope, in the words that were given; no value: back to what holds by itself."""
+
+    scope: str
+    limit: str
+    value: str | None
+    warn: str | None
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TradingHalted:
     """Orders of a scope are refused (or all that do not reduce a position) until a person resumes; cancels go on."""
 
@@ -445,6 +481,9 @@ Event = (
     | PositionReported
     | TradingDayStarted
     | SettingChanged
+    | LimitChanged
+    | RiskWarned
+    | ChangeDenied
     | TradingHalted
     | TradingResumed
     | FlattenRequested
@@ -455,6 +494,8 @@ Event = (
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""
+NOTES = (RiskWarned, ChangeDenied)
+"""What is written down of an order and changes nothing of it."""
 
 MOVES: dict[type, Move] = {
     OrderAccepted: Move.ACCEPT,

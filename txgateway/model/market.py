@@ -38,6 +38,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What a unit is worth now, and what it was at the end of the day before (None: not known)."""
+
+    price: Decimal
+    close: Decimal | None = None
+    multiplier: Decimal = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """Prices and volume of one period; `time` is the period's start."""
 

@@ -81,6 +81,7 @@ async def test_a_new_trading_day_leaves_what_works_and_what_comes(house: House) 
     resting = (await house.post("/limit_order", **order))["permid"]
     assert list(await house.get("/query_orders")) == [*old, resting]
     house.broker.time += timedelta(days=1)
+    house.broker.subscribe("IBM")
     new = await house.orders(70)
     assert list(await house.get("/query_orders")) == [resting, *new]
     assert len(await house.get("/query_executions")) == 70

@@ -36,10 +36,10 @@ async def test_order_events_wait_and_prices_are_conflated(house: House) -> None:
     await fill_up(house, slow)
     before = len(slow.all("paper.quote."))
     for number in range(1000):
-        house.paper.quote("IBM", "90", f"{number}")
+        house.paper.quote("IBM", "90", f"{100 + number / 1000}")
         house.paper.trade("IBM", "100", "1")
         if number % 2:
-            house.paper.quote("AAPL", "80", f"{number}")
+            house.paper.quote("AAPL", "80", f"{100 + number / 1000}")
         if number % 100 == 0:
             await house.submit(3)
     assert await quick.answer("status", ".status") == ".status: Up"
@@ -47,8 +47,8 @@ async def test_order_events_wait_and_prices_are_conflated(house: House) -> None:
     slow.read(True)
     await house.until(lambda: len(slow.seen()) == len(quick.seen()))
     assert slow.seen() == quick.seen()
-    await house.until(lambda: slow.all("paper.quote.IBM:")[-1] == "90.0 200 999.0 300")
-    await house.until(lambda: slow.all("paper.quote.AAPL:")[-1] == "80.0 200 999.0 300")
+    await house.until(lambda: slow.all("paper.quote.IBM:")[-1] == "90.0 200 100.999 300")
+    await house.until(lambda: slow.all("paper.quote.AAPL:")[-1] == "80.0 200 100.999 300")
     await house.until(lambda: slow.all("paper.trade.IBM:")[-1] == "100.0 1 1999")
     assert len(slow.all("paper.quote.")) < before + 20
     assert len(slow.all("paper.trade.IBM:")) < 20

@@ -1,26 +1,19 @@
-"""The pre-trade checks, cheap to dear: an order, the rules, the market -> a denial or None. Pure."""
+"""The checks of what an order says, and of the venue's trading rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from txgateway.model.errors import Reason
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
 from txgateway.model.order import Order, OrderRequest, OrderType
+from txgateway.risk.bounds import Bounds
+from txgateway.risk.decision import Denial
 
 ZERO = Decimal(0)
 LARGEST = Decimal(10) ** 15
 """No honest quantity or price is beyond this: a typing error or an attack is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Denial:
-    """A refusal: its code, and one sentence that says what, where and what to do."""
-
-    reason: Reason
-    text: str
 
 
 def check_form(request: OrderRequest) -> Denial | None:
@@ -40,8 +33,18 @@ def check_form(request: OrderRequest) -> Denial | None:
     return None
 
 
+def check_restricted(request: OrderRequest, bounds: Bounds) -> Denial | None:
+    """Whether the symbol is traded at all."""
+    if bounds.restricted is None:
+        return None
+    where = f"the restricted list of {bounds.restricted}"
+    return Denial(
+        Reason.RESTRICTED, f"{request.symbol} is on {where}: it is not traded until an administrator says so."
+    )
+
+
 def check_rules(request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Denial | None:
-    """The venue's trading rules for the instrument, and that there is a price to trade at."""
+    """The venue's trading rules for the instrument; what an order is worth only where there is a price."""
     symbol, quantity = request.symbol, request.quantity
     if instrument.lot_size and quantity % instrument.lot_size:
         return Denial(Reason.BAD_LOT, f"{symbol} trades in steps of {instrument.lot_size:f}: {quantity:f} is not one.")
@@ -56,9 +59,11 @@ def check_rules(request: OrderRequest, instrument: Instrument, quote: Quote | No
             tick = f"{instrument.tick_size:f}"
             return Denial(Reason.BAD_TICK, f"{symbol} is priced in steps of {tick}: {name} {price:f} is not one.")
     price = reference_price(request, quote)
-    if price is None:
-        return Denial(Reason.NO_PRICE, f"{symbol} has shown no price yet, so nothing can be judged: try again shortly.")
-    if instrument.min_notional and price * quantity * instrument.multiplier < instrument.min_notional:
+    if (
+        instrument.min_notional
+        and price is not None
+        and price * quantity * instrument.multiplier < instrument.min_notional
+    ):
         least = f"{instrument.min_notional:f} {instrument.currency}"
         return Denial(Reason.MIN_NOTIONAL, f"{symbol} takes orders worth {least} or more: raise the quantity.")
     return None
