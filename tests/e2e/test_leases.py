@@ -120,8 +120,7 @@ def test_nobody_else_takes_it_up_and_its_time_passes(daemon: Daemon) -> None:
 def test_a_websocket(daemon: Daemon) -> None:
     client = WebSocket(daemon)
     client.say({"options": {"cancel-on-disconnect": 0}})
-    lease = client.expect(type="listening")["data"]["lease"]
-    assert lease["seconds"] == 0
+    assert client.expect(type="lease")["data"]["seconds"] == 0
     order = client.call("limit_order", {**TERMS, "limit_price": 1, "quantity": 1})["result"]["permid"]
     client.close()
     until(lambda: is_cancelled(daemon, order), daemon)

@@ -205,7 +205,8 @@ class StreamSession(Protocol):
             self._lease = leases.hold(self._caller.user, guard.name, guard.seconds, self._lease, self)
             if self._lease:
                 watch_link(self.transport)
-                self._say(lines.lease(self._lease, guard.seconds or 0))
+                told = lines.lease(self._lease, guard.seconds or 0)
+                self._api.gateway.settled().addCallback(lambda _: self._say(told))
         self._caller = replace(self._caller, lease=self._lease)
 
     def _asked(self, request: Request) -> None:

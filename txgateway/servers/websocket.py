@@ -7,7 +7,7 @@ Every message is one JSON object in a text message; a client's has at most 1 MB.
 
     client  {"options": {"order-data": true, "quotes": true, ...}, "resume": SEQ}           resume is optional
     server  {"type": "listening", "seq": N, "data": {"channel": "paper", "complaints": [...]}}
-            with the option cancel-on-disconnect, data has "lease": {"id": ..., "seconds": ...} too
+            {"type": "lease", "data": {"id": ..., "seconds": ...}}     to the option cancel-on-disconnect: it is granted
 
     client  {"jsonrpc": "2.0", "id": 1, "method": "market_order", "params": {...}}           any method of the API
     server  {"jsonrpc": "2.0", "id": 1, "result": ...} or {"jsonrpc": "2.0", "id": 1, "error": {code, message, data}}
@@ -348,7 +348,7 @@ class SocketSession:
             given["resume"] = said["resume"]
         publisher = self._door.publisher
         options, channel = publisher.checked(lines.options_from(given))
-        listening: dict[str, Any] = {"channel": channel, "complaints": list(options.complaints)}
+        listening = {"channel": channel, "complaints": list(options.complaints)}
         guard, caller = options.guard, self._caller
         if guard is not None:
             leases = self._api.gateway.leases
@@ -356,7 +356,8 @@ class SocketSession:
             self._caller = replace(caller, lease=lease)
             if lease:
                 watch_link(self.transport)
-                listening["lease"] = {"id": lease, "seconds": guard.seconds}
+                told = _message("lease", {"id": lease, "seconds": guard.seconds})
+                self._api.gateway.settled().addCallback(lambda _: self._outlet.say(told))
         self._outlet.say(_message("listening", listening, publisher.seq))
         self._outlet.listen(options, channel)
 
