@@ -202,18 +202,22 @@ class Gateway:
         terms = self._terms(request, venue or "", instrument, owner, origin, lease)
         if decision.denial is not None:
             return Reply(await self._deny(terms, decision.denial))
+        staged = ""
         if decision.staged:
             terms = replace(terms, tag=APPROVAL)
+            staged = f"{decision.staged} It waits: approve_ticket sends it, reject_ticket ends it."
         self.guard.sent(request, subject)
-        return Reply(await self._enter(terms, decision.warnings))
+        return Reply(await self._enter(terms, decision.warnings, staged))
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
         return (await self.submit(request, owner, Origin.FLATTEN)).order
 
-    async def _enter(self, terms: Terms, warnings: Sequence[Warned]) -> Order:
+    async def _enter(self, terms: Terms, warnings: Sequence[Warned], staged: str = "") -> Order:
         sends = terms.tag is None or Can.STAGE in self._brokers[terms.venue].can
         answer = self.ledger.expect(terms.order_id) if sends else None
-        change = self.ledger.record(OrderSubmitted(terms, self._clock()), self._send if sends else None)
+        reason = Reason.APPROVAL_NEEDED if staged else None
+        event = OrderSubmitted(terms, self._clock(), reason, staged)
+        change = self.ledger.record(event, self._send if sends else None)
         self._warn(terms.order_id, warnings)
         if answer is None or change.order is None:
             return await self._written(change)

@@ -46,6 +46,7 @@ from txgateway.model.events import (
     ReplaceRejected,
     ReplaceRequested,
     SettingChanged,
+    TicketApproved,
     TradingDayStarted,
     TradingHalted,
     TradingResumed,
@@ -104,7 +105,9 @@ def _restored(order: Order | None, event: OrderRestored) -> Order:
 def _entered(event: OrderSubmitted | OrderDenied | ExternalOrderFound, seq: int) -> Order:
     terms = event.terms
     life: dict[str, Any] = {"status": OrderStatus.PENDING_NEW if terms.tag is None else OrderStatus.STAGED}
-    if isinstance(event, OrderDenied):
+    if isinstance(event, OrderSubmitted) and event.reason is not None:
+        life.update(reason=event.reason, text=event.text)
+    elif isinstance(event, OrderDenied):
         life = {"status": OrderStatus.DENIED, "reason": event.reason, "text": event.text}
     elif isinstance(event, ExternalOrderFound):
         report = event.report
@@ -155,6 +158,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         changes["status"] = event.status
     if broker_order_id and broker_order_id != order.broker_order_id:
         changes["broker_order_id"] = broker_order_id
+    elif isinstance(event, TicketApproved):
+        changes["reason"], changes["text"] = None, ""
     reason = getattr(event, "reason", None)
     if reason is Reason.USER and order.reason in _SAID_BEFORE:
         return changes  # the broker only confirms what the cancel was for

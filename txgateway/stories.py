@@ -68,7 +68,8 @@ def _terms(terms: Terms) -> str:
 def _submitted(event: OrderSubmitted) -> str:
     terms = event.terms
     what = "Submitted" if terms.tag is None else f"Staged as ticket {terms.tag!r}"
-    return f"{what} by {terms.owner or 'nobody known'} ({terms.origin}): {_terms(terms)}."
+    why = f" {event.text}" if event.text else ""
+    return f"{what} by {terms.owner or 'nobody known'} ({terms.origin}): {_terms(terms)}.{why}"
 
 
 def _executed(event: Executed) -> str:

@@ -292,11 +292,28 @@ def test_above_the_threshold_an_order_becomes_a_ticket_and_goes_once_it_is_appro
     bench = desk("approval_notional=10000")
     assert why(bench, quantity=D(99)) is None
     ticket = bench.submit(quantity=D(101), client_order_id="big").order
-    assert (ticket.status, ticket.tag) == (S.STAGED, "approval")
+    assert (ticket.status, ticket.tag, ticket.reason) == (S.STAGED, "approval", Reason.APPROVAL_NEEDED)
+    assert "above the approval_notional 10000 of gateway" in ticket.text
+    assert "approve_ticket sends it" in ticket.text
+    replayed = State()
+    for record in bench.journal.records():
+        replayed.apply(record)
+    assert replayed.order(ticket.order_id) == ticket
     again = bench.submit(quantity=D(101), client_order_id="big")
     assert (again.replayed, again.order.order_id) == (True, ticket.order_id)
     assert len(bench.broker.sent) == 1
-    assert bench.do(bench.gateway.approve(ticket.order_id, "boss")).status is S.FILLED
+    filled = bench.do(bench.gateway.approve(ticket.order_id, "boss"))
+    assert (filled.status, filled.reason, filled.text) == (S.FILLED, None, "")
+
+
+def test_no_replace_gets_past_the_threshold() -> None:
+    bench = desk("approval_notional=10000", mode="accept")
+    order = bench.submit(order_type=LIMIT, limit_price=D(100), quantity=D(90)).order
+    for quantity, limit in ((D(101), None), (D(96), D(105)), (D(100), D("100.01"))):
+        with pytest.raises(Refused, match="send a new one") as caught:
+            bench.do(bench.gateway.replace(order.order_id, quantity, limit, None, "me"))
+        assert caught.value.reason is Reason.APPROVAL_NEEDED
+    assert bench.do(bench.gateway.replace(order.order_id, D(100), None, None, "me")).quantity == 100
 
 
 def test_at_approval_every_check_is_made_again() -> None:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     NOT_WORKING = "NOT_WORKING", "The order is closed, or in a state in which this cannot be asked."
     NOT_A_TICKET = "NOT_A_TICKET", "The order is no ticket that waits for a person."
     NO_PRICE = "NO_PRICE", "The market has shown no price to judge the order by."
+    APPROVAL_NEEDED = "APPROVAL_NEEDED", "The order is above approval_notional: as a ticket it waits for a person."
     TICKET_EXPIRED = "TICKET_EXPIRED", "Nobody approved the ticket in time."
     FOUR_EYES = "FOUR_EYES", "Another than its sender must approve the ticket."
     # ours, by a limit: query_risk shows them

@@ -20,10 +20,15 @@ from txgateway.model.scope import GATEWAY, Scope
 
 @dataclass(frozen=True, slots=True)
 class OrderSubmitted:
-    """An order passed every check; it is sent (or, with a tag, staged) once this record is on disk."""
+    """An order passed every check; it is sent (or, with a tag, staged) once this record is on disk.
+
+    With a reason where we made a ticket of it.
+    """
 
     terms: Terms
     time: datetime
+    reason: Reason | None = None
+    text: str = ""
 
     @property
     def order_id(self) -> str:

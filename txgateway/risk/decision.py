@@ -53,7 +53,8 @@ class Decision:
 
     denial: Denial | None = None
     warnings: tuple[Warned, ...] = ()
-    staged: bool = False
+    staged: str = ""
+    """Why it becomes a ticket; nothing when it does not."""
 
     @property
     def verdict(self) -> Verdict:

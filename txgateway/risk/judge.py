@@ -37,7 +37,11 @@ def judge(request: OrderRequest, facts: Facts) -> Decision:
             if isinstance(finding, Denial):
                 return Decision(finding, tuple(warnings))
             warnings.append(finding)
-    return Decision(None, tuple(warnings), _needs_approval(request, facts))
+    why = _needs_approval(request, facts)
+    if why and before is not None:
+        text = f"{why} A replace may not ask for that: cancel the order, and send a new one."
+        return Decision(Denial(Reason.APPROVAL_NEEDED, text), tuple(warnings))
+    return Decision(None, tuple(warnings), why)
 
 
 def only_decreases(before: Order, request: OrderRequest) -> bool:
@@ -186,11 +190,17 @@ _CHECKS: tuple[Check, ...] = (
 )
 
 
-def _needs_approval(request: OrderRequest, facts: Facts) -> bool:
+def _needs_approval(request: OrderRequest, facts: Facts) -> str:
+    """Why a person must approve an order first; nothing where none must. Of one that is replaced all of it counts."""
     bound = facts.bounds.approval_notional
-    if bound is None or bound.value is None or facts.approved or request.tag is not None or facts.before is not None:
-        return False
-    return notional_of(request, facts) > bound.value
+    if bound is None or bound.value is None or facts.approved or request.tag is not None:
+        return ""
+    price = worst_price(request, facts.quote) if facts.quote is not None else None
+    notional = (price or ZERO) * request.quantity * facts.instrument.multiplier
+    if notional <= bound.value:
+        return ""
+    what = f"The order may come to {_money(notional)} {facts.instrument.currency}"
+    return f"{what}, above the approval_notional {bound.value:f} of {bound.scope}: a person must approve it."
 
 
 # ---------------------------------------------------------------- figures
