@@ -73,7 +73,7 @@ class Lane:
 
     async def _change(self, order: Sent) -> None:
         chance = self._chance.random()
-        if chance < 0.5:
+        if chance < 0.5 or "limit_price" not in order.body:
             answer = await self._insist("cancel_order", id=order.key)
         else:
             price = order.body["limit_price"] * (1 - 0.001 if order.body["side"] == "BUY" else 1 + 0.001)

@@ -17,7 +17,9 @@ from tests.daemon import PATIENCE, Daemon, until
 from tests.e2e.conftest import PASSWORD, MakeDaemon, spoil_book
 
 ALWAYS = ("status", "uptime", "version", "help", "query_venues")
-"""What is answered before the venue has been up; shutdown, gateway_logon and gateway_logoff too."""
+"""What is answered before the venue has been up."""
+SAFETY = ("halt", "resume", "query_halts", "query_faults", "set_fault", "clear_faults")
+"""So are these, and shutdown, gateway_logon and gateway_logoff: trading must be halted whatever the venue does."""
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +154,7 @@ def test_before_the_venue_is_up(early: Daemon) -> None:
     assert early.get("status").json() == "Startup"
     for method in ALWAYS:
         assert early.get(method).status_code == 200
-    others = set(early.call("help")) - {*ALWAYS, "shutdown", "gateway_logon", "gateway_logoff"}
+    others = set(early.call("help")) - {*ALWAYS, *SAFETY, "shutdown", "gateway_logon", "gateway_logoff"}
     for method in sorted(others):
         for answer in (early.get(method), post(early, method, b'{"symbol": "IBM"}')):
             assert (answer.status_code, answer.content) == (503, b"false"), method
