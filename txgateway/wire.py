@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -85,17 +86,15 @@ def loads(data: bytes) -> Any:
             raise BadArgument(f"The JSON has more than {MOST} arrays and objects.")
         if text.count(",") > MOST_VALUES:
             raise BadArgument(f"The JSON has more than {MOST_VALUES} values.")
-        value = _DECODER.decode(text)
-        if containers > DEEPEST and _is_deep(value):
+        if containers > DEEPEST and _is_deep(text):
             raise BadArgument(f"The JSON is nested deeper than {DEEPEST} levels.")
+        value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         raise BadArgument("The text is not UTF-8.") from None
     except UnicodeEncodeError:
         raise BadArgument("The JSON has half a surrogate pair in a string, which is no character.") from None
-    except RecursionError:
-        raise BadArgument(f"The JSON is nested deeper than {DEEPEST} levels.") from None
     except ValueError as error:
         raise BadArgument(f"The text is not JSON: {error}.") from None
     return value
@@ -124,19 +123,19 @@ def _constant(text: str) -> Any:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_constant)
 
 
-def _is_deep(value: Any) -> bool:
-    """Whether arrays and objects go deeper than the deepest that may be."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for each in level
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+def _is_deep(text: str) -> bool:
+    """Whether arrays and objects go deeper than the deepest that may be; looked at before they are made."""
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            return True
+    return False
+
+
+_BRACKET = re.compile(r"[\[\]{}]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
+"""A string, or one that never ends."""
 
 
 # ---------------------------------------------------------------- numbers and times

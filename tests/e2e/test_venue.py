@@ -62,12 +62,12 @@ def test_an_order_without_an_answer_is_in_doubt_until_there_is_evidence(make_dae
 
 def test_an_order_in_doubt_at_a_crash_is_settled_by_the_venue(make_daemon: MakeDaemon) -> None:
     """It was on its way when the daemon died, and never arrived: the venue's word ends it, nothing is sent again."""
-    daemon = make_daemon(PAPER_LATENCY="30", TIMEOUT_ORDER="1").start().up()
+    daemon = make_daemon(PAPER_FAULTS="half_open:60s", TIMEOUT_ORDER="1").start().up()
     daemon.call("add_symbol", symbol="IBM")
     terms = {**TERMS, "quantity": 1, "client_order_id": "lost-1"}
     assert daemon.call("market_order", **terms)["order_status"] == "UNKNOWN"
     daemon.kill()
-    daemon.environment["PAPER_LATENCY"] = "0"
+    del daemon.environment["PAPER_FAULTS"]
     daemon.start().up()
     ended = daemon.call("query_order", id="lost-1")
     assert (ended["order_status"], ended["reason"]) == ("REJECTED", "NEVER_ARRIVED")

@@ -71,7 +71,7 @@ async def told(house: House, data: bytes) -> bytes:
         (BODY.replace(b"100", b'"100; drop table orders"'), "not a finite number"),
         (BODY.replace(b"100", b"9" * 4000), "not a finite number"),
         (b"\x00" * 1000, "not JSON"),
-        (b"{" * 200, "not JSON"),
+        (b"{" * 200, "nested deeper"),
     ],
 )
 @pytest_twisted.ensureDeferred
