@@ -174,6 +174,21 @@ def use_submit_order(api: API) -> bool:
     return bool(order["client_order_id"] == "client-1")
 
 
+def use_resolutions(api: API) -> bool:
+    order = fill(api)
+    assert api.query_differences(all=True) == []
+    refused = api.resolve_difference("position", "IBM", "seen by eye", account=ACCOUNT)
+    assert (refused["status"], "reason" in refused) == ("Error", True)
+    return api.resolve_order(order["permid"], "CANCELED", "seen by eye")["status"] == "Error"
+
+
+def use_faults(api: API) -> bool:
+    (fault,) = api.set_fault("rejected_replace", count=1, symbol="TSLA")
+    assert (fault["fault"], fault["count"]) == ("rejected_replace", 1)
+    assert "rejected_replace" in api.query_faults()["known"]
+    return api.clear_faults() == {"paper": []}
+
+
 def use_global_cancel(api: API) -> bool:
     waiting = rest(api)["permid"]
     assert api.global_cancel() == "global cancel requested"
@@ -189,6 +204,12 @@ USES: dict[str, Callable[[API], Any]] = {
     "query_venues": lambda api: api.query_venues()["paper"]["status"] == "UP",
     "gateway_logon": use_session,
     "gateway_logoff": use_session,
+    "query_differences": use_resolutions,
+    "resolve_difference": use_resolutions,
+    "resolve_order": use_resolutions,
+    "query_faults": use_faults,
+    "set_fault": use_faults,
+    "clear_faults": use_faults,
     "halt": use_halt,
     "resume": use_halt,
     "query_halts": use_halt,
