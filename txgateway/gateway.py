@@ -23,7 +23,7 @@ from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger
 from txgateway.model.account import Position
 from txgateway.model.difference import Difference, Key, What
-from txgateway.model.errors import GatewayError, Reason, Refused
+from txgateway.model.errors import GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import (
     MOVES,
     CancelRejected,
@@ -192,11 +192,15 @@ class Gateway:
         decision = Decision(self._check(venue, request, subject))
         instrument: Instrument | None = None
         if decision.denial is None and venue is not None:
-            instrument, quote = await self._desk.market(venue, request.symbol)
+            try:
+                instrument, quote = await self._desk.market(venue, request.symbol)
+            except (Refused, TimedOut) as error:
+                decision = Decision(Denial(Reason.VENUE_DOWN, str(error)))
             known = self._known_now(request)
             if known is not None:
                 return await self._replay(known, request)
-            decision = self._judge(request, subject, instrument, quote)
+            if decision.denial is None:
+                decision = self._judge(request, subject, instrument, quote)
         if lease and not self.leases.takes(lease):
             raise Refused(Reason.DISCONNECTED, "The connection of this order is gone: it was not sent, send it again.")
         terms = self._terms(request, venue or "", instrument, owner, origin, lease)

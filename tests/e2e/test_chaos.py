@@ -84,6 +84,7 @@ class Chaos:
             PAPER_ACCOUNTS=f"API_ACCOUNT:margin:{OPENING},PAPER_CASH:cash:{OPENING}",
             PAPER_FAULTS=",".join([*FAULTS, f"seed:{seed}"]),
             API_TIMEZONE=noon_zone(),
+            RECONCILE_SECONDS="2",
             TIMEOUT_ORDER="2",
             LOG_LEVEL="error",
         )
@@ -134,6 +135,7 @@ class Chaos:
         del self.daemon.environment["PAPER_FAULTS"]
         assert self.daemon.stop() == 0
         self._start()
+        until(lambda: not self.daemon.call("query_differences"), self.daemon)
         self._shown = self.daemon.call("query_orders")
         self._positions = self.daemon.call("query_positions")
         self._cash = {each: self.daemon.call("query_account", account=each)["_cash"] for each in self._positions}

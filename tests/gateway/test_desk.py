@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from tests.desk import Bench, ChosenBroker, outcome, request
 from txgateway.brokers import Can
-from txgateway.model.errors import Reason, Refused
+from txgateway.model.errors import GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import (
     Executed,
     OrderAccepted,
@@ -133,6 +133,22 @@ def test_before_the_venue_is_up_and_after_it_went_away_orders_are_refused() -> N
     bench.up()
     bench.broker.stopService()
     assert bench.submit().order.reason is Reason.VENUE_DOWN
+
+
+@pytest.mark.parametrize(
+    "error", [Refused(Reason.VENUE_DOWN, "The link broke."), TimedOut("The venue did not answer.")]
+)
+def test_a_venue_that_cannot_be_asked_for_the_instrument_is_a_refusal_that_keeps_its_key(error: GatewayError) -> None:
+    bench = Bench().up()
+
+    async def broken(symbol: str) -> None:
+        raise error
+
+    bench.broker.instrument = broken  # type: ignore[method-assign]
+    first = bench.submit(client_order_id="k").order
+    assert (first.status, first.reason, first.text) == (OrderStatus.DENIED, Reason.VENUE_DOWN, str(error))
+    again = bench.submit(client_order_id="k")
+    assert (again.order.order_id, again.replayed, bench.broker.sent) == (first.order_id, True, [])
 
 
 def test_an_exception_while_sending_is_doubt_and_the_brokers_evidence_ends_it() -> None:
