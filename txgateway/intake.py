@@ -27,6 +27,7 @@ from txgateway.model.events import (
     OrderAccepted,
     OrderDoubted,
     OrderEvent,
+    OrderReplaced,
     OrderRestored,
     Severity,
     TradingDayStarted,
@@ -262,6 +263,8 @@ class Intake:
         order_id = order.order_id if order and order.may(Move.FILL) else ""
         if execution.order_id != order_id:
             execution = replace(execution, order_id=order_id)
+        if order is not None and order_id:
+            self._settle_replace(order, execution)
         name = (execution.venue, execution.account, execution.symbol)
         self.traded[name] = self.traded.get(name, 0) + 1
         after = self.record(Executed(execution, execution.time))
@@ -269,6 +272,16 @@ class Intake:
             key = (after.venue, after.account, What.OVER_FILL, after.order_id)
             words = (f"{after.quantity:f}", f"{after.filled_quantity:f}")
             self._differences.found(key, *words, Severity.CRITICAL)
+
+    def _settle_replace(self, order: Order, execution: Execution) -> None:
+        """A fill beyond the old quantity and within the one asked for proves that the replace was done."""
+        asked = order.asked_quantity
+        if asked is None or not order.quantity < order.filled_quantity + execution.quantity <= asked:
+            return
+        if order.may(Move.REPLACE):
+            limit = order.limit_price if order.asked_limit_price is None else order.asked_limit_price
+            stop = order.stop_price if order.asked_stop_price is None else order.asked_stop_price
+            self.record(OrderReplaced(order.order_id, asked, limit, stop, execution.time))
 
     # a venue's life
 

@@ -123,6 +123,16 @@ def unfilled(order: Order, word: Word | None) -> bool:
 # ---------------------------------------------------------------- one order
 
 
+def replaced(order: Order, word: Word | None, now: datetime) -> OrderReplaced | None:
+    """The answer, lost with its link, to a replace: to be taken in before fills, which may go beyond the old terms."""
+    if not isinstance(word, OrderReport) or order.status is not S.UNKNOWN:
+        return None
+    if not order.asks_replace or not _terms_differ(order, word):
+        return None
+    terms = (word.quantity, word.limit_price, word.stop_price)
+    return OrderReplaced(order.order_id, *terms, now, word.broker_order_id)
+
+
 def judge(order: Order, word: Word, now: datetime) -> Verdict:
     """What the broker's word means for an order of ours that is not closed. Its executions were taken in before.
 
@@ -179,8 +189,7 @@ def _reported(order: Order, report: OrderReport, now: datetime) -> Verdict:
 
 
 def _open(order: Order, report: OrderReport, now: datetime, events: list[Event], shown: list[Shown]) -> None:
-    asked = order.asked_quantity, order.asked_limit_price, order.asked_stop_price
-    asking = any(each is not None for each in asked)
+    asking = order.asks_replace
     if _terms_differ(order, report):
         terms = (report.quantity, report.limit_price, report.stop_price)
         events.append(OrderReplaced(order.order_id, *terms, now, report.broker_order_id))

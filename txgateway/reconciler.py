@@ -248,6 +248,7 @@ class Reconciler:
         echoes = Can.CLIENT_ORDER_ID in broker.can
         known, strangers = reconcile.match(self._at_broker(venue), reports, echoes)
         closed = await self._take_in(look, strangers, fills)
+        await self._settle_replaces(look, known)
         await self._take_fills(look, fills)
         words = await self._words(look, known)
         await self._ask_for_fills(look, words)
@@ -318,6 +319,25 @@ class Reconciler:
             return True
         under_way = 0.0 if order.reason is Reason.BROKER_ERROR else self._order_timeout
         return (self._clock() - order.updated).total_seconds() >= max(ABSENCE_SECONDS, under_way)
+
+    # replaces whose answer was lost
+
+    async def _settle_replaces(self, look: _Look, known: Mapping[str, OrderReport]) -> None:
+        broker = self._brokers[look.venue]
+        for order in self._doubted(look.venue):
+            word: Word | None = known.get(order.order_id)
+            if word is None and Can.LOOKUP in broker.can and order.asks_replace:
+                word = await self._asked(look, self._lookup(broker, order))
+            self._settle_replace(look, order, word)
+
+    def _settle_replace(self, look: _Look, order: Order, word: Word | None) -> Order:
+        """The order with the terms that the broker gave it, if it did."""
+        event = reconcile.replaced(order, word, self._clock())
+        if event is None or not self._stands(look, self._state.working.get(order.order_id, order)):
+            return order
+        after = self._intake.record(event) or order
+        look.seqs[order.order_id] = after.seq
+        return after
 
     # fills
 
@@ -553,6 +573,7 @@ class Reconciler:
         await self._ledger.settled()
         look = _Look(venue, False, link, self._state.seq, {order.order_id: order.seq})
         word = await self._asked(look, self._lookup(broker, order))
+        order = self._settle_replace(look, order, word)
         if reconcile.unfilled(order, word):
             await self._take_fills(look, await self._asked(look, broker.executions(order.created - OVERLAP)))
         now = self._state.working.get(order.order_id)

@@ -9,7 +9,7 @@ import pytest
 from tests.desk import Bench, ChosenBroker, D, request
 from txgateway.brokers import Can
 from txgateway.model.errors import Ambiguous, Reason, Refused
-from txgateway.model.events import OrderAccepted, OrderCanceled
+from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin
 
 LIMIT: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(90)}
@@ -139,13 +139,60 @@ def test_a_released_ticket_that_nobody_answers_is_doubt_in_time() -> None:
     assert status(bench, ticket) is OrderStatus.UNKNOWN
 
 
+def test_a_ticket_in_doubt_that_the_broker_acknowledges_waits_on() -> None:
+    first = Bench()
+    bench = Bench(broker=Failing(first.clock, ~Can(0))).up()
+    bench.broker.error = Ambiguous("too many requests")
+    ticket = bench.submit(**LIMIT, tag="desk").order
+    assert ticket.status is OrderStatus.UNKNOWN
+    bench.broker.error, bench.broker.mode = None, "accept"
+    bench.broker.report(OrderAccepted(ticket.order_id, "B77", bench.now()))
+    bench.turn()
+    assert status(bench, ticket) is OrderStatus.STAGED
+    assert ask(bench, ticket, "approve").status is OrderStatus.NEW
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_replace_whose_answer_was_lost_is_taken_in_before_its_fills(bench: Bench, whole: bool) -> None:
+    order = rest(bench)
+    bench.broker.cancel = bench.broker.replace = silence  # type: ignore[method-assign]
+    work(bench, order, "replace", 200)
+    bench.broker.stopService()
+    bench.turn()
+    assert status(bench, order) is OrderStatus.UNKNOWN
+    bench.broker.fill(order, D(200) if whole else D(150))
+    end = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
+    bench.broker.hold(order, end, quantity=D(200))
+    bench.up()
+    after = bench.gateway.state.order(order.order_id)
+    assert after is not None
+    assert (after.status, after.quantity, after.filled_quantity) == (end, 200, 200 if whole else 150)
+    assert [each for each in bench.gateway.differences.open("paper") if each.what != "position"] == []
+
+
+def test_a_fill_beyond_the_old_quantity_proves_the_replace(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.cancel = bench.broker.replace = silence  # type: ignore[method-assign]
+    work(bench, order, "replace", 200)
+    bench.broker.report(Executed(bench.broker.fill(order, D(150)), bench.now()))
+    bench.turn()
+    after = bench.gateway.state.order(order.order_id)
+    assert after is not None
+    assert (after.status, after.quantity, after.filled_quantity) == (OrderStatus.PARTIALLY_FILLED, 200, 150)
+    bench.broker.report(OrderReplaced(order.order_id, D(200), D(90), None, bench.now()))
+    bench.broker.report(Executed(bench.broker.fill(order, D(51)), bench.now()))
+    bench.turn()
+    (shown,) = bench.gateway.differences.open("paper")
+    assert (shown.what, shown.ours, shown.theirs) == ("over_fill", "200", "201")
+
+
 async def silence(order: Order) -> None:
     pass
 
 
-def call(bench: Bench, order: Order, change: str) -> Any:
+def call(bench: Bench, order: Order, change: str, quantity: int = 50) -> Any:
     if change == "replace":
-        return bench.gateway.replace(order.order_id, D(50), None, None, "me")
+        return bench.gateway.replace(order.order_id, D(quantity), None, None, "me")
     return getattr(bench.gateway, change)(order.order_id, "me")
 
 
@@ -153,6 +200,6 @@ def ask(bench: Bench, order: Order, change: str) -> Order:
     return bench.do(call(bench, order, change))  # type: ignore[no-any-return]
 
 
-def work(bench: Bench, order: Order, change: str) -> None:
-    bench.gateway.intake.go(call(bench, order, change), change)
+def work(bench: Bench, order: Order, change: str, quantity: int = 50) -> None:
+    bench.gateway.intake.go(call(bench, order, change, quantity), change)
     bench.turn()

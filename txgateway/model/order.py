@@ -115,8 +115,9 @@ class Move(StrEnum):
 
 M = Move
 RESUME = None
-"""In the table: back to NEW or PARTIALLY_FILLED, as what is filled says; to PENDING_NEW while the broker has not said
-that it holds the order. RESTORE goes there or, where the broker shows a ticket, to STAGED; RESOLVE where a person says.
+"""In the table: back to NEW or PARTIALLY_FILLED, as what is filled says, or a ticket that waited to STAGED; to
+PENDING_NEW while the broker has not said that it holds the order. RESTORE goes there or, where the broker shows a
+ticket, to STAGED; RESOLVE where a person says.
 """
 
 _FILLS = {M.FILL: S.PARTIALLY_FILLED, M.FILL_ALL: S.FILLED}
@@ -305,6 +306,11 @@ class Order(Terms):
             return True
         return any(update.event in _ACKNOWLEDGED for update in self.updates)
 
+    @property
+    def asks_replace(self) -> bool:
+        """True while a replace that was asked for has no answer."""
+        return any(each is not None for each in (self.asked_quantity, self.asked_limit_price, self.asked_stop_price))
+
     def after(self, move: Move) -> OrderStatus:
         """The status after `move`, by the table; IllegalMove when there is no such row."""
         row = TABLE[self.status]
@@ -312,10 +318,17 @@ class Order(Terms):
             raise IllegalMove(f"Order {self.order_id} is {self.status}: it cannot take {move}.")
         status = row[move]
         if status is RESUME:
+            if self.staged and self._sure_status is OrderStatus.STAGED:
+                return OrderStatus.STAGED
             status = OrderStatus.PARTIALLY_FILLED if self.filled_quantity else OrderStatus.NEW
             if move is Move.REFUSE_CANCEL and not self.acknowledged:
                 return OrderStatus.PENDING_NEW
         return status
+
+    @property
+    def _sure_status(self) -> OrderStatus | None:
+        """The last status that was not doubt."""
+        return next((each.status for each in reversed(self.updates) if each.status is not OrderStatus.UNKNOWN), None)
 
     def may(self, move: Move) -> bool:
         """True when the table has a row for `move`."""

@@ -176,6 +176,9 @@ async def ids_that_begin_again_mix_nothing_up(trial: Trial) -> None:
     await trial.cancel(new)
     await trial.until(lambda: trial.events(new, OrderCanceled), "OrderCanceled is told")
     require(not trial.events(old, *ENDS) and await trial.reported(old), "the cancel ended the other one")
+    await trial.cancel(new)
+    await trial.until(lambda: trial.events(new, CancelRejected), "a cancel of what is closed is refused")
+    require(await trial.reported(old), "a cancel of what is closed ended the other one")
 
 
 @case(111, Can.LIMIT | Can.REPLACE)

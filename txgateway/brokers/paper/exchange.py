@@ -182,11 +182,11 @@ class Exchange:
         return matcher
 
     def find(self, order: Order) -> Held | None:
-        """An open order, by our client's id or by ours."""
+        """An open order by our client's id; by ours when the client's was never sent, and only one has it."""
         held = self.open.get(order.order_id)
-        if held is None and order.broker_order_id:
-            theirs = (each for each in self.open.values() if each.broker_order_id == order.broker_order_id)
-            held = next(theirs, None)
+        if held is None and order.broker_order_id and self._closed(order.order_id) is None:
+            named = [each for each in self.open.values() if each.broker_order_id == order.broker_order_id]
+            held = named[0] if len(named) == 1 else None
         return held
 
     def restore(self, orders: Iterable[Held]) -> None:
