@@ -60,6 +60,7 @@ setup(
         "requests>=2.32",
         "click>=8.2",
         "tabulate>=0.9",
+        "argon2-cffi>=23.1",
         "tzdata",
         'uvloop>=0.21; platform_system != "Windows" and platform_python_implementation == "CPython"',
     ],
@@ -75,6 +76,6 @@ setup(
             "txgateway-monitor = txgateway_monitor.cli:main",
         ],
         "txgateway.brokers": ["paper = txgateway.brokers.paper:PaperBroker"],
-        "txgateway.commands": ["journal = txgateway.cli:journal"],
+        "txgateway.commands": ["journal = txgateway.cli:journal", "users = txgateway.users:users"],
     },
 )

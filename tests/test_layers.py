@@ -23,10 +23,11 @@ MAY_IMPORT = {
     "service": "*",
     "config": "settings brokers model",
     "settings": "model",
+    "users": "config settings passwords model",
     # edges
-    "servers": "api wire feed access model",
+    "servers": "api wire feed access logins model",
     "links": "",
-    "servers.*": "links servers api commands wire render documents lines publisher feed access model",
+    "servers.*": "links servers api commands wire render documents lines publisher feed access logins model",
     "brokers": "model",
     "brokers.*": "brokers model",
     "journal": "model codec",
@@ -35,6 +36,7 @@ MAY_IMPORT = {
     "bots.supervisor": "bots config",
     "bots.link": "bots txgateway_client txgateway_monitor",
     "bots.__main__": "bots bots.link",
+    "logins": "access passwords model",
     # what clients see
     "render": "api gateway stories codec wire model",
     "documents": "api gateway commands model",
@@ -74,6 +76,7 @@ MAY_IMPORT = {
     "signals": "model state",
     "signals.*": "signals model state",
     "access": "model",
+    "passwords": "",
     "codec": "model",
     "chain": "codec model",
     # nouns

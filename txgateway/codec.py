@@ -14,6 +14,7 @@ import msgspec
 
 from txgateway.model.account import Position
 from txgateway.model.book import Book
+from txgateway.model.credential import Token
 from txgateway.model.difference import Difference
 from txgateway.model.events import Event, LimitChanged
 from txgateway.model.execution import Execution
@@ -42,6 +43,8 @@ decode_book = msgspec.json.Decoder(Book).decode
 """A book from its JSON."""
 decode_limit = msgspec.json.Decoder(LimitChanged).decode
 """A changed limit from its JSON."""
+decode_token = msgspec.json.Decoder(Token).decode
+"""A token from its JSON."""
 decode_any = msgspec.json.Decoder().decode
 """Plain dicts, lists, strings and numbers from JSON."""
 

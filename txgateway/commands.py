@@ -32,7 +32,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: `needs_up` ones are not answered before the venue has been up once."""
+    """One command: `needs_up` ones are not answered before the venue has been up once.
+
+    `narrow` ones keep a caller who is restricted to some accounts to those; all others refuse such a caller. `urgent`
+    ones make things safer, and no request limit holds them back.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -41,6 +45,8 @@ class Command:
     needs_up: bool
     function: Callable[..., Any]
     right: Right = Right.READ
+    narrow: bool = False
+    urgent: bool = False
 
     @property
     def signature(self) -> str:
@@ -86,11 +92,15 @@ _BEFORE_UP = frozenset(
     {"status", "uptime", "version", "help", "shutdown", "query_venues", "gateway_logon", "gateway_logoff"}
     | {"halt", "resume", "query_halts", "query_faults", "set_fault", "clear_faults"}
     | {"flatten", "query_flattens", "query_differences"}
+    | {"create_token", "query_tokens", "revoke_token", "query_access"}
 )
 
 
-def command(right: Right) -> Callable[[T], T]:
-    """Put a function of (house, caller, the client's arguments) among the commands; callers need the right."""
+def command(right: Right, *, narrow: bool = False, urgent: bool = False) -> Callable[[T], T]:
+    """Put a function of (house, caller, the client's arguments) among the commands; callers need the right.
+
+    Say `narrow` only where a caller's accounts are looked at, or where no account is concerned.
+    """
 
     def enter(function: T) -> T:
         name: str = function.__name__  # type: ignore[attr-defined]
@@ -101,7 +111,17 @@ def command(right: Right) -> Callable[[T], T]:
             parameters.append(Parameter(each.name, hints[each.name], required, None if required else each.default))
         doc = inspect.cleandoc(function.__doc__ or "")
         needs_up = name not in _BEFORE_UP
-        COMMANDS[name] = Command(name, tuple(parameters), hints["return"], doc, needs_up, function, right)  # type: ignore[arg-type]
+        COMMANDS[name] = Command(
+            name,
+            tuple(parameters),
+            hints["return"],
+            doc,
+            needs_up,
+            function,  # type: ignore[arg-type]
+            right,
+            narrow,
+            urgent,
+        )
         return function
 
     return enter

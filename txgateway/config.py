@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import time, tzinfo
 from functools import partial
@@ -25,7 +25,9 @@ import pytz
 
 from txgateway import settings as read
 from txgateway.brokers import ENTRY_POINTS
+from txgateway.model.credential import User
 from txgateway.model.limits import Levels
+from txgateway.model.rights import grant_of
 
 PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
 DEFAULT_PASSWORD = "txtrader_pass"
@@ -33,7 +35,9 @@ EMBEDDED = "paper"
 """The kind that is in this process, and connects to nobody."""
 NEEDS_ASYNCIO = frozenset({"tws", "ccxt"})
 """Kinds whose library runs on asyncio's loop."""
-CLIENT_VARIABLES = frozenset({"CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE"})
+CLIENT_VARIABLES = frozenset(
+    {"CLIENT_CERT", "CLIENT_KEY", "CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE", "TLS_CA"}
+)
 """Variables of the client programs alone: in the daemon's environment neither settings nor mistakes."""
 
 _MASK = "********"
@@ -94,7 +98,17 @@ class Config:
     host: str = _set(read.interface, "127.0.0.1", "the address to listen on")
     http_port: int = _set(read.port, "50080", "the HTTP port; 0 takes any free one")
     tcp_port: int = _set(read.port, "50090", "the stream's port; 0 takes any free one")
-    allow_insecure: bool = _set(read.flag, "0", "1 allows a HOST beyond loopback, without TLS")
+    allow_insecure: bool = _set(
+        read.flag, "0", "1 allows a HOST beyond loopback without TLS or a password of one's own"
+    )
+    tls_cert: Path | None = _set(read.optional_path, "", "the server's certificate (PEM): TLS on every port")
+    tls_key: Path | None = _set(read.optional_path, "", "its private key (PEM)")
+    tls_client_ca: Path | None = _set(read.optional_path, "", "a CA (PEM): clients need a certificate of it")
+    request_rate: float | None = _set(
+        read.optional_rate,
+        "",
+        "requests a second of each user; 0: no limit; empty: 5000, and none for USERNAME",
+    )
 
     data_dir: Path = _set(Path, "", "all state; default ~/.local/share/txgateway (XDG)")
     config_file: Path | None = _set(read.optional_path, "", "the TOML file, see txgateway.toml", name="CONFIG")
@@ -170,6 +184,8 @@ class Config:
     log_callback_metrics: bool = _set(read.flag, "0", "1 logs how long venues took")
 
     venues: tuple[Venue, ...]
+    users: tuple[User, ...] = field(repr=False, default=())
+    """Who else may come in, by the TOML file."""
     password_source: str
     """Where the password is: a variable, a file, or "default"."""
     given: tuple[tuple[str, str, str], ...]
@@ -183,7 +199,7 @@ class Config:
     @property
     def speaks_tls(self) -> bool:
         """Whether anything here may: every broker but the embedded one is somewhere else."""
-        return any(venue.kind != EMBEDDED for venue in self.venues)
+        return self.tls_cert is not None or any(venue.kind != EMBEDDED for venue in self.venues)
 
     @property
     def default_venue(self) -> Venue:
@@ -209,6 +225,7 @@ SETTINGS: Mapping[str, Setting] = {name: f.metadata["setting"] for name, f in _F
 """Every setting by its variable's name without prefix."""
 
 
+_USER = ("password_hash", "scopes", "accounts", "symbols", "max_notional")
 _PAPER = ("feed", "accounts", "calendar", "commission", "latency", "faults")
 _OPTIONS = {"paper": {"timezone": "API_TIMEZONE", **{option: f"PAPER_{option.upper()}" for option in _PAPER}}}
 """By kind, the options that every venue of it has from a variable, its table or none."""
@@ -280,6 +297,7 @@ class _Reading:
         self.toml_path = ""
         self.gateway_table: Mapping[str, Any] = {}
         self.venue_tables: Mapping[str, Any] = {}
+        self.user_tables: Mapping[str, Any] = {}
         self.given: dict[str, _Given] = {}
         self.values: dict[str, Any] = {}
 
@@ -292,6 +310,7 @@ class _Reading:
         self.values = {name: self._value(name, self.given[name]) for name in SETTINGS}
         self.values["PASSWORD"], password_source = self._password()
         venues = self._venues()
+        users = tuple(self._users())
         self._check_together(venues)
         if self.mistakes:
             raise ConfigError(self.mistakes)
@@ -301,6 +320,7 @@ class _Reading:
         return Config(
             **{f.name: self.values[name] for name, f in _FIELDS.items()},
             venues=venues,
+            users=users,
             password_source=password_source,
             given=tuple(given.values()),
         )
@@ -328,9 +348,10 @@ class _Reading:
         except ValueError as error:
             self._wrong(found.text, f"this is not TOML: {error}")
             return
-        self._check_names(found.text, document, ["gateway", "venues"])
+        self._check_names(found.text, document, ["gateway", "users", "venues"])
         self.gateway_table = self._table(document, "gateway")
         self.venue_tables = self._table(document, "venues")
+        self.user_tables = self._table(document, "users")
         self._check_names(
             f"{found.text} [gateway]",
             self.gateway_table,
@@ -488,10 +509,35 @@ class _Reading:
         self._wrong(label, 'give a list of names, such as ["A1", "A2"]')
         return ()
 
+    # -- users
+
+    def _users(self) -> Iterator[User]:
+        """The [users.NAME] tables."""
+        for name, table in self.user_tables.items():
+            where = f"{self.toml_path} [users.{name}]"
+            entry = dict(table) if isinstance(table, dict) else {}
+            self._check_names(where, entry, _USER)
+            hashed = entry.get("password_hash")
+            if not (isinstance(hashed, str) and hashed.startswith("$argon2")):
+                self._wrong(where, "give its password_hash, as `txgateway users hash` shows it")
+            lists = [entry.get(each) for each in ("scopes", "accounts", "symbols")]
+            worth = entry.get("max_notional")
+            if not all(each is None or _is_names(each) for each in lists) or not lists[0]:
+                self._wrong(where, 'give lists of names, scopes = ["read", "trade"] among them')
+                continue
+            try:
+                grant = grant_of(lists[0], lists[1], lists[2], None if worth is None else str(worth))
+                yield User(read.username(name), str(hashed), grant, "the configuration")
+            except ValueError as error:
+                self._wrong(where, str(error))
+            if name == self.values["USERNAME"]:
+                self._wrong(where, f"{PREFIX}USERNAME has this name already; use another")
+
     # -- what has to fit together
 
     def _check_together(self, venues: Sequence[Venue]) -> None:
         self._check_accounts(venues)
+        self._check_tls()
         self._check_reach()
         reactor, ports = self.given["DAEMON_REACTOR"], (self.values["HTTP_PORT"], self.values["TCP_PORT"])
         if ports[0] == ports[1] and ports[0]:
@@ -520,19 +566,38 @@ class _Reading:
                 names = ", ".join(first.accounts)
                 self._wrong(current.said(), f"venue {first.name} has no such account; give one of {names}")
 
+    def _check_tls(self) -> None:
+        """A certificate goes with its key, and files that are named are there."""
+        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA")}
+        for name, other in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT"), ("TLS_CLIENT_CA", "TLS_CERT")):
+            if given[name].text and not given[other].text:
+                self._wrong(given[name].said(), f"it needs {PREFIX}{other} too; `txgateway certs make` makes them all")
+        for each in given.values():
+            if each.text:
+                try:
+                    self.read_text(Path(each.text))
+                except (OSError, ValueError) as error:
+                    reason = error.strerror if isinstance(error, OSError) else "not PEM"
+                    self._wrong(each.said(), f"cannot be read ({reason}); give a PEM file that can be")
+
     def _check_reach(self) -> None:
         """Beyond loopback only with a password of one's own and TLS, or by saying so twice."""
         host = self.given["HOST"]
         if self.values["ALLOW_INSECURE"] or not self.values["HOST"] or _is_loopback(host.text):
             return
-        default = self.values["PASSWORD"] == DEFAULT_PASSWORD
-        how = "with the default password and without TLS" if default else "without TLS"
-        first = f"set {PREFIX}PASSWORD and " if default else ""
-        self._wrong(
-            host.said(),
-            f"other machines could reach the daemon {how}; listen on 127.0.0.1, or {first}"
-            f"say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
-        )
+        default, plain = self.values["PASSWORD"] == DEFAULT_PASSWORD, not self.given["TLS_CERT"].text
+        how = [text for wrong, text in ((default, "with the default password"), (plain, "without TLS")) if wrong]
+        do = [f"set {PREFIX}PASSWORD"] * default + [f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY"] * plain
+        if how:
+            self._wrong(
+                host.said(),
+                f"other machines could reach the daemon {' and '.join(how)}; listen on 127.0.0.1, "
+                f"or {' and '.join(do)}, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
+            )
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
 
 
 def _is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from txgateway.api import (
+    AccessReport,
     BarRows,
     DifferenceReport,
     Entry,
@@ -19,6 +20,7 @@ from txgateway.api import (
     InstrumentReport,
     Listing,
     Story,
+    TokenReport,
     VenueReport,
 )
 from txgateway.commands import COMMANDS, Command, Parameter, Text, Upper
@@ -54,6 +56,8 @@ _NOUNS = {
     AccountReport: "Balances",
     VenueReport: "Venue",
     DifferenceReport: "Difference",
+    TokenReport: "Token",
+    AccessReport: "Access",
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
@@ -76,6 +80,7 @@ _TYPES: Mapping[str, Schema] = {
     "n?": {"type": ["number", "null"]},
     "o?": {"type": ["object", "null"]},
     "s*": {"type": "array", "items": _TEXT},
+    "s*?": {"type": ["array", "null"], "items": _TEXT},
 }
 
 ORDER = (
@@ -99,6 +104,7 @@ VENUE = (
 )
 DIFFERENCE = "venue:s account:s what:s key:s ours:s theirs:s severity:s found:s seen:s age:i resolved:s? text:s seq:i"
 """Members and their types: s string, n number, i integer, b boolean, o object or array, s* strings, ? or null."""
+_GRANT = "name:s scopes:s* accounts:s*? symbols:s*? max_notional:n? by:s"
 _OPTIONAL = frozenset("high low bid bidsize ask asksize bars".split())  # noqa: SIM905
 
 
@@ -164,6 +170,17 @@ def schemas() -> Mapping[str, Schema]:
         "Balances": _by_name(_members("total:n available:n reserved:n")),
         "Venue": _members(VENUE),
         "Difference": _members(DIFFERENCE),
+        "Token": _members(f"{_GRANT} created:s expires:s? expired:b token:s?"),
+        "Access": {
+            "type": "object",
+            "properties": {
+                "users": _listed(_members(_GRANT)),
+                "failed_logins": _WHOLE,
+                "turned_away": _WHOLE,
+                "sources": _listed(_members("host:s user:s failed_logins:i last:s?")),
+            },
+            "required": ["users", "failed_logins", "turned_away", "sources"],
+        },
         "Instrument": _instrument(),
         "Flatten": {
             "type": "object",
@@ -266,6 +283,7 @@ _RPC_ERRORS = {
     -32002: "The journal cannot be read (data.reason JOURNAL_FAILED).",
     -32003: "The credential does not reach this command (data.reason NOT_ALLOWED).",
     -32004: "A venue did not answer in time (data.reason TIMED_OUT).",
+    -32006: "The caller sends more requests than it may (data.reason TOO_MANY_REQUESTS).",
     -32005: "The venue may or may not have done it (data.reason AMBIGUOUS).",
 }
 
@@ -316,11 +334,14 @@ def openapi(version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "txgateway", "version": version, "description": _INFO},
-        "security": [{"basic": []}],
+        "security": [{"basic": []}, {"token": []}],
         "paths": {f"/{each.name}": _path(each) for each in COMMANDS.values()} | {"/health": _health()},
         "components": {
             "schemas": schemas(),
-            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
             "responses": _responses(),
         },
     }
@@ -334,6 +355,7 @@ def _responses() -> Schema:
     texts = {
         "BadArgument": "An argument is missing, unknown, or cannot be read as its type.",
         "NotAllowed": "The credential does not reach this command.",
+        "TooMany": "Too many requests, or too many wrong logins from the same address.",
         "Failed": "The gateway made an error; its log has the details.",
         "TimedOut": "A venue did not answer in time.",
     }
@@ -347,6 +369,7 @@ _CODES = {
     "400": "BadArgument",
     "401": "Unauthorized",
     "403": "NotAllowed",
+    "429": "TooMany",
     "500": "Failed",
     "503": "NotUp",
     "504": "TimedOut",

@@ -51,6 +51,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.limits import Levels, Limit
 from txgateway.model.market import Quote
 from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderReport, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.model.rights import EVERYTHING, Grant
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.reconciler import Reconciler
 from txgateway.risk import Decision, Denial, Warned
@@ -180,8 +181,16 @@ class Gateway:
 
     # orders in
 
-    async def submit(self, request: OrderRequest, owner: str, origin: Origin, lease: str = "") -> Reply:
-        """Send an order once: a key seen before gives that order, a refusal is recorded, the rest goes out."""
+    async def submit(
+        self, request: OrderRequest, owner: str, origin: Origin, lease: str = "", grant: Grant = EVERYTHING
+    ) -> Reply:
+        """Send an order once: a key seen before gives that order, a refusal is recorded, the rest goes out.
+
+        An account that the grant does not reach is refused without a record: its keys are nobody else's to use up.
+        """
+        if not grant.reaches(request.account):
+            what = f"{owner} may not trade account {request.account!r}: an admin can grant it."
+            raise Refused(Reason.NOT_ALLOWED, what)
         known = await self._known(request) or self._known_now(request)
         if known is not None:
             return await self._replay(known, request)
@@ -189,7 +198,7 @@ class Gateway:
             raise self.ledger.refusal()
         venue = self.venue_of(request.account)
         subject = Subject(venue or "", request.account, owner, origin, request.symbol)
-        decision = Decision(self._check(venue, request, subject))
+        decision = Decision(self._check(venue, request, subject, grant))
         instrument: Instrument | None = None
         if decision.denial is None and venue is not None:
             try:
@@ -200,7 +209,7 @@ class Gateway:
             if known is not None:
                 return await self._replay(known, request)
             if decision.denial is None:
-                decision = self._judge(request, subject, instrument, quote)
+                decision = self._judge(request, subject, instrument, quote, grant)
         if lease and not self.leases.takes(lease):
             raise Refused(Reason.DISCONNECTED, "The connection of this order is gone: it was not sent, send it again.")
         terms = self._terms(request, venue or "", instrument, owner, origin, lease)
@@ -249,14 +258,17 @@ class Gateway:
         subject: Subject,
         instrument: Instrument | None,
         quote: Quote | None,
+        grant: Grant,
         before: Order | None = None,
         approved: bool = False,
     ) -> Decision:
         """All checks, once more what may have changed meanwhile; no limit keeps a flatten from closing a position."""
-        denial = self._check(subject.venue, request, subject) if before is None else None
+        denial = self._check(subject.venue, request, subject, grant) if before is None else None
         if denial is None and instrument is None:
             what = f"Symbol {request.symbol!r} is unknown at the venue: check its spelling."
             denial = Denial(Reason.UNKNOWN_SYMBOL, what)
+        if denial is None and instrument is not None:
+            denial = risk.check_worth(request, instrument, quote, grant)
         if denial is not None or instrument is None:
             return Decision(denial)
         if subject.origin is Origin.FLATTEN:
@@ -264,7 +276,7 @@ class Gateway:
         now = self._brokers[subject.venue].now()
         return self.guard.judge(request, subject, instrument, quote, now, before, approved)
 
-    def _check(self, venue: str | None, request: OrderRequest, subject: Subject) -> Denial | None:
+    def _check(self, venue: str | None, request: OrderRequest, subject: Subject, grant: Grant) -> Denial | None:
         """Everything that can be judged before the instrument is known."""
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
@@ -279,7 +291,8 @@ class Gateway:
                 Reason.VENUE_DOWN,
                 f"Venue {venue} is {self.intake.status[venue]}: send it again when it is UP.",
             )
-        denial = risk.check_form(request) or _check_claims(self._brokers[venue], venue, request)
+        denial = risk.check_grant(request, grant) or risk.check_form(request)
+        denial = denial or _check_claims(self._brokers[venue], venue, request)
         return denial if denial or subject.origin is Origin.FLATTEN else self.guard.restricted(request, subject)
 
     def _terms(
@@ -364,16 +377,22 @@ class Gateway:
             )
         return await self._ask(CancelRequested(order.order_id, by, self._clock(), reason, text), self._send_cancel)
 
-    def cancel_all(self, by: str) -> int:
-        """Ask for the end of every working order, tickets left as they are; gives how many were asked for."""
+    def cancel_all(self, by: str, grant: Grant = EVERYTHING) -> int:
+        """Ask for the end of every working order in reach, tickets left as they are; gives how many were asked for."""
         working = [order for order in self.state.working.values() if order.status is not OrderStatus.STAGED]
-        orders = [order for order in working if order.may(Move.ASK_CANCEL)]
+        orders = [order for order in working if order.may(Move.ASK_CANCEL) and grant.reaches(order.account)]
         for order in orders:
             self.intake.go(self.cancel(order.order_id, by), f"cancel of {order.order_id}")
         return len(orders)
 
     async def replace(
-        self, order_id: str, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None, by: str
+        self,
+        order_id: str,
+        quantity: Decimal | None,
+        limit: Decimal | None,
+        stop: Decimal | None,
+        by: str,
+        grant: Grant = EVERYTHING,
     ) -> Order:
         """Ask for other terms (None: as they are); the order after the broker's first answer."""
         order = await self._ours(order_id)
@@ -386,7 +405,8 @@ class Gateway:
                 order.order_id,
             )
         request = _as_request(order, quantity, limit, stop)
-        denial = risk.check_form(request) or risk.check_replace(order, quantity, limit, stop)
+        denial = risk.check_grant(request, grant) or risk.check_form(request)
+        denial = denial or risk.check_replace(order, quantity, limit, stop)
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop)
         decision = Decision(denial)
         if denial is None:
@@ -395,7 +415,7 @@ class Gateway:
             request = _as_request(order, quantity, limit, stop)
             decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop))
             if decision.denial is None:
-                decision = self._judge(request, Subject.of(order), instrument, quote, before=order)
+                decision = self._judge(request, Subject.of(order), instrument, quote, grant, before=order)
         if decision.denial is not None:
             raise await self._change_denied(order, "replace", decision.denial, by)
         if not risk.only_decreases(order, request):
@@ -409,7 +429,7 @@ class Gateway:
         await self.settled()
         return Refused(denial.reason, denial.text, order.order_id)
 
-    async def approve(self, order_id: str, by: str) -> Order:
+    async def approve(self, order_id: str, by: str, grant: Grant = EVERYTHING) -> Order:
         """Release a ticket, if it is not too late and still passes every check."""
         order = await self._ticket(order_id)
         if self.tickets.rules.four_eyes and by == order.owner:
@@ -421,10 +441,10 @@ class Gateway:
             raise Refused(Reason.TICKET_EXPIRED, f"{late} Send the order anew.", order.order_id)
         request = _as_request(order, None, None, None)
         subject = Subject.of(order)
-        decision = Decision(self._check(order.venue, request, subject))
+        decision = Decision(self._check(order.venue, request, subject, grant))
         if decision.denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
-            decision = self._judge(request, subject, instrument, quote, approved=True)
+            decision = self._judge(request, subject, instrument, quote, grant, approved=True)
         if decision.denial is not None:
             raise await self._change_denied(order, "release", decision.denial, by)
         self.guard.sent(request, subject)

@@ -97,6 +97,7 @@ from txgateway.model.errors import (
     Reason,
     Refused,
     TimedOut,
+    TooMany,
     Unsupported,
 )
 from txgateway.model.events import (
@@ -465,9 +466,11 @@ _CODES: dict[type[GatewayError], tuple[int, str]] = {
     NotUp: (-32000, "NOT_UP"),
     JournalError: (-32002, "JOURNAL_FAILED"),
     NotAllowed: (-32003, "NOT_ALLOWED"),
+    TooMany: (-32006, "TOO_MANY_REQUESTS"),
     TimedOut: (-32004, "TIMED_OUT"),
     Ambiguous: (-32005, "AMBIGUOUS"),
 }
+NOT_ANY_MORE = "your login has been changed, has expired or was taken back: log in again"
 INTERNAL = "the gateway made an error over this; its log says which"
 
 
@@ -533,15 +536,23 @@ OPTIONS = frozenset(option for pair in PARTS.values() for option in pair if opti
 """The options that ask for news."""
 
 
+FOR_ALL = frozenset({"time", "connection", "status", "quote", "trade"})
+"""Kinds of news that concern no account."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """One thing to tell: its short line (without channel), its object as JSON; `venue`: only on that one's channels."""
+    """One thing to tell: its short line (without channel), its object as JSON; `venue`: only on that one's channels.
+
+    Who is kept to some accounts hears only what has one of them as its `account`, and what is of kind `FOR_ALL`.
+    """
 
     kind: str
     line: str = ""
     data: bytes = b""
     seq: int = 0
     venue: str = ""
+    account: str = ""
 
 
 class Lines:
@@ -607,13 +618,13 @@ def news_of_order(order: Order, wanted: frozenset[str]) -> News:
     """An order's or a ticket's state after a record."""
     kind = wire.order_class(order)
     data = wire.encode(wire.order(order)) if f"{kind}-data" in wanted else b""
-    return News(kind, wire.order_note(order), data, order.seq)
+    return News(kind, wire.order_note(order), data, order.seq, account=order.account)
 
 
 def news_of_execution(execution: Execution, flags: wire.Flags, wanted: frozenset[str]) -> News:
     """A fill of ours."""
     data = wire.encode(wire.execution(execution, flags)) if "execution-data" in wanted else b""
-    return News("execution", wire.execution_note(execution), data, execution.seq)
+    return News("execution", wire.execution_note(execution), data, execution.seq, account=execution.account)
 
 
 def news_of_position(position: Position, seq: int) -> News:
@@ -626,7 +637,7 @@ def news_of_position(position: Position, seq: int) -> News:
         "quantity": wire.number(position.quantity),
         "average_price": wire.price(position.average_price),
     }
-    return News("position", "", wire.encode(value), seq)
+    return News("position", "", wire.encode(value), seq, account=position.account)
 
 
 def news_of_status(event: StatusEvent, record: Record) -> News:
@@ -665,7 +676,7 @@ def news_of_difference(event: DifferenceFound | DifferenceRaised | DifferenceRes
     value.update({name: getattr(event, name) for name in names}, found=wire.iso(event.found or event.time))
     if isinstance(event, DifferenceResolved):
         value.update(text=event.text, by=event.by)
-    return News("reconciliation", "", wire.dumps(value), record.seq)
+    return News("reconciliation", "", wire.dumps(value), record.seq, account=event.account)
 
 
 def news_of_connection(venue: str, word: str) -> News:
@@ -685,21 +696,21 @@ def news_of_time(venue: str, text: str) -> News:
     return News("time", f"time: {text}", wire.dumps(text), venue=venue)
 
 
-def news_of_error(about: str, text: str) -> News:
+def news_of_error(about: str, text: str, account: str = "") -> News:
     """Something went wrong."""
     data = wire.dumps({"id": about, "text": text})
-    return News("error", f"error: {about} {_one_line(text)}", data)
+    return News("error", f"error: {about} {_one_line(text)}", data, account=account)
 
 
-def news_of_trouble(event: Event) -> News | None:
+def news_of_trouble(event: Event, order: Order | None) -> News | None:
     """What of a record all clients hear as an error or as the new current account; None for most."""
     if isinstance(event, OrderDenied | OrderRejected | OrderDoubted | RiskWarned):
-        return news_of_error(event.order_id, f"{event.reason} {event.text}")
+        return news_of_error(event.order_id, f"{event.reason} {event.text}", order.account if order else "")
     if isinstance(event, DifferenceFound | DifferenceRaised) and event.severity is not Severity.INFO:
         words = f"{event.what} {event.key} of {event.account}: ours is {event.ours}, theirs is {event.theirs}"
-        return news_of_error(event.venue, words)
+        return news_of_error(event.venue, words, event.account)
     if isinstance(event, SettingChanged) and event.name == "account" and event.value is not None:
-        return News("current-account", f"current-account: {event.value}", wire.dumps(event.value))
+        return News("current-account", f"current-account: {event.value}", wire.dumps(event.value), account=event.value)
     return None
 
 

@@ -119,10 +119,14 @@ class Dialect(Protocol):
 class Audience:
     """All clients with the same channel and options: what they hear is put together once."""
 
-    def __init__(self, dialect: Dialect, channel: str, wanted: frozenset[str]) -> None:
+    def __init__(
+        self, dialect: Dialect, channel: str, wanted: frozenset[str], accounts: tuple[str, ...] | None = None
+    ) -> None:
         self.dialect = dialect
         self.channel = channel
         self.wanted = wanted
+        self.accounts = accounts
+        """The accounts that its members are kept to; None: all."""
         self.members: set[Outlet] = set()
         """All outlets: the live ones, those behind, and those that read the journal."""
         self.live: dict[Outlet, None] = {}
@@ -144,6 +148,12 @@ class Audience:
         if part is None:
             part = self._parts[kind] = self.dialect.part(kind, self.wanted)
         return part
+
+    def meant(self, news: News) -> News | None:
+        """The news as this audience may hear it; None: it may not."""
+        if self.accounts is None or news.account in self.accounts or news.kind in lines.FOR_ALL:
+            return news
+        return lines.news_of_accounts(self.accounts) if news.kind == "accounts" else None
 
     def tell(self, data: bytes, key: Hashable = None) -> None:
         """Have this written at the end of the turn. With a key, those behind get the newest of that key only."""
@@ -272,11 +282,14 @@ class Outlet:
 
     # news
 
-    def listen(self, options: Options, channel: str) -> None:
-        """Hear an audience's news from now on or, with `resume`, all since then first. Ends what was heard before."""
+    def listen(self, options: Options, channel: str, accounts: tuple[str, ...] | None = None) -> None:
+        """Hear an audience's news from now on or, with `resume`, all since then first. Ends what was heard before.
+
+        Who is kept to some accounts hears nothing of others, now and in what is resumed.
+        """
         self._leave()
         self.options, self.channel = options, channel
-        self._audience = self._publisher.audience(self.dialect, channel, options.wanted)
+        self._audience = self._publisher.audience(self.dialect, channel, options.wanted, accounts)
         self._audience.members.add(self)
         if options.resume is None or options.resume >= self._publisher.seq:
             self._audience.join(self, live=not self.paused)
@@ -571,7 +584,8 @@ class Replay:
         told = b""
         for news in news_of(change, position, self._publisher.flags, audience.wanted):
             part = audience.part(news.kind)
-            told += audience.dialect.news(audience.channel, news, part) if part else b""
+            if part and audience.meant(news) is not None:
+                told += audience.dialect.news(audience.channel, news, part)
         return told
 
     async def _change(self, record: Record) -> Change:
@@ -651,7 +665,7 @@ class Publisher:
         self._feed = feed
         self._default = default_venue
         self._accounts = accounts
-        self._audiences: dict[tuple[Dialect, str, frozenset[str]], Audience] = {}
+        self._audiences: dict[tuple[Dialect, str, frozenset[str], tuple[str, ...] | None], Audience] = {}
         self._wanted: frozenset[str] = frozenset()
         self._quoted: list[Audience] = []
         self._traded: list[Audience] = []
@@ -714,22 +728,24 @@ class Publisher:
             complaints.append(f"venue {options.venue!r} is unknown (there are {known}): you are on {channel}'s channel")
         return replace(options, resume=resume, complaints=tuple(complaints)), channel
 
-    def audience(self, dialect: Dialect, channel: str, wanted: frozenset[str]) -> Audience:
+    def audience(
+        self, dialect: Dialect, channel: str, wanted: frozenset[str], accounts: tuple[str, ...] | None = None
+    ) -> Audience:
         """All who want the same."""
         wanted &= lines.OPTIONS
         if dialect.needs_ticker and not self.flags.ticker:
             wanted -= {"quotes", "trades"}
-        key = (dialect, channel, wanted)
+        key = (dialect, channel, wanted, accounts)
         found = self._audiences.get(key)
         if found is None:
-            found = self._audiences[key] = Audience(dialect, channel, wanted)
+            found = self._audiences[key] = Audience(dialect, channel, wanted, accounts)
             self._count()
         return found
 
     def left(self, audience: Audience) -> None:
         """An outlet has left: an audience of nobody is forgotten."""
         if not audience.members:
-            self._audiences.pop((audience.dialect, audience.channel, audience.wanted), None)
+            self._audiences.pop((audience.dialect, audience.channel, audience.wanted, audience.accounts), None)
             self._count()
 
     def _count(self) -> None:
@@ -792,7 +808,7 @@ class Publisher:
             self._publish(news)
         if isinstance(event, VenueStatusChanged):
             self._connection_changed(event)
-        trouble = lines.news_of_trouble(event)
+        trouble = lines.news_of_trouble(event, change.order)
         if trouble is not None:
             self._publish(trouble)
 
@@ -812,8 +828,11 @@ class Publisher:
             part = audience.part(news.kind)
             if not part or (news.venue and news.venue != audience.channel):
                 continue
+            meant = news if audience.accounts is None else audience.meant(news)
+            if meant is None:
+                continue
             words = (audience.dialect, audience.channel, part)
-            data = told.get(words)
+            data = told.get(words) if meant is news else audience.dialect.news(audience.channel, meant, part)
             if data is None:
                 data = told[words] = audience.dialect.news(audience.channel, news, part)
             if data:

@@ -9,13 +9,17 @@ from typing import Any, Protocol
 
 from txgateway import codec, stories, wire
 from txgateway.api import (
+    AccessReport,
     BarRows,
     DifferenceReport,
     Entry,
+    FailedLogins,
     FaultsReport,
+    GrantReport,
     InstrumentReport,
     Listing,
     Story,
+    TokenReport,
     VenueReport,
 )
 from txgateway.gateway import Reply
@@ -180,7 +184,8 @@ def _account(report: AccountReport, flags: Flags) -> dict[str, Any]:
     }
 
 
-def _by_member(report: VenueReport | DifferenceReport, flags: Flags) -> dict[str, Any]:
+def _report(report: Any, flags: Flags) -> dict[str, Any]:
+    """A report's members by their own names."""
     return {name: render(getattr(report, name), flags) for name in report.__slots__}
 
 
@@ -307,8 +312,12 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Ticker: wire.symbol,
     Position: lambda position, flags: wire.number(position.quantity),
     AccountReport: _account,
-    VenueReport: _by_member,
-    DifferenceReport: _by_member,
+    VenueReport: _report,
+    DifferenceReport: _report,
+    GrantReport: _report,
+    TokenReport: _report,
+    FailedLogins: _report,
+    AccessReport: _report,
     InstrumentReport: _instrument,
     Session: _session,
     Entry: _entry,

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from socket import gethostname
@@ -19,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from txgateway import __date__, __version__, chain, snapshots
+from txgateway import __date__, __version__, chain, snapshots, users
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.bounded import BoundedBroker, Deadlines
@@ -29,8 +30,18 @@ from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.sqlite import SqliteJournal
+from txgateway.logins import Logins
+from txgateway.model.credential import User
 from txgateway.model.errors import GatewayError, JournalError
-from txgateway.model.events import Executed, VenueError, VenueStatus, VenueStatusChanged
+from txgateway.model.events import (
+    Executed,
+    TokenRevoked,
+    UserChanged,
+    UserRemoved,
+    VenueError,
+    VenueStatus,
+    VenueStatusChanged,
+)
 from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.publisher import Publisher
 from txgateway.publisher import Settings as PublisherSettings
@@ -122,7 +133,9 @@ class GatewayService(Service):
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
         )
-        self.api = Api(self.gateway, self.feed, self.brokers, self._about())
+        self.access = Access(self.config.username, self.config.password, rebuilt.tokens)
+        self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access)
+        self._read_users()
         self.gateway.listeners.append(self._watch)
         self._build_servers()
 
@@ -233,17 +246,18 @@ class GatewayService(Service):
             symbol_barchart=config.enable_symbol_barchart,
             execution_account_format=config.enable_execution_account_format,
         )
-        access = Access(config.username, config.password)
+        logins = Logins(self.access, self._reactor, self._clock, config.request_rate)
         fragments = Fragments()
         self.gateway.listeners.append(fragments.changed)
         told = PublisherSettings(log_messages=config.log_client_messages, log_connections=config.log_cxn_events)
         self.publisher = Publisher(
             self.gateway, self.feed, flags, self._reactor, self._default, self.api.accounts, told
         )
-        stream = StreamFactory(self.api, self.publisher, access, flags, self._reactor, told, gethostname(), fragments)
-        socket = StreamResource(self.api, self.publisher, access, flags, self._reactor, told, fragments)
+        stream = StreamFactory(self.api, self.publisher, logins, flags, self._reactor, told, gethostname(), fragments)
+        socket = StreamResource(self.api, self.publisher, logins, flags, self._reactor, told, fragments)
+        self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
-        site = make_site(self.api, access, web, self._reactor, fragments, {b"/stream": socket})
+        site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket})
         self._bind(config.http_port, site, "HTTP_PORT")
         self._bind(config.tcp_port, stream, "TCP_PORT")
 
@@ -258,6 +272,55 @@ class GatewayService(Service):
             raise CannotStart(f"{where}: stop what uses it, or set TXGATEWAY_{setting} to another.") from None
         self._ports.append(bound)
         return f"{host}:{bound.getHost().port}"
+
+    # who may come in
+
+    def _read_users(self) -> None:
+        """The users of the configuration, and those of the data folder; CannotStart when they cannot be read."""
+        path = self.config.data_dir / users.FILE
+        try:
+            self._users_seen = _look(path)
+            found = users.read(path)
+        except (ValueError, OSError) as error:
+            raise CannotStart(f"{error}: mend it, or take it away.") from error
+        self._let_in(found)
+
+    def _let_in(self, found: Mapping[str, User]) -> None:
+        """These may come in, beside the configured ones, whose names nobody else may have."""
+        configured = {user.name: user for user in self.config.users}
+        for name in found:
+            if name == self.config.username or name in configured:
+                log.warn("user {name} of the data folder is left out: the configuration has one", name=name)
+        self.access.users = {**found, **configured}
+
+    def _watch_users(self) -> None:
+        """Each second: see whether the file of users is another one, and whose login has come to its end."""
+        self._later("users", 1.0, self._watch_users)
+        path = self.config.data_dir / users.FILE
+        try:
+            seen = _look(path)
+            if seen != self._users_seen:
+                self._users_seen = seen
+                self._let_in(users.read(path))
+                self._note_users()
+        except (ValueError, OSError) as error:
+            log.error("{error}: nobody is let in or out by it until it is mended.", error=str(error))
+        self._review()
+
+    def _note_users(self) -> None:
+        """Journal who was let in, changed or removed since the journal last said so."""
+        known, now, record = self.gateway.state.users, self._clock(), self.gateway.ledger.record
+        for name in [name for name in known if name not in self.access.users]:
+            record(UserRemoved(name, "the users' file", now))
+        for name, user in self.access.users.items():
+            mark = sha256(user.password_hash.encode()).hexdigest()[:12]
+            before = known.get(name)
+            if before is None or (before.grant, before.mark) != (user.grant, mark):
+                record(UserChanged(name, user.grant, mark, user.changed_by, now))
+
+    def _review(self) -> None:
+        for door in self._doors:
+            door.review()
 
     # what venues say
 
@@ -294,6 +357,8 @@ class GatewayService(Service):
         elif isinstance(event, Executed):
             if config.log_execution_updates:
                 log.info("order {id}: {text}", id=event.order_id, text=sentence(event))
+        elif isinstance(event, TokenRevoked | UserChanged | UserRemoved):
+            self._review()
         elif change.order is not None and config.log_order_updates:
             order = change.order
             log.info("order {id} {status}: {text}", id=order.order_id, status=order.status.value, text=sentence(event))
@@ -409,6 +474,8 @@ class GatewayService(Service):
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
         self._note_faults()
+        self._note_users()
+        self._watch_users()
         gc.freeze()
         gc.set_threshold(*COLLECT)
         for name, broker in self.brokers.items():
@@ -480,6 +547,15 @@ class GatewayService(Service):
         await self._snapshots.stop()
         if self.gateway.ledger.error is None:
             self._snapshots.take_now(self.gateway.state)
+
+
+def _look(path: Path) -> tuple[int, int, int] | None:
+    """What tells one version of a file from another."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def verify_journal(path: Path) -> tuple[int, int | None]:

@@ -160,6 +160,15 @@ def optional_path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+def optional_rate(text: str) -> float | None:
+    """So many a second, or nothing said."""
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError("give a number a second, such as 5000; 0 is no limit")
+    return float(text)
+
+
 def journal(text: str) -> str:
     """The path of an SQLite file."""
     file = text.removeprefix("sqlite://")

@@ -16,6 +16,7 @@ from typing import Any
 from txgateway import codec
 from txgateway.model.account import Position
 from txgateway.model.book import Book, Holding, open_quantity, together
+from txgateway.model.credential import Token
 from txgateway.model.difference import Difference, Key, key_of
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
@@ -47,9 +48,13 @@ from txgateway.model.events import (
     ReplaceRequested,
     SettingChanged,
     TicketApproved,
+    TokenCreated,
+    TokenRevoked,
     TradingDayStarted,
     TradingHalted,
     TradingResumed,
+    UserChanged,
+    UserRemoved,
 )
 from txgateway.model.execution import Execution
 from txgateway.model.halts import FLATTENER, Flatten, Halt
@@ -300,6 +305,10 @@ class State:
         self.opened: dict[str, list[str]] = {}
         self.shared: dict[str, str] = {}
         """Broker's ids that two orders have had on one day, and the one that had it before."""
+        self.tokens: dict[str, Token] = {}
+        """By what is kept of their secrets."""
+        self.users: dict[str, UserChanged] = {}
+        """What the journal has last said of each user: their passwords' hashes are elsewhere."""
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -605,6 +614,23 @@ class State:
     def _end_lease(self, event: LeaseEnded) -> None:
         self.leases.pop(event.lease, None)
 
+    def _create_token(self, event: TokenCreated) -> None:
+        self._drop_token(event.token.name)
+        self.tokens[event.token.digest] = event.token
+
+    def _revoke_token(self, event: TokenRevoked) -> None:
+        self._drop_token(event.name)
+
+    def _drop_token(self, name: str) -> None:
+        for digest in [digest for digest, token in self.tokens.items() if token.name == name]:
+            del self.tokens[digest]
+
+    def _change_user(self, event: UserChanged) -> None:
+        self.users[event.name] = event
+
+    def _remove_user(self, event: UserRemoved) -> None:
+        self.users.pop(event.name, None)
+
     # snapshots
 
     def dump(self) -> Iterator[bytes]:
@@ -624,7 +650,8 @@ class State:
         limits = list(self.limits.values())
         books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
-        return _lines(head, differences, positions, limits, books, working, days)
+        access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
+        return _lines(head, differences, positions, limits, books, working, days, access)
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -659,6 +686,11 @@ class State:
             elif tag == "X":
                 book = replace(codec.decode_book(body), buys=ZERO, sells=ZERO)  # what works comes with the orders
                 state.books.setdefault((book.account, book.symbol), {})[book.owner] = book
+            elif tag == "T":
+                token = codec.decode_token(body)
+                state.tokens[token.digest] = token
+            elif tag == "U":
+                state.users[a] = codec.decode_event(b, body)  # type: ignore[assignment]
             elif tag == "D":
                 day = state.days[a] = Day(date.fromisoformat(b) if b else None)
             elif tag == "H":
@@ -696,6 +728,10 @@ _HANDLERS: dict[type[Event], Any] = {
     LeaseTaken: State._take_lease,
     LeaseLost: State._lose_lease,
     LeaseEnded: State._end_lease,
+    TokenCreated: State._create_token,
+    TokenRevoked: State._revoke_token,
+    UserChanged: State._change_user,
+    UserRemoved: State._remove_user,
 }
 
 
@@ -707,11 +743,17 @@ def _lines(
     books: list[Book],
     working: list[Order],
     days: list[tuple[str, Day]],
+    access: list[Token | UserChanged],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
     for difference in differences:
         yield line("F", "", "", codec.encode(difference))
+    for each in access:
+        if isinstance(each, Token):
+            yield line("T", "", "", codec.encode(each))
+        else:
+            yield line("U", each.name, codec.kind_of(each), codec.encode(each))
     for position in positions:
         yield line("P", "", "", codec.encode(position))
     for limit in limits:

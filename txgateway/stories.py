@@ -8,6 +8,7 @@ from typing import Any
 
 from txgateway.model.events import (
     AccountsOpened,
+    AdminActed,
     CancelRejected,
     CancelRequested,
     ChangeDenied,
@@ -39,9 +40,13 @@ from txgateway.model.events import (
     RiskWarned,
     SettingChanged,
     TicketApproved,
+    TokenCreated,
+    TokenRevoked,
     TradingDayStarted,
     TradingHalted,
     TradingResumed,
+    UserChanged,
+    UserRemoved,
     VenueStatusChanged,
 )
 from txgateway.model.order import Terms
@@ -94,6 +99,12 @@ def _limit(event: LimitChanged) -> str:
         return f"{event.by} gave up {event.limit} of {event.scope}: what holds by itself holds again."
     warn = f", warning at {event.warn}" if event.warn is not None else ""
     return f"{event.by} set {event.limit} of {event.scope}: {event.value}{warn}."
+
+
+def _token(event: TokenCreated) -> str:
+    token = event.token
+    until = "without an end" if token.expires is None else f"until {token.expires:%Y-%m-%d %H:%M:%S %Z}"
+    return f"{token.created_by} made the token {token.name}, {until}: {token.grant}."
 
 
 def _why(what: str) -> Callable[[Any], str]:
@@ -151,4 +162,11 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     LeaseLost: lambda event: f"The connection that held lease {event.lease} is gone.",
     LeaseEnded: lambda event: f"Lease {event.lease} is over: {event.text}",
     TradingResumed: lambda event: f"{event.by} let {event.scope} trade again.",
+    TokenCreated: _token,
+    TokenRevoked: lambda event: f"{event.by} revoked the token {event.name}.",
+    UserChanged: lambda event: f"{event.by} let {event.name} in: {event.grant}.",
+    UserRemoved: lambda event: f"{event.by} removed the user {event.name}.",
+    AdminActed: lambda event: (
+        f"{event.user} gave {event.command}({event.arguments}) by {event.origin} from {event.host or 'here'}."
+    ),
 }

@@ -186,6 +186,44 @@ class Commands(ABC):
         """Let no more go wrong, of one fault or of all. Return what is still set, by venue."""
         return self._setting("clear_faults", fault=fault, venue=venue)
 
+    # -- who may come in
+
+    def create_token(
+        self,
+        name: str,
+        scopes: str,
+        accounts: str | None = None,
+        symbols: str | None = None,
+        max_notional: Number | None = None,
+        expires: str | None = None,
+    ) -> dict[str, Any]:
+        """Make a token: a password for a program, shown in the answer's `token` this once.
+
+        scopes (of read, trade, approve, admin), accounts and symbols are lists with commas; without accounts or symbols
+        it is good for all. expires: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (UTC).
+        """
+        return self._action(
+            "create_token",
+            name=name,
+            scopes=scopes,
+            accounts=accounts,
+            symbols=symbols,
+            max_notional=optional("max_notional", max_notional),
+            expires=expires,
+        )
+
+    def query_tokens(self) -> list[dict[str, Any]]:
+        """Return the tokens that were not revoked, without their secrets."""
+        return self._read("query_tokens")
+
+    def revoke_token(self, name: str) -> bool:
+        """End a token; who came in by it is disconnected. Return False when there is none."""
+        return self._action("revoke_token", name=name)
+
+    def query_access(self) -> dict[str, Any]:
+        """Return who may come in, and the failed logins by where they came from."""
+        return self._read("query_access")
+
     # -- symbols and prices
 
     def add_symbol(self, symbol: str) -> Symbol | None:

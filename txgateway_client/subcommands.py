@@ -82,6 +82,7 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "quantity": NUMBER,
     "limit_price": NUMBER,
     "stop_price": NUMBER,
+    "max_notional": NUMBER,
     "side": words(*SIDES),
     "order_type": words(*ORDER_TYPES),
     "time_in_force": words(*TIMES_IN_FORCE),

@@ -324,9 +324,15 @@ def test_loopback_may_have_the_default_password(host: str) -> None:
 def test_beyond_loopback_has_to_be_said_twice(host: str) -> None:
     (sentence,) = mistakes({"TXGATEWAY_HOST": host})
     assert "with the default password and without TLS" in sentence
-    assert "set TXGATEWAY_PASSWORD and say TXGATEWAY_ALLOW_INSECURE=1" in sentence
+    assert "set TXGATEWAY_PASSWORD and set TXGATEWAY_TLS_CERT and TXGATEWAY_TLS_KEY" in sentence
     (sentence,) = mistakes({"TXGATEWAY_HOST": host, "TXGATEWAY_PASSWORD": "own"})
-    assert "reach the daemon without TLS; listen on 127.0.0.1, or say TXGATEWAY_ALLOW_INSECURE=1" in sentence
+    assert "reach the daemon without TLS; listen on 127.0.0.1, or set TXGATEWAY_TLS_CERT" in sentence
+    assert "or say TXGATEWAY_ALLOW_INSECURE=1" in sentence
+    tls = {"TXGATEWAY_TLS_CERT": "/server.pem", "TXGATEWAY_TLS_KEY": "/server.key"}
+    files = dict.fromkeys(tls.values(), "pem")
+    (sentence,) = mistakes({"TXGATEWAY_HOST": host, **tls}, files=files)
+    assert "with the default password; listen on 127.0.0.1, or set TXGATEWAY_PASSWORD" in sentence
+    assert load({"TXGATEWAY_HOST": host, "TXGATEWAY_PASSWORD": "own", **tls}, files=files).host == host
     assert load({"TXGATEWAY_HOST": host, "TXGATEWAY_ALLOW_INSECURE": "1"}).host == host
 
 

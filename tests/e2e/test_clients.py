@@ -195,6 +195,15 @@ def use_global_cancel(api: API) -> bool:
     return bool(until(lambda: api.query_order(waiting)["status"] == "Cancelled"))  # type: ignore[index]
 
 
+def use_tokens(api: API) -> bool:
+    made = api.create_token("client-bot", "read", accounts="API_ACCOUNT", max_notional=1000)
+    names = [each["name"] for each in api.query_tokens()]
+    config = {"TXGATEWAY_HTTP_PORT": api.settings.http_port, "TXGATEWAY_PASSWORD": made["token"]}
+    with API(config=config) as other:
+        assert other.query_accounts() == ["API_ACCOUNT"]
+    return "client-bot" in names and api.revoke_token("client-bot")
+
+
 USES: dict[str, Callable[[API], Any]] = {
     "status": lambda api: api.status() == "Up",
     "uptime": lambda api: api.uptime().startswith("started "),
@@ -261,6 +270,10 @@ USES: dict[str, Callable[[API], Any]] = {
     "query_journal": use_journal,
     "explain_order": use_journal,
     "global_cancel": use_global_cancel,
+    "create_token": use_tokens,
+    "query_tokens": use_tokens,
+    "revoke_token": use_tokens,
+    "query_access": lambda api: api.query_access()["users"][0]["scopes"] == ["admin"],
     "wait_for_up": lambda api: api.wait_for_up() == "Up",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 ACCOUNTS = {"API_ACCOUNT", "PAPER_CASH"}
 TERMS = {"account": "API_ACCOUNT", "route": "DEMO", "symbol": "IBM"}
 Check = Callable[[Any], object]
+COUNT = count()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Case:
             known["$resting"] = resting(world.daemon)["permid"]
         if "$ticket" in self.arguments.values():
             known["$ticket"] = world.daemon.call("stage_market_order", tag="desk", **TERMS, quantity=1)["permid"]
+        if "$name" in self.arguments.values():
+            known["$name"] = f"name-{next(COUNT)}"
+        if "$token" in self.arguments.values():
+            known["$token"] = f"token-{next(COUNT)}"
+            world.daemon.call("create_token", name=known["$token"], scopes="read")
         return {name: known.get(each, each) if isinstance(each, str) else each for name, each in self.arguments.items()}
 
 
@@ -194,6 +201,20 @@ def venues(result: Any) -> bool:
 def positions(result: Any) -> bool:
     held = result["API_ACCOUNT"]["IBM"]
     return set(result) == ACCOUNTS and result["PAPER_CASH"] == {} and type(held) is int and held > 0
+
+
+def a_token(result: Any) -> bool:
+    assert re.fullmatch(r"txg_[A-Za-z0-9_-]{43}", result["token"])
+    return (result["scopes"], result["accounts"], result["expired"]) == (["read", "trade"], ["API_ACCOUNT"], False)
+
+
+def tokens(result: Any) -> bool:
+    return all(each["token"] is None and "digest" not in each for each in result)
+
+
+def access(result: Any) -> bool:
+    assert set(result) == {"users", "failed_logins", "turned_away", "sources"}
+    return [(each["name"], each["scopes"]) for each in result["users"]] == [("txtrader_user", ["admin"])]
 
 
 def balances(result: Any) -> bool:
@@ -359,6 +380,13 @@ CASES = [
         {"scope": "gateway", "limit": "max_quantity"},
     ),
     Case("gateway_logon", a_text(".+"), {"username": "me", "password": "it"}),
+    Case("create_token", a_token, {"name": "$name", "scopes": "trade, read", "accounts": "API_ACCOUNT"}),
+    Case("create_token", refused("NAME_TAKEN"), {"name": "txtrader_user", "scopes": "read"}),
+    Case("create_token", refused("UNKNOWN_ACCOUNT"), {"name": "$name", "scopes": "read", "accounts": "NOBODY"}),
+    Case("query_tokens", tokens),
+    Case("revoke_token", is_(True), {"name": "$token"}),
+    Case("revoke_token", is_(False), {"name": "NOSUCH"}),
+    Case("query_access", access),
     Case("global_cancel", is_("global cancel requested")),
 ]
 ELSEWHERE = {"shutdown", "gateway_logoff"}

@@ -15,8 +15,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from txgateway import config
+from txgateway.access import Caller
 from txgateway.model.events import VenueError, VenueStatus, VenueStatusChanged
+from txgateway.model.order import Origin
 from txgateway.service import CannotStart, GatewayService, make_service
+
+ME = Caller("me", Origin.RPC)
 
 NEW_YORK = pytz.timezone("America/New_York")
 
@@ -93,10 +97,10 @@ async def test_a_venue_that_stays_away_is_complained_about(tmp_path: Path) -> No
     async with running(tmp_path, GATEWAY_DISCONNECT_TIMEOUT="0.1") as service:
         complaints: Deferred[VenueError] = Deferred()
         service.publisher.venue_error = complaints.callback
-        await service.api.call("gateway_logoff", None, {})
+        await service.api.call("gateway_logoff", ME, {})
         complaint = await complaints.addTimeout(30, reactor)
         assert "has been away for 0.1 s" in complaint.text
-        await service.api.call("gateway_logon", None, {})
+        await service.api.call("gateway_logon", ME, {})
         await told(service, VenueStatus.UP)
 
 
@@ -109,7 +113,7 @@ async def test_a_venues_errors_are_told_unless_their_codes_are_suppressed(tmp_pa
         report(VenueError("paper", 2104, "farm is fine"))
         report(VenueError("paper", 1100, "link lost"))
         assert [each.code for each in heard] == [1100]
-        venue = service.api.call("query_venues", None, {})["paper"]
+        venue = service.api.call("query_venues", ME, {})["paper"]
         assert (venue.errors, venue.last_error) == (1, "1100 link lost")
 
 
@@ -117,7 +121,7 @@ async def test_a_venues_errors_are_told_unless_their_codes_are_suppressed(tmp_pa
 async def test_the_clock_is_moved_by_the_offset_and_cut_to_minutes_where_configured(tmp_path: Path) -> None:
     clock = Hands("2026-03-03 10:00:30")
     async with running(tmp_path, clock, TIME_OFFSET="3600", ENABLE_SECONDS_TICK="0") as service:
-        assert service.api.call("time", None, {}) == "2026-03-03 11:00:00"
+        assert service.api.call("time", ME, {}) == "2026-03-03 11:00:00"
 
 
 @pytest_twisted.ensureDeferred

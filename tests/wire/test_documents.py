@@ -51,7 +51,16 @@ def test_every_command_is_a_path_with_get_and_post() -> None:
     assert len(names) == len(set(names))
     body = OPENAPI["paths"]["/query_bars"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["symbol", "period", "start", "end"]
-    assert set(OPENAPI["paths"]["/status"]["get"]["responses"]) == {"200", "400", "401", "403", "500", "503", "504"}
+    assert set(OPENAPI["paths"]["/status"]["get"]["responses"]) == {
+        "200",
+        "400",
+        "401",
+        "403",
+        "429",
+        "500",
+        "503",
+        "504",
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)

@@ -10,21 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from txgateway.access import Caller
+from txgateway.access import Access, Caller
 from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.model.events import Record, Severity, VenueStatus
+from txgateway.model.events import AdminActed, Record, Severity, VenueStatus
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
+from txgateway.model.rights import Right
+
+SECRETS = ("pass", "token", "secret")
+"""An argument whose name has one of these in it is shown to nobody."""
+SHOWN = 200
+"""Characters of an argument that the journal keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,54 @@ class InstrumentReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantReport:
+    """A user or token with what it may do; null accounts and symbols are all of them."""
+
+    name: str
+    scopes: Sequence[str]
+    accounts: Sequence[str] | None
+    symbols: Sequence[str] | None
+    max_notional: Decimal | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReport:
+    """A token; `token` is its secret, which is shown when it is made and never again."""
+
+    name: str
+    scopes: Sequence[str]
+    accounts: Sequence[str] | None
+    symbols: Sequence[str] | None
+    max_notional: Decimal | None
+    by: str
+    created: datetime
+    expires: datetime | None
+    expired: bool
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLogins:
+    """Wrong logins of one user name from one address."""
+
+    host: str
+    user: str
+    failed_logins: int
+    last: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReport:
+    """Who may come in, and who tried in vain since the start."""
+
+    users: Sequence[GrantReport]
+    failed_logins: int
+    turned_away: int
+    sources: Sequence[FailedLogins]
+
+
+@dataclass(frozen=True, slots=True)
 class BarRows:
     """Bars to be shown in a time zone."""
 
@@ -155,19 +210,45 @@ class About:
 class Api:
     """What the commands work on, and the one door to them."""
 
-    def __init__(self, gateway: Gateway, feed: Feed, brokers: Mapping[str, Broker], about: About) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        feed: Feed,
+        brokers: Mapping[str, Broker],
+        about: About,
+        access: Access | None = None,
+    ) -> None:
         self.gateway = gateway
+        self.access = access or Access("", "")
         self.feed = feed
         self.brokers = brokers
         self.about = about
         self.in_order = InOrder()
 
     def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
-        """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command."""
+        """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command.
+
+        Whether the caller may is found out first, before anything it gave is looked at.
+        """
         found = COMMANDS[name]
+        caller.check(name, found.right, found.narrow, found.urgent)
         if found.needs_up:
             self.gateway.intake.require_up(self.about.default_venue)
-        return found.function(self, caller, **found.arguments(given))
+        arguments = found.arguments(given)
+        if found.right is Right.ADMIN and not name.startswith("query_"):
+            self._journal(name, caller, arguments)
+        return found.function(self, caller, **arguments)
+
+    def _journal(self, name: str, caller: Caller, arguments: Mapping[str, Any]) -> None:
+        """Keep who did what, and from where; whatever may be a secret is left out."""
+        shown = (
+            f"{each}={'***' if any(word in each for word in SECRETS) else str(value)[:SHOWN]}"
+            for each, value in arguments.items()
+            if value not in (None, "")
+        )
+        now = self.about.clock()
+        event = AdminActed(caller.user, caller.origin, caller.host, name, ", ".join(shown)[: 10 * SHOWN], now)
+        self.gateway.ledger.record(event)
 
     def status_word(self, venue: str) -> str:
         """A venue's status in txTrader's words."""
@@ -178,9 +259,10 @@ class Api:
             return "Startup"
         return _STATUS_WORDS[status]
 
-    def accounts(self) -> list[str]:
-        """Every account of every venue, sorted."""
-        return sorted(account for broker in self.brokers.values() for account in broker.accounts())
+    def accounts(self, caller: Caller | None = None) -> list[str]:
+        """Every account of every venue, or those of a caller, sorted."""
+        names = sorted(account for broker in self.brokers.values() for account in broker.accounts())
+        return names if caller is None else [each for each in names if caller.grant.reaches(each)]
 
     def current_account(self) -> str:
         """The account selected last, else the configured one."""

@@ -12,30 +12,30 @@ from txgateway.model.errors import Reason, Refused
 from txgateway.model.rights import Right
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def query_accounts(api: Api, caller: Caller) -> list[str]:
     """Give the names of all trading accounts, sorted."""
-    return api.accounts()
+    return api.accounts(caller)
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def set_account(api: Api, caller: Caller, account: Upper) -> bool:
     """Select the current account, which is announced on the stream; false when it is unknown."""
-    if account not in api.accounts():
+    if account not in api.accounts(caller):
         return False
     api.gateway.change_setting("account", account, caller.user)
     await api.gateway.settled()
     return True
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_account(api: Api, caller: Caller, account: Upper, fields: Text | None = None) -> dict[str, Any] | None:
     """Give an account's values, always with `_cash`; `fields` (names separated by commas) selects some.
 
     Null for an unknown account, or when none of the fields exists.
     """
     venue = api.gateway.venue_of(account)
-    if venue is None:
+    if venue is None or not caller.grant.reaches(account):
         return None
     report = await api.brokers[venue].balances(account)
     values = {"_cash": report.cash, **report.values}
@@ -46,22 +46,22 @@ async def query_account(api: Api, caller: Caller, account: Upper, fields: Text |
     return chosen or None
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_balances(api: Api, caller: Caller, account: Upper | None = None) -> dict[str, AccountReport]:
     """Give account -> currency -> {total, available, reserved}, of one account or of all."""
-    names = api.accounts() if account is None else [account]
+    names = api.accounts(caller) if account is None else [account]
     reports = {}
     for name in names:
         venue = api.gateway.venue_of(name)
-        if venue is None:
+        if venue is None or not caller.grant.reaches(name):
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {name!r} is unknown: query_accounts lists them.")
         reports[name] = await api.brokers[venue].balances(name)
     return reports
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_positions(api: Api, caller: Caller) -> dict[str, dict[str, Position]]:
     """Give account -> symbol -> signed quantity, every account present."""
     await api.gateway.settled()
     held = api.gateway.state.positions
-    return {account: dict(held.get(account, {})) for account in api.accounts()}
+    return {account: dict(held.get(account, {})) for account in api.accounts(caller)}

@@ -14,13 +14,13 @@ from txgateway.commands import COMMANDS, command
 from txgateway.model.rights import Right
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def status(api: Api, caller: Caller) -> str:
     """Give the default venue's status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
     return api.status_word(api.about.default_venue)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def uptime(api: Api, caller: Caller) -> str:
     """Say when the daemon started and how long ago."""
     elapsed = api.about.clock() - api.about.started
@@ -28,14 +28,14 @@ def uptime(api: Api, caller: Caller) -> str:
     return f"started {started:%Y-%m-%d %H:%M:%S} (elapsed {elapsed})"
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def time(api: Api, caller: Caller) -> str:
     """Give the time of the data feed's clock, in the local zone, as YYYY-mm-dd HH:MM:SS."""
     form = "%Y-%m-%d %H:%M:%S" if api.about.flags["SECONDS_TICK"] else "%Y-%m-%d %H:%M:00"
     return api.feed.now().astimezone(api.about.zone).strftime(form)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def version(api: Api, caller: Caller) -> dict[str, Any]:
     """Give the version of the gateway and of Python, and the flags it runs with."""
     return {
@@ -46,7 +46,7 @@ def version(api: Api, caller: Caller) -> dict[str, Any]:
     }
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def help(api: Api, caller: Caller) -> dict[str, str]:
     """Give every command with its signature and what it does."""
     return {name: each.help for name, each in sorted(COMMANDS.items())}
@@ -60,10 +60,10 @@ def shutdown(api: Api, caller: Caller, message: str = "") -> str:
     return text
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def query_venues(api: Api, caller: Caller) -> dict[str, VenueReport]:
     """Give every venue with its kind, status, accounts, what it can do, and how many differences are open there."""
-    return {name: _venue(api, name, broker) for name, broker in api.brokers.items()}
+    return {name: _venue(api, caller, name, broker) for name, broker in api.brokers.items()}
 
 
 @command(Right.ADMIN)
@@ -80,14 +80,14 @@ async def gateway_logoff(api: Api, caller: Caller) -> str:
     return f"gateway logoff requested for {api.about.default_venue}"
 
 
-def _venue(api: Api, name: str, broker: Broker) -> VenueReport:
+def _venue(api: Api, caller: Caller, name: str, broker: Broker) -> VenueReport:
     errors = api.about.errors.get(name, ())
     return VenueReport(
         name=name,
         kind=api.about.kinds[name],
         status=api.gateway.intake.status[name],
         default=name == api.about.default_venue,
-        accounts=tuple(broker.accounts()),
+        accounts=tuple(each for each in broker.accounts() if caller.grant.reaches(each)),
         can=tuple(flag.name or "" for flag in broker.can),
         time=broker.now(),
         errors=len(errors),

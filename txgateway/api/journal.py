@@ -33,11 +33,11 @@ async def query_journal(
     return [Entry(*each) for each in await api.gateway.journal_page(after, limit, order_id, kinds)]
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
     """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown."""
     await api.gateway.settled()
     order = await api.gateway.history.find(id)
-    if order is None:
+    if order is None or not caller.grant.reaches(order.account):
         return None
     return Story(order, [Entry(*each) for each in await api.gateway.journal_page(0, -1, order.order_id, ())])

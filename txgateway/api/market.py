@@ -17,45 +17,45 @@ BARS_AT_ONCE = 2000
 """Bars that are clipped to the session in one turn."""
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def add_symbol(api: Api, caller: Caller, symbol: Upper) -> Ticker | None:
     """Subscribe to a symbol: its prices are kept and streamed. Null when the venue does not know it."""
     return await api.feed.add(symbol, caller.listener)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def del_symbol(api: Api, caller: Caller, symbol: Upper) -> bool:
     """End a subscription; true when there was one."""
     return api.feed.remove(symbol, caller.listener)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def query_symbols(api: Api, caller: Caller, data: bool = False) -> list[str] | dict[str, Ticker]:
     """Give the names of the active symbols or, with data, an object of name -> symbol object."""
     return api.feed.tickers() if data else api.feed.names()
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_symbol(api: Api, caller: Caller, symbol: Upper) -> Ticker | None:
     """Give a symbol's current values, subscribing when it is not active yet. Null when it is unknown."""
     return await api.feed.query(symbol, caller.listener)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_symbol_data(api: Api, caller: Caller, symbol: Upper) -> dict[str, Any] | None:
     """Give the venue's own fields of a symbol; for equities with the session's STARTTIME and STOPTIME."""
     instrument = await api.feed.instrument(*api.feed.place(symbol))
     return None if instrument is None else dict(instrument.raw)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_symbol_bars(api: Api, caller: Caller, symbol: Upper) -> BarRows:
     """Give today's live minute bars of an active symbol; an empty list when charts are off."""
     ticker = api.feed.ticker(symbol)
     return BarRows(ticker.bars if ticker else (), api.about.zone)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_bars(api: Api, caller: Caller, symbol: Upper, period: str, start: str, end: str) -> BarRows | None:
     """Give bars as [date, time, open, high, low, close, volume].
 
@@ -86,7 +86,7 @@ async def query_bars(api: Api, caller: Caller, symbol: Upper, period: str, start
     return BarRows(kept[-wanted.count :] if wanted.count else kept, zone)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_instrument(api: Api, caller: Caller, symbol: Upper) -> InstrumentReport | None:
     """Give a symbol's trading rules: steps, limits, session, order types. Null when the venue does not know it."""
     venue, name = api.feed.place(symbol)

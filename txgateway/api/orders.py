@@ -15,14 +15,15 @@ from txgateway.model.order import CLOSED, Order, OrderStatus
 from txgateway.model.rights import Right
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_order(api: Api, caller: Caller, id: str) -> Order | None:
     """Give an order or ticket, of any day, by its permid, broker_order_id or client_order_id; null when unknown."""
     await api.gateway.settled()
-    return await api.gateway.history.find(id)
+    order = await api.gateway.history.find(id)
+    return order if order is not None and caller.grant.reaches(order.account) else None
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_orders(
     api: Api,
     caller: Caller,
@@ -38,10 +39,10 @@ async def query_orders(
     `since` (YYYY-MM-DD) goes back to earlier days; account, symbol and status narrow; after and limit page by
     permid.
     """
-    return await _orders(api, _Filter(since, account, symbol, status, after, limit), tickets=False)
+    return await _orders(api, _Filter(caller, since, account, symbol, status, after, limit), tickets=False)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_open_orders(
     api: Api,
     caller: Caller,
@@ -52,7 +53,7 @@ async def query_open_orders(
 ) -> Listing:
     """Give permid -> order for every order that is not closed, tickets left out."""
     await api.gateway.settled()
-    wanted = _Filter(None, account, symbol, None, after, limit)
+    wanted = _Filter(caller, None, account, symbol, None, after, limit)
     working = api.gateway.state.working
     ids = [
         each for each in sorted(working) if not working[each].staged or working[each].status is not OrderStatus.STAGED
@@ -62,7 +63,7 @@ async def query_open_orders(
     return Listing(wanted_ids, snapshot.get, limit=wanted.limit)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_tickets(
     api: Api,
     caller: Caller,
@@ -74,17 +75,18 @@ async def query_tickets(
     limit: int | None = None,
 ) -> Listing:
     """Give permid -> ticket: the trading day's staged orders and all that still wait; filters as query_orders."""
-    return await _orders(api, _Filter(since, account, symbol, status, after, limit), tickets=True)
+    return await _orders(api, _Filter(caller, since, account, symbol, status, after, limit), tickets=True)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_execution(api: Api, caller: Caller, id: str) -> Execution | None:
     """Give an execution by its id, of today or before; null when unknown."""
     await api.gateway.settled()
-    return await api.gateway.history.find_execution(id)
+    execution = await api.gateway.history.find_execution(id)
+    return execution if execution is not None and caller.grant.reaches(execution.account) else None
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_executions(
     api: Api,
     caller: Caller,
@@ -96,7 +98,7 @@ async def query_executions(
 ) -> Listing:
     """Give id -> execution of the current trading day; filters as query_orders, paged in the order they came."""
     await api.gateway.settled()
-    wanted = _Filter(since, account, symbol, None, after, limit)
+    wanted = _Filter(caller, since, account, symbol, None, after, limit)
     older: dict[str, Execution] = {}
     if wanted.since is not None:
         older = await api.gateway.history.executions_since(wanted.since)
@@ -115,12 +117,14 @@ async def query_executions(
     return Listing(ids, get, wanted.limit, "executions" if wanted.everything else "", seq)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_order_executions(api: Api, caller: Caller, id: str) -> dict[str, Execution]:
     """Give id -> execution of one order, of today or before."""
     await api.gateway.settled()
     order = await api.gateway.history.find(id)
-    return {} if order is None else await api.gateway.history.executions_of(order)
+    if order is None or not caller.grant.reaches(order.account):
+        return {}
+    return await api.gateway.history.executions_of(order)
 
 
 async def _orders(api: Api, wanted: _Filter, tickets: bool) -> Listing:
@@ -150,6 +154,7 @@ class _Filter:
 
     def __init__(
         self,
+        caller: Caller,
         since: str | None,
         account: str | None,
         symbol: str | None,
@@ -158,6 +163,7 @@ class _Filter:
         limit: int | None,
     ) -> None:
         self.since = None if since is None else _date("since", since)
+        self.grant = caller.grant
         self.account = account
         self.symbol = symbol
         self.status = None if status is None else _status(status)
@@ -169,19 +175,25 @@ class _Filter:
     @property
     def everything(self) -> bool:
         """Whether all of today's are wanted: nothing narrows or widens the list, though it may be paged."""
-        return all(each is None for each in (self.since, self.account, self.symbol, self.status))
+        narrowed = (self.since, self.grant.accounts, self.account, self.symbol, self.status)
+        return all(each is None for each in narrowed)
 
     def order(self, order: Order) -> bool:
         """Whether an order is wanted."""
         return (
             self.account in (None, order.account)
+            and self.grant.reaches(order.account)
             and self.symbol in (None, order.symbol)
             and (self.status is None or order.status in self.status)
         )
 
     def execution(self, execution: Execution) -> bool:
         """Whether an execution is wanted."""
-        return self.account in (None, execution.account) and self.symbol in (None, execution.symbol)
+        return (
+            self.account in (None, execution.account)
+            and self.grant.reaches(execution.account)
+            and self.symbol in (None, execution.symbol)
+        )
 
     def page_from(self, ids: Sequence[str]) -> Sequence[str]:
         """The ids after `after`, which are sorted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import command
-from txgateway.model.errors import BadArgument
+from txgateway.model.errors import BadArgument, NotAllowed
 from txgateway.model.halts import FlattenReport, Halt, HaltLevel
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
@@ -14,7 +14,7 @@ LONGEST_REASON = 1000
 """Characters: whoever is refused reads it in a sentence."""
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True, urgent=True)
 async def halt(api: Api, caller: Caller, reason: str, scope: str = "gateway", level: str = "HALTED") -> str:
     """Refuse a scope's orders until `resume`, also after a restart; cancels go on.
 
@@ -22,6 +22,7 @@ async def halt(api: Api, caller: Caller, reason: str, scope: str = "gateway", le
     but cancels), or REDUCE_ONLY (also orders that reduce the account's position in their symbol).
     """
     where, how_far = _scope(api, scope), _level(level)
+    _check_reach(caller, where)
     made = api.gateway.halt(_reason(reason), caller.user, where, how_far)
     await api.gateway.settled()
     what = "halted" if how_far is HaltLevel.HALTED else "reduces positions only"
@@ -43,7 +44,7 @@ async def resume(api: Api, caller: Caller, scope: str = "gateway") -> str:
     return said + (f"; still: {left}" if left else "") + _unwritten(api)
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True, urgent=True)
 async def flatten(api: Api, caller: Caller, scope: str, reason: str) -> FlattenReport:
     """Halt a scope, cancel its working orders, close its positions at the market; flat when the broker says so.
 
@@ -51,7 +52,9 @@ async def flatten(api: Api, caller: Caller, scope: str, reason: str) -> FlattenR
     end, or after five seconds with what is not flat yet, and why: it goes on, also after a restart (query_flattens),
     until all is flat or the scope is resumed.
     """
-    number = api.gateway.flattens.begin(_scope(api, scope), _reason(reason), caller.user)
+    where = _scope(api, scope)
+    _check_reach(caller, where)
+    number = api.gateway.flattens.begin(where, _reason(reason), caller.user)
     report = await api.gateway.flattens.report(number)
     await api.gateway.settled()
     return report
@@ -64,11 +67,23 @@ async def query_flattens(api: Api, caller: Caller) -> list[FlattenReport]:
     return api.gateway.flattens.reports()
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_halts(api: Api, caller: Caller) -> list[Halt]:
     """Give every halt in force, the oldest first: scope, level, text, by whom and since when."""
     await api.gateway.settled()
-    return list(api.gateway.state.halts.values())
+    reaches, account = caller.grant.reaches, ScopeKind.ACCOUNT
+    return [
+        each for each in api.gateway.state.halts.values() if each.scope.kind is not account or reaches(each.scope.name)
+    ]
+
+
+def _check_reach(caller: Caller, scope: Scope) -> None:
+    """Who is kept to some accounts halts those, or themselves: the rest is others' business."""
+    if caller.accounts is None or (scope.kind is ScopeKind.OWNER and scope.name == caller.user):
+        return
+    if scope.kind is not ScopeKind.ACCOUNT or not caller.grant.reaches(scope.name):
+        may = ", ".join([*(f"account:{each}" for each in caller.accounts), f"owner:{caller.user}"])
+        raise NotAllowed(f"{scope} is more than {caller.user} may halt, which is {may}.")
 
 
 def _reason(text: str) -> str:

@@ -16,7 +16,7 @@ from txgateway.model.order import Order, OrderRequest, OrderType, Side, TimeInFo
 from txgateway.model.rights import Right
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def submit_order(
     api: Api,
     caller: Caller,
@@ -52,10 +52,10 @@ async def submit_order(
         client_order_id=_client_order_id(client_order_id),
         tag=tag,
     )
-    return await api.gateway.submit(request, caller.user, caller.origin, caller.lease)
+    return await api.gateway.submit(request, caller.user, caller.origin, caller.lease, caller.grant)
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def market_order(
     api: Api,
     caller: Caller,
@@ -72,7 +72,7 @@ async def market_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def limit_order(
     api: Api,
     caller: Caller,
@@ -90,7 +90,7 @@ async def limit_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stop_order(
     api: Api,
     caller: Caller,
@@ -108,7 +108,7 @@ async def stop_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stoplimit_order(
     api: Api,
     caller: Caller,
@@ -137,7 +137,7 @@ async def stoplimit_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stage_market_order(
     api: Api,
     caller: Caller,
@@ -155,7 +155,7 @@ async def stage_market_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stage_limit_order(
     api: Api,
     caller: Caller,
@@ -184,7 +184,7 @@ async def stage_limit_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stage_stop_order(
     api: Api,
     caller: Caller,
@@ -214,7 +214,7 @@ async def stage_stop_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def stage_stoplimit_order(
     api: Api,
     caller: Caller,
@@ -245,20 +245,21 @@ async def stage_stoplimit_order(
     )
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True, urgent=True)
 async def cancel_order(api: Api, caller: Caller, id: str) -> Order:
     """Ask for an order's end; gives the order after the broker's answer."""
+    await _mine(api, caller, id)
     return await api.gateway.cancel(id, caller.user)
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True, urgent=True)
 def global_cancel(api: Api, caller: Caller) -> str:
-    """Ask for the end of every working order; tickets stay."""
-    api.gateway.cancel_all(caller.user)
+    """Ask for the end of every working order (of the caller's accounts); tickets stay."""
+    api.gateway.cancel_all(caller.user, caller.grant)
     return "global cancel requested"
 
 
-@command(Right.TRADE)
+@command(Right.TRADE, narrow=True)
 async def replace_order(
     api: Api,
     caller: Caller,
@@ -268,18 +269,21 @@ async def replace_order(
     stop_price: Decimal | None = None,
 ) -> Order:
     """Ask for other terms of a working order (what is left out stays); gives the order after the answer."""
-    return await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user)
+    await _mine(api, caller, id)
+    return await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user, caller.grant)
 
 
-@command(Right.APPROVE)
+@command(Right.APPROVE, narrow=True)
 async def approve_ticket(api: Api, caller: Caller, id: str) -> Order:
     """Release a staged order, which is checked again; gives the order after the broker's answer."""
-    return await api.gateway.approve(id, caller.user)
+    await _mine(api, caller, id)
+    return await api.gateway.approve(id, caller.user, caller.grant)
 
 
-@command(Right.APPROVE)
+@command(Right.APPROVE, narrow=True)
 async def reject_ticket(api: Api, caller: Caller, id: str, reason: str = "") -> Order:
     """End a staged order; gives the ticket."""
+    await _mine(api, caller, id)
     return await api.gateway.reject(id, reason, caller.user)
 
 
@@ -292,10 +296,19 @@ async def set_order_route(api: Api, caller: Caller, route: Text) -> dict[str, An
     return _route(name)
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 def get_order_route(api: Api, caller: Caller) -> dict[str, Any]:
     """Give the route of orders that name none, as {name: null or {parameter: value}}."""
     return _route(api.gateway.state.settings.get("route", api.about.default_route))
+
+
+async def _mine(api: Api, caller: Caller, order_id: str) -> None:
+    """Refuse unless an order is in reach: to who is kept to some accounts, others' orders are not there."""
+    if caller.accounts is None:
+        return
+    order = await api.gateway.history.find(order_id)
+    if order is None or not caller.grant.reaches(order.account):
+        raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
 
 
 def _account(api: Api, name: str) -> str:

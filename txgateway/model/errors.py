@@ -19,6 +19,8 @@ class Reason(StrEnum):
 
     # ours: nothing was sent
     KEY_CONFLICT = "KEY_CONFLICT", "The client_order_id already stands for another order."
+    NOT_ALLOWED = "NOT_ALLOWED", "The user or token may not trade this account or symbol, or not for so much."
+    NAME_TAKEN = "NAME_TAKEN", "A user or a token has this name already, or there are too many tokens."
     UNKNOWN_ACCOUNT = "UNKNOWN_ACCOUNT", "No venue here trades this account."
     UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL", "The venue does not know this symbol."
     UNKNOWN_VENUE = "UNKNOWN_VENUE", "The symbol names a venue that the account does not trade at."
@@ -106,7 +108,11 @@ class NotUp(GatewayError):
 
 
 class NotAllowed(GatewayError):
-    """The caller's credential does not reach this command (HTTP 403)."""
+    """The caller's credential does not reach this command (HTTP 403, JSON-RPC -32003)."""
+
+
+class TooMany(GatewayError):
+    """The caller sends more requests than it may: nothing was done (HTTP 429, JSON-RPC -32006)."""
 
 
 class Ambiguous(GatewayError):

@@ -11,10 +11,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from txgateway.model.credential import Token
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
 from txgateway.model.halts import HaltLevel
-from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Terms
+from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
+from txgateway.model.rights import Grant
 from txgateway.model.scope import GATEWAY, Scope
 
 
@@ -457,6 +459,55 @@ class LeaseEnded:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TokenCreated:
+    """An admin made a token; the journal has its hash only."""
+
+    token: Token
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked:
+    """A token is good for nothing from now on."""
+
+    name: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanged:
+    """A user was let in, or given another password or grant; `mark` changes with the password and tells nothing."""
+
+    name: str
+    grant: Grant
+    mark: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UserRemoved:
+    """A user may not come in any more."""
+
+    name: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AdminActed:
+    """Somebody gave a command that needs the admin scope; secrets among its arguments are left out."""
+
+    user: str
+    origin: Origin
+    host: str
+    command: str
+    arguments: str
+    time: datetime
+
+
 OrderEvent = (
     OrderSubmitted
     | OrderDenied
@@ -493,6 +544,11 @@ Event = (
     | TradingResumed
     | FlattenRequested
     | FlattenEnded
+    | TokenCreated
+    | TokenRevoked
+    | UserChanged
+    | UserRemoved
+    | AdminActed
     | LeaseTaken
     | LeaseLost
     | LeaseEnded

@@ -7,6 +7,7 @@ market, `rates` counts what happened lately, `valuation` what is held. `judge` r
 from __future__ import annotations
 
 from txgateway.risk.bounds import Bounds, bounds_of
+from txgateway.risk.credential import check_grant, check_worth
 from txgateway.risk.decision import Decision, Denial, Facts, Verdict, Warned
 from txgateway.risk.form import check_form, check_replace, check_restricted, check_rules, reference_price
 from txgateway.risk.judge import judge, only_decreases
@@ -26,9 +27,11 @@ __all__ = [
     "Windows",
     "bounds_of",
     "check_form",
+    "check_grant",
     "check_replace",
     "check_restricted",
     "check_rules",
+    "check_worth",
     "judge",
     "only_decreases",
     "reference_price",

@@ -6,6 +6,7 @@ Whatever a client sends wrong costs that client its answer or its connection, an
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txgateway import lines, render, wire
-from txgateway.access import Access, Caller
+from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
 from txgateway.lines import LINES, Login, Options, Request
 from txgateway.links import watch_link
-from txgateway.model.errors import BadArgument, GatewayError, NotUp
+from txgateway.logins import Logins
+from txgateway.model.errors import BadArgument, GatewayError, NotUp, TooMany
 from txgateway.model.market import Ticker
 from txgateway.model.order import Origin
 from txgateway.publisher import Outlet, Publisher, Settings
@@ -39,7 +41,7 @@ class StreamFactory(Factory):
         self,
         api: Api,
         publisher: Publisher,
-        access: Access,
+        logins: Logins,
         flags: wire.Flags,
         reactor: Any,
         settings: Settings,
@@ -48,13 +50,18 @@ class StreamFactory(Factory):
     ) -> None:
         self.api = api
         self.publisher = publisher
-        self.access = access
+        self.logins = logins
         self.flags = flags
         self.reactor = reactor
         self.settings = settings
         self.greeting = lines.connected(api.about.header, hostname)
         self.fragments = fragments
         self.sessions: set[StreamSession] = set()
+
+    def review(self) -> None:
+        """Disconnect everyone whose credential is not good any more."""
+        for session in list(self.sessions):
+            session.review()
 
     def buildProtocol(self, addr: object) -> StreamSession | None:
         """A session; nothing when even the refused ones have become too many."""
@@ -72,10 +79,12 @@ class StreamSession(Protocol):
         self._caller: Caller | None = None
         self._lease = ""
         self._outlet: Any = None
-        self._peer = ""
+        self._peer = self._host = ""
         self._late: Any = None
         self._under_way = 0
         self._long = DeferredLock()
+        self._held: deque[bytes] | None = None
+        """What it said while its login is looked at."""
 
     # the connection
 
@@ -84,7 +93,8 @@ class StreamSession(Protocol):
         transport: Any = self.transport
         transport.setTcpNoDelay(True)
         transport.setTcpKeepAlive(True)
-        self._peer = str(transport.getPeer())
+        peer = transport.getPeer()
+        self._peer, self._host = str(peer), str(getattr(peer, "host", ""))
         self._event("connected")
         self._outlet = Outlet(self._factory.publisher, transport, LINES, self._dropped)
         self._outlet.open()
@@ -103,7 +113,10 @@ class StreamSession(Protocol):
         try:
             for message in self._netstrings.receive(data):
                 whole = True
-                self._received(message)
+                if self._held is not None:
+                    self._held.append(message)
+                else:
+                    self._received(message)
                 if self._outlet.closed:
                     return
         except lines.BrokenNetstring as error:
@@ -181,20 +194,57 @@ class StreamSession(Protocol):
         self._outlet.close()
 
     def _login(self, login: Login) -> None:
-        if not self._factory.access.authenticate(login.username, login.password):
-            self._dropped(f"wrong user name or password for {login.username!r}")
+        """Let it in, at once when it is known; while a login is looked at, whatever else it says waits."""
+        logins, given = self._factory.logins, f"{login.username} {login.password}".encode()
+        caller = logins.known(given, Origin.STREAM, self._host, self)
+        if caller is not None:
+            self._enter(caller, login)
+            return
+        self._held = deque()
+        entering = Deferred.fromCoroutine(
+            logins.enter(given, login.username, login.password, Origin.STREAM, self._host, self)
+        )
+        if not entering.called:
+            self._reading(False)
+        entering.addCallback(self._entered, login)
+        entering.addErrback(self._not_entered)
+
+    def _entered(self, caller: Caller | None, login: Login) -> None:
+        held, self._held = self._held, None
+        if self._outlet.closed:
+            return
+        if caller is None:
+            self._dropped(f"wrong user name or password for {login.username[:80]!r}")
             self._unauthorized()
             return
+        self._enter(caller, login)
+        self._reading(True)
+        for message in held or ():
+            if not self._outlet.closed:
+                self._received(message)
+
+    def _not_entered(self, failure: Failure) -> None:
+        self._held = None
+        if failure.check(TooMany) is None:
+            log.failure("A login failed.", failure)
+        self._outlet.drop(str(failure.value) if failure.check(TooMany) else lines.INTERNAL)
+
+    def _enter(self, caller: Caller, login: Login) -> None:
         publisher = self._factory.publisher
         options, channel = publisher.checked(lines.options(login.options))
-        self._caller = Caller(login.username, Origin.STREAM, self)
+        self._caller = caller
         self._netstrings.limit = lines.AFTER_AUTH
         self._expect(0)
         self._say(lines.authorized(channel, publisher.seq if options.position else None))
         self._guard(options)
         for complaint in options.complaints:
             self._say(lines.error(complaint))
-        self._outlet.listen(options, channel)
+        self._outlet.listen(options, channel, caller.accounts)
+
+    def review(self) -> None:
+        """Disconnect one whose credential is not good any more."""
+        if self._caller is not None and not self._factory.logins.holds(self._caller):
+            self._outlet.drop(lines.NOT_ANY_MORE)
 
     def _guard(self, options: Options) -> None:
         """Cancel on disconnect, when that was asked for, or no more, when it was taken back."""

@@ -43,12 +43,13 @@ from twisted.web.websocket import WebSocketResource
 from wsproto.utilities import ProtocolError
 
 from txgateway import lines, render, wire
-from txgateway.access import Access, Caller
+from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
 from txgateway.lines import DATA, LINE, News
 from txgateway.links import watch_link
-from txgateway.model.errors import BadArgument, GatewayError
+from txgateway.logins import Logins, credentials
+from txgateway.model.errors import BadArgument, GatewayError, TooMany
 from txgateway.model.market import Quote, Trade
 from txgateway.model.order import Origin
 from txgateway.publisher import Outlet, Publisher, Settings
@@ -158,7 +159,7 @@ class StreamResource(WebSocketResource):
         self,
         api: Api,
         publisher: Publisher,
-        access: Access,
+        logins: Logins,
         flags: wire.Flags,
         reactor: Any,
         settings: Settings,
@@ -167,7 +168,7 @@ class StreamResource(WebSocketResource):
         super().__init__(factory=self)
         self.api = api
         self.publisher = publisher
-        self.access = access
+        self.logins = logins
         self.flags = flags
         self.reactor = reactor
         self.settings = settings
@@ -177,15 +178,58 @@ class StreamResource(WebSocketResource):
 
     def buildProtocol(self, request: Request) -> SocketSession:
         """A session for a request that was let in."""
-        self._entered = SocketSession(self, request.getUser().decode(), str(request.getClientAddress()))
+        caller: Any = request.caller  # type: ignore[attr-defined]
+        self._entered = SocketSession(self, caller, str(request.getClientAddress()))
         return self._entered
 
-    def render(self, request: Request) -> int:
-        """Upgrade the connection, or say why not."""
+    def review(self) -> None:
+        """Disconnect everyone whose credential is not good any more."""
+        for session in list(self.sessions):
+            session.review()
+
+    def render(self, request: Any) -> int:
+        """Upgrade the connection of somebody who may come in, or say why not."""
+        given = request.getHeader(b"authorization")
+        pair = credentials(given) if given is not None else None
+        if request.method != b"GET":
+            self._refuse(request, 405, "Method Not Allowed: a WebSocket is opened with GET")
+        elif given is None or pair is None:
+            self._refuse(request, 401, "Unauthorized")
+        else:
+            host = request.client.host
+            request.caller = self.logins.known(given, Origin.STREAM, host)
+            if request.caller is not None:
+                self._upgrade(request)
+            else:
+                entering = Deferred.fromCoroutine(self.logins.enter(given, *pair, Origin.STREAM, host))
+                entering.addCallback(self._come, request)
+                entering.addErrback(self._not_entered, request)
+        return NOT_DONE_YET
+
+    def _come(self, caller: Caller | None, request: Any) -> None:
+        request.caller = caller
+        if getattr(request, "gone", False):
+            return
+        if caller is None:
+            self._refuse(request, 401, "Unauthorized")
+        else:
+            self._upgrade(request)
+
+    def _not_entered(self, failure: Failure, request: Any) -> None:
+        if failure.check(TooMany) is None:
+            log.failure("A login failed.", failure)
+        if not getattr(request, "gone", False):
+            self._refuse(
+                request,
+                429 if failure.check(TooMany) else 500,
+                str(failure.value) if failure.check(TooMany) else lines.INTERNAL,
+            )
+
+    def _upgrade(self, request: Any) -> None:
         refused = self._refused(request)
         if refused is not None:
             self._refuse(request, *refused)
-            return NOT_DONE_YET
+            return
         rendered = super().render_GET(request)
         session, self._entered = self._entered, None
         if session is not None:
@@ -194,7 +238,6 @@ class StreamResource(WebSocketResource):
         elif isinstance(rendered, bytes):
             request.write(rendered)
             request.finish()
-        return NOT_DONE_YET
 
     def _refuse(self, request: Request, status: int, text: str) -> None:
         body = wire.dumps({"status": text})
@@ -207,14 +250,6 @@ class StreamResource(WebSocketResource):
         request.finish()
 
     def _refused(self, request: Request) -> tuple[int, str] | None:
-        try:
-            username, password = request.getUser().decode(), request.getPassword().decode()
-        except UnicodeDecodeError:
-            username = password = ""
-        if request.method != b"GET":
-            return 405, "Method Not Allowed: a WebSocket is opened with GET"
-        if not self.access.authenticate(username, password):
-            return 401, "Unauthorized"
         origin = request.getHeader(b"origin")
         if origin and urlsplit(origin).netloc != (request.getHeader(b"host") or b""):
             return 403, "Forbidden: the request comes from another site's page"
@@ -228,12 +263,12 @@ class StreamResource(WebSocketResource):
 class SocketSession:
     """One client, from its upgrade to its end."""
 
-    def __init__(self, door: StreamResource, username: str, peer: str) -> None:
+    def __init__(self, door: StreamResource, caller: Caller, peer: str) -> None:
         self.transport: Any = None
         self._door = door
         self._api = door.api
         self._settings = door.settings
-        self._caller = Caller(username, Origin.STREAM, self)
+        self._caller = replace(caller, listener=self)
         self._peer = peer
         self._wire: Any = None
         self._outlet: Any = None
@@ -263,7 +298,7 @@ class SocketSession:
         options, channel = publisher.checked(lines.Options())
         server = {"server": self._api.about.header, "channel": channel}
         self._outlet.say(_message("connected", server, publisher.seq))
-        self._outlet.listen(options, channel)
+        self._outlet.listen(options, channel, self._caller.accounts)
         self._pinging = self._door.reactor.callLater(self._settings.ping_seconds, self._ping)
 
     def guard(self, receive: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -295,6 +330,11 @@ class SocketSession:
             self._api.gateway.leases.lost(self._caller.lease, self)
         self._api.feed.drop(self)
         self._door.sessions.discard(self)
+
+    def review(self) -> None:
+        """Disconnect one whose credential is not good any more."""
+        if not self._door.logins.holds(self._caller):
+            self._outlet.drop(lines.NOT_ANY_MORE)
 
     def pongReceived(self, payload: bytes) -> None:
         """The client is there: `guard` has seen it already."""
@@ -359,7 +399,7 @@ class SocketSession:
                 told = _message("lease", {"id": lease, "seconds": guard.seconds})
                 self._api.gateway.settled().addCallback(lambda _: self._outlet.say(told))
         self._outlet.say(_message("listening", listening, publisher.seq))
-        self._outlet.listen(options, channel)
+        self._outlet.listen(options, channel, self._caller.accounts)
 
     def _call(self, method: str, params: Any, call_id: Any, wants_answer: bool) -> None:
         well_named = not isinstance(call_id, dict | list | bool)

@@ -23,6 +23,7 @@ from txgateway.brokers import Can
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.journal.memory import MemoryJournal
+from txgateway.logins import Logins
 from txgateway.model.account import AccountReport, Balance, Position
 from txgateway.model.errors import Reason, TimedOut, Unsupported
 from txgateway.model.events import (
@@ -228,7 +229,10 @@ class House:
         )
         self.api = Api(self.gateway, self.feed, brokers, about)
         self.gateway.listeners.append(self.fragments.changed)
-        self.site = make_site(self.api, Access(USER, PASSWORD), self.settings, self.reactor, self.fragments)
+        self.access = Access(USER, PASSWORD, self.gateway.state.tokens)
+        self.api.access = self.access
+        self.logins = Logins(self.access, self.reactor, self.broker.now)
+        self.site = make_site(self.api, self.logins, self.settings, self.reactor, self.fragments)
         self.port: Any = None
 
     def _report(self, event: Any) -> None:

@@ -25,6 +25,7 @@ from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.journal.memory import MemoryJournal
 from txgateway.lines import Netstrings, netstring
+from txgateway.logins import Logins
 from txgateway.model.account import AccountReport, Balance, Position
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
@@ -215,10 +216,16 @@ class House:
             shutdown=self.stopped.append,
         )
         self.api = Api(self.gateway, self.feed, self.brokers, about)
-        flags, access, fragments = Flags(ZONE, ticker=ticker), Access(USER, PASSWORD), Fragments()
+        flags, access, fragments = (
+            Flags(ZONE, ticker=ticker),
+            Access(USER, PASSWORD, self.gateway.state.tokens),
+            Fragments(),
+        )
+        self.api.access = access
+        self.logins = Logins(access, reactor, self.now)
         self.gateway.listeners.append(fragments.changed)
         self.publisher = Publisher(self.gateway, self.feed, flags, reactor, "paper", self.api.accounts, self.settings)
-        shared = (self.api, self.publisher, access, flags, reactor, self.settings)
+        shared = (self.api, self.publisher, self.logins, flags, reactor, self.settings)
         self.factory = StreamFactory(*shared, "host.example", fragments)
         self.resource = StreamResource(*shared, fragments)
         self.port: Any = None

@@ -15,6 +15,7 @@ from txgateway.model.errors import (
     Reason,
     Refused,
     TimedOut,
+    TooMany,
     Unsupported,
 )
 
@@ -48,6 +49,7 @@ _KINDS: dict[type[GatewayError], tuple[int, int, str]] = {
     NotUp: (503, -32000, NOT_UP),
     JournalError: (500, -32002, "JOURNAL_FAILED"),
     NotAllowed: (403, -32003, "NOT_ALLOWED"),
+    TooMany: (429, -32006, "TOO_MANY_REQUESTS"),
     TimedOut: (504, -32004, "TIMED_OUT"),
     Ambiguous: (504, -32005, "AMBIGUOUS"),
 }

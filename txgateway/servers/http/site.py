@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from functools import cache
-from hmac import compare_digest
 from io import BytesIO
 from typing import Any
 
@@ -17,9 +14,10 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from txgateway import documents, wire
-from txgateway.access import Access, Caller
+from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
+from txgateway.logins import Logins, credentials
 from txgateway.model.errors import BadArgument
 from txgateway.model.order import Origin
 from txgateway.render import Fragments
@@ -38,7 +36,7 @@ _DOCUMENT_METHODS = b"GET, HEAD, OPTIONS"
 
 def make_site(
     api: Api,
-    access: Access,
+    logins: Logins,
     settings: HttpSettings,
     reactor: Any,
     fragments: Fragments,
@@ -49,7 +47,7 @@ def make_site(
     `mounts` are further resources by path, such as `/stream`, which look after access themselves.
     """
     answers = Answers(settings, fragments, reactor)
-    root = Root(api, access, settings, answers, mounts or {})
+    root = Root(api, logins, settings, answers, mounts or {})
     timeout = settings.idle_timeout
     return GatewaySite(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
 
@@ -99,12 +97,12 @@ class Root(Resource):
     isLeaf = True
 
     def __init__(
-        self, api: Api, access: Access, settings: HttpSettings, answers: Answers, mounts: Mapping[bytes, Resource]
+        self, api: Api, logins: Logins, settings: HttpSettings, answers: Answers, mounts: Mapping[bytes, Resource]
     ) -> None:
         super().__init__()
         self._mounts = mounts
         self._api = api
-        self._access = access
+        self._logins = logins
         self.largest_body = settings.largest_body
         self._settings = settings
         self._answers = answers
@@ -116,7 +114,6 @@ class Root(Resource):
             b"/openapi.json": (_DOCUMENT_METHODS, self._openapi),
             b"/openrpc.json": (_DOCUMENT_METHODS, self._openrpc),
         }
-        self._verified: tuple[bytes, Caller] | None = None
 
     def render(self, request: Any) -> int:
         """Answer a request, now or later."""
@@ -128,12 +125,14 @@ class Root(Resource):
         if method not in (b"GET", b"POST"):
             self._not_so(request, _COMMAND_METHODS)
             return NOT_DONE_YET
-        caller = self._caller(request)
-        if caller is None:
-            self._unauthorized(request)
-            return NOT_DONE_YET
+        self._admit(request, self._command, name)
+        return NOT_DONE_YET
+
+    def _command(self, request: Any, name: str) -> None:
+        """A command of somebody who may come in."""
+        caller = request.caller
         try:
-            given = _query(request) if method == b"GET" else self._body(request)
+            given = _query(request) if request.method == b"GET" else self._body(request)
             if self._settings.log_requests:
                 logs.call(request, caller, name, given)
             result = self._api.call(name, caller, given)
@@ -145,27 +144,37 @@ class Root(Resource):
                 self._answers.send(request, result)
         except Exception:
             self._fail(Failure(), request)
-        return NOT_DONE_YET
 
     def _later(self, value: Any, request: Any) -> None:
         self._answers.send(request, value)
 
     # who
 
-    def _caller(self, request: Any) -> Caller | None:
-        """Who asks; the header verified last is known again without a look at the password."""
+    def _admit(self, request: Any, then: Callable[..., None], *more: Any) -> None:
+        """Find out who asks, and go on with that: at once for who is known, else when the login was looked at."""
         values = request.requestHeaders.getRawHeaders(b"authorization")
         if values is None:
-            return None
-        given, known = values[-1], self._verified
-        if known is not None and compare_digest(given, known[0]):
-            return known[1]
-        username, password = _credentials(given)
-        if not self._access.authenticate(username, password):
-            return None
-        caller = Caller(username, Origin.RPC)
-        self._verified = (given, caller)
-        return caller
+            self._unauthorized(request)
+            return
+        host = request.client.host
+        request.caller = self._logins.known(values[-1], Origin.RPC, host)
+        if request.caller is not None:
+            then(request, *more)
+            return
+        pair = credentials(values[-1])
+        if pair is None:
+            self._unauthorized(request)
+            return
+        entering = Deferred.fromCoroutine(self._logins.enter(values[-1], *pair, Origin.RPC, host))
+        entering.addCallback(self._entered, request, then, more)
+        entering.addErrback(self._fail, request)
+
+    def _entered(self, caller: Caller | None, request: Any, then: Callable[..., None], more: tuple[Any, ...]) -> None:
+        request.caller = caller
+        if caller is None:
+            self._unauthorized(request)
+        else:
+            then(request, *more)
 
     def _unauthorized(self, request: Any) -> None:
         if self._settings.log_requests:
@@ -219,10 +228,11 @@ class Root(Resource):
         if found is not None and request.method not in found[0].split(b", ")[:-1]:
             self._not_so(request, found[0])
             return
-        request.caller = self._caller(request)
-        if request.caller is None:
-            self._unauthorized(request)
-        elif request.excess:
+        self._admit(request, self._found, found)
+
+    def _found(self, request: Any, found: tuple[bytes, Callable[[Any], Any]] | None) -> None:
+        """Something else than a command, or nothing, for somebody who may come in."""
+        if request.excess:
             self._too_large(request)
         elif found is None:
             text = f"There is no {request.path.decode('latin-1')[:80]}: GET /help lists what there is."
@@ -275,18 +285,6 @@ def _document(make: Callable[[str], Any], version: str) -> bytes:
 
 class _TooLarge(Exception):
     """A body over the limit."""
-
-
-def _credentials(header: bytes) -> tuple[str, str]:
-    """The user and password of a Basic header; empty ones when it is not that."""
-    scheme, _, text = header.partition(b" ")
-    if scheme.lower() != b"basic":
-        return "", ""
-    try:
-        username, _, password = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return username, password
 
 
 def _query(request: Any) -> Mapping[str, str]:
