@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -32,7 +33,7 @@ from txgateway.model.order import Order, OrderReport, OrderRequest, OrderStatus,
 from txgateway.state import State
 
 D = Decimal
-_COUNT = count(1)
+_COUNT = count(1, 1000)
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.STAGED)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS
@@ -214,7 +215,7 @@ class Bench:
                 **{"shown": self.shown, **more},
             )
         )
-        self.broker.report = self.gateway.report
+        self.broker.report = partial(self.gateway.report, venue="paper")
         self.gateway.listeners.append(self.told.append)
         self.gateway.start()
 

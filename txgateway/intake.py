@@ -66,12 +66,13 @@ def _does_not_fit(event: Event, order: Order) -> bool:
 
 
 def _named_by_broker(order: Order, execution: Execution) -> bool:
-    """Whether a fill that has only a broker's id can be this order's: ours carry our id, where a broker echoes it.
+    """Whether a fill that has only a broker's id can be this order's: never with the id of somebody else.
 
-    An order that is full already is none: brokers have been seen to give ids a second time.
+    One of ours that is full already is none: brokers have been seen to give ids a second time.
     """
-    foreign = bool(execution.order_id) and order.origin is not Origin.EXTERNAL
-    return not foreign and order.status is not OrderStatus.FILLED
+    if order.origin is Origin.EXTERNAL:
+        return True
+    return not execution.order_id and order.status is not OrderStatus.FILLED
 
 
 def _is_of(order: Order, execution: Execution) -> bool:
@@ -146,8 +147,7 @@ class Intake:
         order_id = event.order_id
         order = self._state.order(order_id)
         if order is None and venue:
-            order = self._state.sure_broker(venue, order_id)
-            order = order if order is not None and order.origin is Origin.EXTERNAL else None
+            order = self._anothers(venue, order_id)
             if order is not None:
                 event = replace(event, order_id=order.order_id)  # type: ignore[arg-type]
         if order is None:
@@ -160,6 +160,14 @@ class Intake:
             self.take(event)
         if order is not None and _does_not_fit(event, order):
             self._strange(order.venue)
+
+    def _anothers(self, venue: str, name: str) -> Order | None:
+        """The order of another that an event names: by the broker's id, or by the id that its sender gave it."""
+        order = self._state.sure_broker(venue, name)
+        if order is not None and order.origin is Origin.EXTERNAL:
+            return order
+        working = self._state.working_at(venue)
+        return next((each for each in working if each.origin is Origin.EXTERNAL and each.client_order_id == name), None)
 
     def _strange(self, venue: str) -> None:
         if self.status.get(venue) in CONNECTED:
@@ -178,13 +186,17 @@ class Intake:
             self.record(event)
 
     def record(self, event: Event) -> Order | None:
-        """Record what happened to an order; a broker's id that another order has is shown."""
+        """Record what happened to an order; a broker's id that another has, and more filled than ordered, are shown."""
         shared = len(self._state.shared)
         after = self._ledger.record(event).order
         if len(self._state.shared) > shared and after is not None:
             other = self._state.shared[state.broker_key(after.venue, after.broker_order_id)]
             key = (after.venue, after.account, What.BROKER_ORDER_ID, after.broker_order_id)
             self._differences.found(key, other, after.order_id, Severity.CRITICAL)
+        if after is not None and after.filled_quantity > after.quantity and isinstance(event, Executed | OrderReplaced):
+            key = (after.venue, after.account, What.OVER_FILL, after.order_id)
+            words = (f"{after.quantity:f}", f"{after.filled_quantity:f}")
+            self._differences.found(key, *words, Severity.CRITICAL)
         return after
 
     def _repeated(self, kind: type, order_id: str, what: str) -> None:
@@ -267,11 +279,7 @@ class Intake:
             self._settle_replace(order, execution)
         name = (execution.venue, execution.account, execution.symbol)
         self.traded[name] = self.traded.get(name, 0) + 1
-        after = self.record(Executed(execution, execution.time))
-        if after is not None and after.filled_quantity > after.quantity:
-            key = (after.venue, after.account, What.OVER_FILL, after.order_id)
-            words = (f"{after.quantity:f}", f"{after.filled_quantity:f}")
-            self._differences.found(key, *words, Severity.CRITICAL)
+        self.record(Executed(execution, execution.time))
 
     def _settle_replace(self, order: Order, execution: Execution) -> None:
         """A fill beyond the old quantity and within the one asked for proves that the replace was done."""

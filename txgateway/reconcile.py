@@ -85,17 +85,19 @@ def match(
     By our own id, echoed. The broker's id counts for orders that others sent, and for ours where the broker does not
     echo (`echoes`); never when two orders have it, nor when the report is of another account, symbol or side.
     """
-    ours: dict[str, Order] = {}
+    ours: dict[str, str] = {}
     by_broker: dict[str, list[Order]] = {}
     for order in orders:
-        ours[order.order_id] = order
+        ours[order.order_id] = order.order_id
+        if order.origin is Origin.EXTERNAL:
+            ours.setdefault(order.client_order_id, order.order_id)
         if order.broker_order_id:
             by_broker.setdefault(order.broker_order_id, []).append(order)
     known: dict[str, OrderReport] = {}
     strangers: list[OrderReport] = []
     for report in reports:
-        order_id = report.order_id
-        if order_id not in ours:
+        order_id = ours.get(report.order_id or "")
+        if order_id is None:
             order_id = _by_broker_id(by_broker.get(report.broker_order_id, ()), report, echoes)
         if order_id is None:
             strangers.append(report)

@@ -247,6 +247,8 @@ class Reconciler:
         fills = await self._asked(look, broker.executions(self._since(venue)))
         echoes = Can.CLIENT_ORDER_ID in broker.can
         known, strangers = reconcile.match(self._at_broker(venue), reports, echoes)
+        if any(self._filled_before(venue, report, fills)[1] for report in strangers):
+            fills = await self._asked(look, broker.executions(None))
         closed = await self._take_in(look, strangers, fills)
         await self._settle_replaces(look, known)
         await self._take_fills(look, fills)
@@ -430,7 +432,7 @@ class Reconciler:
         order_id = self._new_id()
         terms = Terms(
             order_id=order_id,
-            client_order_id=order_id,
+            client_order_id=report.order_id or order_id,
             venue=venue,
             account=report.account,
             symbol=report.symbol,
@@ -444,7 +446,7 @@ class Reconciler:
             created=report.time,
             day=self._intake.trading_day(report.time),
         )
-        filled, price = self._filled_before(venue, report, fills)
+        filled, price = self._filled_so_far(venue, report, fills)
         self._differences.found(key, "none", figures, severity)
         self._intake.record(ExternalOrderFound(terms, report, self._clock(), filled, price))
         self._differences.gone(key, f"It was taken in as {order_id}, with origin external.")
@@ -454,14 +456,20 @@ class Reconciler:
         unnamed = (order for order in self._at_broker(venue) if not order.broker_order_id)
         return any(reconcile.same(order, report) for order in unnamed)
 
-    def _filled_before(self, venue: str, report: OrderReport, fills: Sequence[Execution]) -> tuple[Decimal, Decimal]:
-        """What of another's order is filled already, without the executions that are taken in next."""
+    def _filled_before(
+        self, venue: str, report: OrderReport, fills: Sequence[Execution]
+    ) -> tuple[tuple[Decimal, Decimal], Decimal]:
+        """What of another's order we have executions of (quantity and value), and what was filled without any."""
         day = self._state.days.get(venue)
         name = state.broker_key(venue, report.broker_order_id)
-        counted, value = day.loose.get(name, (ZERO, ZERO)) if day else (ZERO, ZERO)
+        counted = day.loose.get(name, (ZERO, ZERO)) if day else (ZERO, ZERO)
         its = [fill for fill in fills if fill.broker_order_id == report.broker_order_id]
         coming = sum((fill.quantity for fill in its if self._state.same_execution(fill) is None), ZERO)
-        earlier = max(ZERO, report.filled_quantity - counted - coming)
+        return counted, max(ZERO, report.filled_quantity - counted[0] - coming)
+
+    def _filled_so_far(self, venue: str, report: OrderReport, fills: Sequence[Execution]) -> tuple[Decimal, Decimal]:
+        """Quantity and average price of what is filled already, without the executions that are taken in next."""
+        (counted, value), earlier = self._filled_before(venue, report, fills)
         filled = counted + earlier
         if not filled:
             return ZERO, ZERO
@@ -514,38 +522,58 @@ class Reconciler:
     # positions
 
     async def _positions(self, look: _Look) -> None:
-        """Compare positions; those that were traded meanwhile another time."""
-        venue, broker = look.venue, self._brokers[look.venue]
-        traded = dict(self._intake.traded)
-        theirs = await self._asked(look, broker.positions())
-        ours = [each for held in self._state.positions.values() for each in held.values() if each.venue == venue]
+        """Compare positions; those that were traded meanwhile another time.
+
+        Before one is told to differ the broker's whole history is asked for: a fill of long ago may be missing.
+        """
+        traded, theirs = dict(self._intake.traded), await self._asked(look, self._brokers[look.venue].positions())
+        differing = self._differing(look, traded, theirs)
+        if any(not self._is_known(*each) for each in differing):
+            await self._take_fills(look, await self._asked(look, self._brokers[look.venue].executions(None)))
+            traded, theirs = dict(self._intake.traded), await self._asked(look, self._brokers[look.venue].positions())
+            differing = self._differing(look, traded, theirs)
+        for key, ours, its in differing:
+            self._differences.found(key, ours, its, Severity.CRITICAL)
+            look.found.add(key)
+            look.skipped.discard(key)
+        self._open(look, traded, theirs)
+
+    def _differing(
+        self, look: _Look, traded: Mapping[tuple[str, str, str], int], theirs: Sequence[Position]
+    ) -> list[tuple[Key, str, str]]:
+        """The positions that differ for certain, with both figures; those that may are marked for the next look."""
+        venue = look.venue
+        found: list[tuple[Key, str, str]] = []
         opened = self._state.opened.get(venue, ())
-        new = {account for account in broker.accounts() if account not in opened}
-        opening: list[Position] = []
-        for (account, symbol), (mine, its) in reconcile.positions(ours, theirs).items():
+        for (account, symbol), (mine, its) in reconcile.positions(self._held(venue), theirs).items():
             key = (venue, account, What.POSITION, symbol)
             name = (venue, account, symbol)
             figures = (f"{mine.quantity:f}", f"{its.quantity:f}")
             count = self._intake.traded.get(name)
-            if count != traded.get(name):
-                look.skipped.add(key)
-                new.discard(account)
-            elif account in new:
-                opening.append(its)
-            elif look.connecting or self._is_known(key, *figures) or self._is_confirmed(look, name, (count, *figures)):
-                self._differences.found(key, *figures, Severity.CRITICAL)
-                look.found.add(key)
+            if account not in opened and account in self._brokers[venue].accounts():
+                continue
+            if count == traded.get(name) and (
+                look.connecting or self._is_known(key, *figures) or self._is_confirmed(look, name, (count, *figures))
+            ):
+                found.append((key, *figures))
             else:
                 look.skipped.add(key)
-        self._open(venue, new, opening)
+        return found
 
-    def _open(self, venue: str, accounts: set[str], positions: Sequence[Position]) -> None:
+    def _held(self, venue: str) -> list[Position]:
+        return [each for held in self._state.positions.values() for each in held.values() if each.venue == venue]
+
+    def _open(self, look: _Look, traded: Mapping[tuple[str, str, str], int], theirs: Sequence[Position]) -> None:
         """Accounts that are reconciled for the first time: what they hold is where we start from."""
-        for position in positions:
-            if position.account in accounts:
-                self.take_position(position, venue)
-        if accounts:
-            self._ledger.record(AccountsOpened(venue, tuple(sorted(accounts)), self._clock()))
+        venue = look.venue
+        opened = self._state.opened.get(venue, ())
+        moved = {name[1] for name, count in self._intake.traded.items() if count != traded.get(name)}
+        new = {each for each in self._brokers[venue].accounts() if each not in opened and each not in moved}
+        for (account, _), (_, its) in reconcile.positions(self._held(venue), theirs).items():
+            if account in new:
+                self.take_position(its, venue)
+        if new:
+            self._ledger.record(AccountsOpened(venue, tuple(sorted(new)), self._clock()))
 
     def take_position(self, position: Position, venue: str) -> None:
         """Take a position over as the broker shows it."""

@@ -4,8 +4,8 @@ A broker is one configured connection. It never sees the gateway: it is construc
 tells through it everything that happens, as model.events and model.market. Reports may repeat, come late or out of
 order; the desk drops what it knows. Every order method is called only after the order's record is on disk.
 
-Events name our orders by our id. Orders that others sent are listed by open_orders (`order_id` None) and from then on
-named by their broker_order_id, in events as in executions; the desk finds them by it.
+Events name our orders by our id. Orders that others sent are listed by open_orders, with `order_id` None or whatever
+id those others gave; events and executions name them by that id or by the broker's, and the desk finds them by both.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Broker(Protocol):
         """Every order the broker holds, ours and others'."""
 
     async def lookup(self, order: Order) -> OrderReport | None:
-        """The broker's word on one order of ours by its echoed id, closed ones too.
+        """The broker's word on one order of ours by its echoed id, closed ones too; on another's by the broker's id.
 
         None only when the broker's whole history was searched and has no such order (LOOKUP only).
         """
