@@ -178,11 +178,9 @@ class Guard:
         """An order, or what it is to become, is on its way: it counts from now on."""
         if subject.origin is Origin.FLATTEN:
             return
-        owner = Scope(ScopeKind.OWNER, subject.owner)
-        counted = {GATEWAY, Scope(ScopeKind.ACCOUNT, subject.account), owner}
-        counted.update(scope for scope, _ in self.bounds(subject).order_rate)
-        for scope in counted:
-            self._windows.add(scope, self._seconds(), 1.0)
+        now = self._seconds()
+        for scope in self.bounds(subject).counted:
+            self._windows.add(scope, now, 1.0)
         if self._recent.longest and before is None and request.client_order_id is None:
             self._recent.add(fingerprint(request), self._clock().timestamp())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.figures import Figure
-from bench.measurements import fan_out, holding, memory, orders, starting, status, ticks, trading
+from bench.measurements import fan_out, holding, memory, orders, risk, starting, status, ticks, trading
 from bench.workshop import Workshop
 
 Measurement = Callable[[Workshop], Sequence[Figure]]
@@ -14,6 +14,7 @@ TABLE: dict[str, Measurement] = {
     "status": status.measure,
     "orders": orders.measure,
     "trading": trading.measure,
+    "risk": risk.measure,
     "fan_out": fan_out.measure,
     "ticks": ticks.measure,
     "starting": starting.measure,

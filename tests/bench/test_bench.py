@@ -17,7 +17,17 @@ from bench.measurements import TABLE
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
-FIGURES = {"status": 1, "orders": 3, "trading": 3, "fan_out": 6, "ticks": 2, "starting": 3, "holding": 3, "memory": 4}
+FIGURES = {
+    "status": 1,
+    "orders": 3,
+    "trading": 3,
+    "risk": 2,
+    "fan_out": 6,
+    "ticks": 2,
+    "starting": 3,
+    "holding": 3,
+    "memory": 4,
+}
 """How many lines each has in the table."""
 
 

@@ -246,7 +246,7 @@ def test_a_wrong_password_is_an_error_in_the_client(daemon: Daemon, client_class
         (("sell", "10", "ibm", "-f"), lambda shown: is_order(shown, "Filled", text="Sell 10 IBM (Filled)")),
         (("buy", "10", "ibm", "-f", "--limit", "1"), lambda shown: is_order(shown, "Accepted", limit_price=1.0)),
         (("cover", "10", "ibm", "-f", "-s", "9000"), lambda shown: is_order(shown, "Accepted", stop_price=9000.0)),
-        (("short", "10", "ibm", "-f", "-s", "2", "-l", "1"), lambda shown: is_order(shown, "Accepted", filled=0)),
+        (("short", "10", "ibm", "-f", "-s", "2", "-l", "1.9"), lambda shown: is_order(shown, "Accepted", filled=0)),
         (("submit", "BUY", "10", "ibm", "-f", "--staged", "t"), lambda shown: is_order(shown, "Submitted")),
         (("buy", "10", "ibm", "-f", "-l", "1", "--staged", "t"), None),
         (("limit_order", ACCOUNT, ROUTE, "ibm", "1", "10"), lambda shown: is_order(shown, "Accepted")),

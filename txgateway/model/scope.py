@@ -43,6 +43,9 @@ class Scope:
     kind: ScopeKind
     name: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # which text remembers: scopes are looked up many times an order
+
     @classmethod
     def parse(cls, text: str) -> Scope:
         """The scope that a person wrote; ValueError says how one is written."""

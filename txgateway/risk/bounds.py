@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from txgateway.model.limits import LONGER_IS_STRICTER, Level, Limit
-from txgateway.model.scope import Scope, Subject, scopes_of
+from txgateway.model.scope import GATEWAY, Scope, ScopeKind, Subject, scopes_of
 
 Find = Callable[[Scope, Limit], Level | None]
 """The level of a limit in force at a scope."""
@@ -41,6 +41,8 @@ class Bounds:
     max_daily_loss: Held
     approval_notional: Bound | None
     execution_budget: Held
+    counted: tuple[Scope, ...]
+    """The scopes whose orders are counted."""
 
     @property
     def needs_price(self) -> bool:
@@ -72,11 +74,14 @@ def bounds_of(subject: Subject, find: Find) -> Bounds:
         warn, warn_scope = strictest(warns, key=lambda each: each[0]) if warns else (None, scopes[0])
         return Bound(value, scope, warn, warn_scope)
 
+    rates = held(Limit.ORDER_RATE)
+    named = (GATEWAY, Scope(ScopeKind.ACCOUNT, subject.account), Scope(ScopeKind.OWNER, subject.owner))
     return Bounds(
         restricted=next((scope for scope, level in held(Limit.RESTRICTED) if subject.symbol in level.symbols), None),
         session_only=next((scope for scope, level in held(Limit.SESSION_ONLY) if level.value), None),
         duplicate_window=tightest(Limit.DUPLICATE_WINDOW),
-        order_rate=held(Limit.ORDER_RATE),
+        order_rate=rates,
+        counted=tuple(dict.fromkeys((*named, *(scope for scope, _ in rates)))),
         max_quantity=tightest(Limit.MAX_QUANTITY),
         reference_age=tightest(Limit.REFERENCE_AGE),
         price_collar=tightest(Limit.PRICE_COLLAR),

@@ -9,12 +9,11 @@ from txgateway.model.book import Holding
 from txgateway.model.errors import Reason
 from txgateway.model.limits import Limit
 from txgateway.model.order import Order, OrderRequest, OrderType
-from txgateway.model.scope import Scope
 from txgateway.risk.bounds import Bound
 from txgateway.risk.decision import Decision, Denial, Facts, Warned
 from txgateway.risk.form import check_restricted, check_rules
 from txgateway.risk.prices import beyond_market, is_open, worst_price
-from txgateway.risk.valuation import NOTHING, OWNERS
+from txgateway.risk.valuation import OWNERS
 
 ZERO = Decimal(0)
 Finding = Denial | Warned
@@ -93,8 +92,10 @@ def _rate(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
 
 
 def _quantity(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
-    what = f"Quantity {request.quantity:f} of {request.symbol}"
-    yield from _above(Reason.MAX_QUANTITY, Limit.MAX_QUANTITY, facts.bounds.max_quantity, request.quantity, what)
+    bound, quantity = facts.bounds.max_quantity, request.quantity
+    if _is_above(bound, quantity):
+        what = f"Quantity {quantity:f} of {request.symbol}"
+        yield _finding(Reason.MAX_QUANTITY, Limit.MAX_QUANTITY, bound, quantity, what)
 
 
 def _fresh(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
@@ -123,57 +124,63 @@ def _collar(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
     if bound is None or facts.quote is None:
         return
     beyond = beyond_market(request, facts.instrument, facts.quote, facts.last)
-    if beyond is not None:
+    if beyond is not None and _is_above(bound, beyond[0]):
         fraction, price, against = beyond
         above = "above" if request.side.sign > 0 else "below"
         what = f"Price {price:f} of {request.symbol} is {fraction:.1%} {above} {against}, a distance that"
-        yield from _above(Reason.PRICE_COLLAR, Limit.PRICE_COLLAR, bound, fraction, what)
+        yield _finding(Reason.PRICE_COLLAR, Limit.PRICE_COLLAR, bound, fraction, what)
 
 
 def _notional(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
     bound = facts.bounds.max_notional
-    if bound is not None:
-        notional = notional_of(request, facts)
+    if bound is not None and _is_above(bound, notional := notional_of(request, facts)):
         what = f"The order may come to {_money(notional)} {facts.instrument.currency}, which"
-        yield from _above(Reason.MAX_NOTIONAL, Limit.MAX_NOTIONAL, bound, notional, what)
+        yield _finding(Reason.MAX_NOTIONAL, Limit.MAX_NOTIONAL, bound, notional, what)
 
 
 def _position(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
-    bound, more = facts.bounds.max_position, _more(request, facts)
-    if bound is None or facts.holding.reduced_by(request.side.sign, more):
+    bound, more, sign = facts.bounds.max_position, _more(request, facts), request.side.sign
+    if bound is None:
         return
-    after = facts.holding.after(request.side.sign, more)
-    what = f"The position of {request.account} would become {after:f} {request.symbol} with all that works, which"
-    yield from _above(Reason.MAX_POSITION, Limit.MAX_POSITION, bound, abs(after), what)
+    after = facts.holding.after(sign, more)
+    if _is_above(bound, abs(after)) and not facts.holding.reduced_by(sign, more):
+        what = f"The position of {request.account} would become {after:f} {request.symbol} with all that works, which"
+        yield _finding(Reason.MAX_POSITION, Limit.MAX_POSITION, bound, abs(after), what)
 
 
 def _exposure(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
+    if not facts.bounds.max_gross_exposure:
+        return
+    more, sign, unit = _more(request, facts), request.side.sign, _unit(request, facts)
+    whole, own = (_grown(held, sign, more) * unit for held in (facts.holding, facts.own))
     for scope, level in facts.bounds.max_gross_exposure:
-        held, more = _held_by(scope, facts), _more(request, facts)
-        sign = request.side.sign
-        grown = Holding(held.quantity, held.buys + more, held.sells) if sign > 0 else (
-            Holding(held.quantity, held.buys, held.sells + more)
-        )  # fmt: skip
-        added = (grown.worst - held.worst) * _unit(request, facts)
-        if added <= 0:
-            continue
-        exposure = facts.totals.get(scope, NOTHING).exposure + added
-        what = f"All positions of {scope} would come to {_money(exposure)} with all that works, which"
-        bound = Bound(level.value, scope, level.warn, scope)
-        yield from _above(Reason.MAX_GROSS_EXPOSURE, Limit.MAX_GROSS_EXPOSURE, bound, exposure, what)
+        added = own if scope.kind in OWNERS else whole
+        bound, exposure = Bound(level.value, scope, level.warn, scope), facts.totals[scope].exposure + added
+        if added > 0 and _is_above(bound, exposure):
+            what = f"All positions of {scope} would come to {_money(exposure)} with all that works, which"
+            yield _finding(Reason.MAX_GROSS_EXPOSURE, Limit.MAX_GROSS_EXPOSURE, bound, exposure, what)
+
+
+def _grown(held: Holding, sign: int, more: Decimal) -> Decimal:
+    """By how much the worst that a holding can become grows with so much more on a side."""
+    return max(ZERO, abs(held.after(sign, more)) - held.worst)
 
 
 def _loss(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
     for scope, level in facts.bounds.max_daily_loss:
-        loss = -facts.totals.get(scope, NOTHING).profit
-        if _held_by(scope, facts).reduced_by(request.side.sign, _more(request, facts)):
+        loss = -facts.totals[scope].profit
+        least = level.value if level.warn is None else level.warn
+        if least is None or loss <= 0 or loss < least:
+            continue
+        held = facts.own if scope.kind in OWNERS else facts.holding
+        if held.reduced_by(request.side.sign, _more(request, facts)):
             continue
         what = f"{scope} has lost {_money(loss)} today"
-        if level.value is not None and loss > 0 and loss >= level.value:
+        if level.value is not None and loss >= level.value:
             text = f"{what}, its max_daily_loss is {level.value:f}: only orders that reduce what it holds are taken"
             yield Denial(Reason.MAX_DAILY_LOSS, f"{text}, {CHANGE}.")
-        elif level.warn is not None and loss > 0 and loss >= level.warn:
-            text = f"{what}, its warn level is {level.warn:f}."
+        else:
+            text = f"{what}, its warn level is {least:f}."
             yield Warned(Reason.MAX_DAILY_LOSS, Limit.MAX_DAILY_LOSS, scope, text)
 
 
@@ -225,19 +232,20 @@ def _unit(request: OrderRequest, facts: Facts) -> Decimal:
     return (price or ZERO) * facts.instrument.multiplier
 
 
-def _held_by(scope: Scope, facts: Facts) -> Holding:
-    """The holding that a scope sees: an owner its own, all others the account's."""
-    return facts.own if scope.kind in OWNERS else facts.holding
-
-
 def _money(amount: Decimal) -> str:
     return f"{amount:.2f}"
 
 
-def _above(reason: Reason, limit: Limit, bound: Bound | None, figure: Decimal, what: str) -> Iterator[Finding]:
+def _is_above(bound: Bound | None, figure: Decimal) -> bool:
+    """Whether a figure is above either level."""
     if bound is None:
-        return
+        return False
+    return (bound.warn is not None and figure > bound.warn) or (bound.value is not None and figure > bound.value)
+
+
+def _finding(reason: Reason, limit: Limit, bound: Bound | None, figure: Decimal, what: str) -> Finding:
+    """The refusal, or else the warning, of a figure that is above a level."""
+    assert bound is not None
     if bound.value is not None and figure > bound.value:
-        yield Denial(reason, f"{what} is above {bound.value:f} ({limit} of {bound.scope}): lower it, {CHANGE}.")
-    elif bound.warn is not None and figure > bound.warn:
-        yield Warned(reason, limit, bound.warn_scope, f"{what} is above the warn level {bound.warn:f}.")
+        return Denial(reason, f"{what} is above {bound.value:f} ({limit} of {bound.scope}): lower it, {CHANGE}.")
+    return Warned(reason, limit, bound.warn_scope, f"{what} is above the warn level {bound.warn:f}.")

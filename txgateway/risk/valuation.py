@@ -12,72 +12,79 @@ from txgateway.model.book import Book, together
 from txgateway.model.market import Mark
 from txgateway.model.scope import GATEWAY, Scope, ScopeKind
 
-ZERO = Decimal(0)
+ZERO, ONE = Decimal(0), Decimal(1)
 OWNERS = frozenset({ScopeKind.OWNER, ScopeKind.SOURCE, ScopeKind.BOT})
 """The scopes that see an owner's part of a position, not the account's whole."""
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Total:
     """Gross exposure, with all that works filled at its worst, and the trading day's profit (below zero: loss)."""
 
     exposure: Decimal = ZERO
     profit: Decimal = ZERO
 
-    def plus(self, other: Total) -> Total:
-        """Both."""
-        return Total(self.exposure + other.exposure, self.profit + other.profit)
 
-    def minus(self, other: Total) -> Total:
-        """Without the other."""
-        return Total(self.exposure - other.exposure, self.profit - other.profit)
+@dataclass(slots=True)
+class _Part:
+    """What one account's whole position in a symbol, or one owner's part of it, adds to the totals of its scopes."""
 
+    totals: tuple[Total, ...]
+    exposure: Decimal = ZERO
+    profit: Decimal = ZERO
 
-NOTHING = Total()
+    def put(self, exposure: Decimal, profit: Decimal) -> None:
+        """Add this much instead."""
+        more, earned = exposure - self.exposure, profit - self.profit
+        self.exposure, self.profit = exposure, profit
+        for total in self.totals:
+            total.exposure += more
+            total.profit += earned
 
 
 class Valuation:
     """The totals of every scope, as sums of what each symbol of each account contributes."""
 
     def __init__(self) -> None:
-        self.totals: dict[Scope, Total] = {}
-        self._parts: dict[_Key, dict[Scope, Total]] = {}
+        self._totals: dict[Scope, Total] = {}
+        self._parts: dict[_Key, dict[str | None, _Part]] = {}
 
     def total(self, scope: Scope) -> Total:
-        """A scope's."""
-        return self.totals.get(scope, NOTHING)
+        """A scope's, which goes on changing."""
+        total = self._totals.get(scope)
+        if total is None:
+            total = self._totals[scope] = Total()
+        return total
 
     def put(self, key: _Key, books: Mapping[str, Book], price: Decimal, mark: Mark | None) -> None:
         """Value an account's books in a symbol anew."""
-        for scope, part in self._parts.pop(key, {}).items():
-            self.totals[scope] = self.totals[scope].minus(part)
-        if not books:
-            return
-        self._parts[key] = parts = parts_of(books, price, mark)
-        for scope, part in parts.items():
-            self.totals[scope] = self.total(scope).plus(part)
+        parts = self._parts.setdefault(key, {})
+        for owner in [each for each in parts if each is not None and each not in books]:
+            parts.pop(owner).put(ZERO, ZERO)
+        unit, profits = price * (mark.multiplier if mark else ONE), ZERO
+        for owner, book in books.items():
+            profit = book.profit(price, mark)
+            profits += profit
+            part = parts.get(owner) or self._part(parts, owner, book)
+            part.put(book.holding.worst * unit, profit)
+        held = list(books.values())
+        if held:
+            whole = parts.get(None) or self._part(parts, None, held[0])
+            whole.put(together(held).worst * unit, profits)
+        elif None in parts:
+            parts[None].put(ZERO, ZERO)
+
+    def _part(self, parts: dict[str | None, _Part], owner: str | None, book: Book) -> _Part:
+        if owner is None:
+            named = {ScopeKind.VENUE: book.venue, ScopeKind.ACCOUNT: book.account, ScopeKind.SYMBOL: book.symbol}
+            scopes = [GATEWAY, *(Scope(kind, name) for kind, name in named.items())]
+        else:
+            scopes = [Scope(kind, owner) for kind in OWNERS]
+        parts[owner] = part = _Part(tuple(self.total(scope) for scope in scopes))
+        return part
 
     def clear(self) -> None:
         """Begin again, so that no roundings pile up."""
-        self.totals.clear()
+        self._totals.clear()
         self._parts.clear()
-
-
-def parts_of(books: Mapping[str, Book], price: Decimal, mark: Mark | None) -> dict[Scope, Total]:
-    """What the books of one account in one symbol contribute to each scope."""
-    held = list(books.values())
-    first, unit = held[0], price * (mark.multiplier if mark else 1)
-    profits = [book.profit(price, mark) for book in held]
-    whole = Total(together(held).worst * unit, sum(profits, ZERO))
-    parts = {
-        GATEWAY: whole,
-        Scope(ScopeKind.VENUE, first.venue): whole,
-        Scope(ScopeKind.ACCOUNT, first.account): whole,
-        Scope(ScopeKind.SYMBOL, first.symbol): whole,
-    }
-    for book, profit in zip(held, profits, strict=True):
-        part = Total(book.holding.worst * unit, profit)
-        for kind in OWNERS:
-            parts[Scope(kind, book.owner)] = part
-    return parts
