@@ -11,7 +11,7 @@ from txgateway.model.events import VenueStatus
 from txgateway.model.order import Move, Order
 from txgateway.state import State
 
-FIRST, LONGEST = 10.0, 600.0
+FIRST, LONGEST = 3.0, 60.0
 """Seconds until a cancel is sent again: the first time, and at most."""
 MANY = 10_000
 
@@ -38,6 +38,11 @@ class Cancels:
             self._asked = {each: at for each, at in self._asked.items() if each in self._state.working}
         self._asked[order.order_id] = (now + pause, min(2 * pause, LONGEST))
         self._intake.go(self._cancel(order.order_id, by, reason, text), f"cancel of {order.order_id}")
+
+    def ask_anew(self) -> None:
+        """A venue has come UP: what was asked of it before may never have arrived."""
+        now = self._reactor.seconds()
+        self._asked = dict.fromkeys(self._asked, (now, FIRST))
 
     def asked(self, order_id: str) -> bool:
         """Whether an order's end was asked for here."""

@@ -45,6 +45,7 @@ from txgateway.model.events import (
     TradingHalted,
     TradingResumed,
     VenueStatus,
+    VenueStatusChanged,
 )
 from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
@@ -125,8 +126,8 @@ class Gateway:
             desk.log_repeats,
         )
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self._send_cancel)
-        cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
-        self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, cancels, lambda: self.stopping)
+        self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
+        self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, self.cancels, lambda: self.stopping)
         self.flattens = Flattens(
             self.ledger,
             self.intake,
@@ -136,7 +137,7 @@ class Gateway:
             desk.reactor,
             desk.clock,
             self._submit_closing,
-            cancels,
+            self.cancels,
             self.differences,
         )
         self.reconciler = Reconciler(
@@ -662,6 +663,9 @@ class Gateway:
 
     def _heard(self, change: Change) -> None:
         """Keep the time until which each order must be answered: what is asked of it, and the order itself."""
+        event = change.record.event
+        if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
+            self.cancels.ask_anew()
         if self.state.flattens:
             self.flattens.heard(change)
         order = change.order
