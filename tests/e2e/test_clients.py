@@ -165,13 +165,6 @@ def use_journal(api: API) -> bool:
     return [each["seq"] for each in records] == [each["seq"] for each in story["story"]]
 
 
-def use_faults(api: API) -> bool:
-    api.set_fault("late_fill", seconds=1, symbol="CAT")
-    (fault,) = api.query_faults()["venues"]["paper"]
-    assert (fault["fault"], fault["symbol"]) == ("late_fill", "CAT")
-    return bool(api.clear_faults() == {"paper": []})
-
-
 def use_submit_order(api: API) -> bool:
     terms = {"order_type": "LIMIT", "limit_price": 1, "client_order_id": "client-1"}
     order = api.submit_order(ACCOUNT, SYMBOL, "BUY", 10, **terms)
@@ -218,16 +211,6 @@ USES: dict[str, Callable[[API], Any]] = {
     "version": lambda api: api.version()["txgateway"] in api.version()["txtrader"],
     "help": lambda api: "submit_order" in api.help(),
     "query_venues": lambda api: api.query_venues()["paper"]["status"] == "UP",
-    "query_differences": lambda api: api.query_differences() == [] == api.query_differences(all=True, venue="paper"),
-    "resolve_order": lambda api: (
-        api.resolve_order(fill(api)["permid"], "CANCELED", "asked them")["reason"] == "NOT_WORKING"
-    ),
-    "resolve_difference": lambda api: (
-        api.resolve_difference("position", SYMBOL, "asked them", account=ACCOUNT)["reason"] == "NO_SUCH_DIFFERENCE"
-    ),
-    "query_faults": use_faults,
-    "set_fault": use_faults,
-    "clear_faults": use_faults,
     "gateway_logon": use_session,
     "gateway_logoff": use_session,
     "query_differences": use_resolutions,
