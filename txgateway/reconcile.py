@@ -117,6 +117,12 @@ def may_be(order: Order, report: OrderReport, echoes: bool) -> bool:
     return unnamed and same(order, report)
 
 
+def answers(order: Order, report: OrderReport) -> bool:
+    """Whether a report that a look-up gave is of the order that was looked up: brokers' ids have been given twice."""
+    mine = report.order_id in (None, "", order.order_id, order.client_order_id)
+    return mine and same(order, report)
+
+
 def unfilled(order: Order, word: Word | None) -> bool:
     """True when the broker has filled more of an order than the executions we know: they must be asked for."""
     return isinstance(word, OrderReport) and word.filled_quantity > order.filled_quantity

@@ -309,7 +309,10 @@ class Reconciler:
         if not asked.called:
             asked.addTimeout(LOOK_SECONDS, self._reactor)
         try:
-            return await asked or Absent.NEVER
+            report = await asked
+            if report is None:
+                return Absent.NEVER
+            return report if reconcile.answers(order, report) else Absent.UNLISTED
         except DeferredTimeout:
             text = f"Venue {broker.venue} did not say within {LOOK_SECONDS:g} s what became of order {order.order_id}."
             raise TimedOut(text) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal as D
+from itertools import count
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from twisted.internet.task import Clock
 from tests.desk import Bench, ChosenBroker, request
 from txgateway.model.difference import What
 from txgateway.model.errors import Ambiguous, Reason
-from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, VenueStatus
+from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, Severity, VenueStatus
 from txgateway.model.execution import Execution
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, OrderType, Origin, Side
 from txgateway.state import State
@@ -37,6 +38,7 @@ class HonestBroker(ChosenBroker):
         self.arrival = "arrives"
         self.late: list[Any] = []
         self.numbers = 0
+        self.executed = count(1)
 
     def tell(self, event: Any) -> None:
         """Report something, or not, or twice, or later."""
@@ -82,6 +84,13 @@ class HonestBroker(ChosenBroker):
     async def lookup(self, order: Order) -> OrderReport | None:
         return self.book.get(order.order_id) or self.book.get(order.broker_order_id)
 
+    def forget(self) -> None:
+        """A new book, whose ids begin again."""
+        self.book.clear()
+        self.fills.clear()
+        self.late.clear()
+        self.numbers = 0
+
     # by hand, at the broker
 
     def open(self) -> list[OrderReport]:
@@ -107,7 +116,7 @@ class HonestBroker(ChosenBroker):
         filled = held.filled_quantity + quantity
         self.put(held, filled_quantity=filled, status=S.FILLED if filled >= held.quantity else S.PARTIALLY_FILLED)
         execution = Execution(
-            execution_id=f"X{len(self.fills) + 1}",
+            execution_id=f"X{next(self.executed)}",
             venue="paper",
             account=held.account,
             symbol=held.symbol,
@@ -201,6 +210,11 @@ class World:
         self.broker.late.clear()
         self.broker.stopService()
 
+    def forget(self, number: int) -> None:
+        self.drop(number)
+        self.broker.forget()
+        self.broker.startService()
+
     def back(self, number: int) -> None:
         if self.bench.gateway.intake.status["paper"] is VenueStatus.DOWN:
             self.broker.startService()
@@ -244,11 +258,22 @@ HAPPENINGS = (
     *("submit",) * 4, *("fill",) * 4, "cancel", "cancel", "change", "end", "shrink", "others", "drop", "back", "back",
     "kill", "deliver", "wait", "wait", "wait", "over_fill",
 )  # fmt: skip
-STEPS = st.lists(
-    st.tuples(st.sampled_from(HAPPENINGS), st.integers(0, 9), st.sampled_from(WAYS), st.sampled_from(ARRIVALS)),
-    min_size=1,
-    max_size=25,
-)
+Step = tuple[str, int, str, str]
+
+
+def steps_of(happenings: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
+    ways, arrivals = st.sampled_from(WAYS), st.sampled_from(ARRIVALS)
+    step = st.tuples(st.sampled_from(happenings), st.integers(0, 9), ways, arrivals)
+    return st.lists(step, min_size=1, max_size=25)
+
+
+def after(steps: list[Step]) -> World:
+    """The world after all that, and some time in which all works again."""
+    world = World()
+    for number, (what, choice, way, arrival) in enumerate(steps):
+        world.do(what, number if what == "submit" else choice, way, arrival)
+    world.heal()
+    return world
 
 
 def check(world: World) -> None:
@@ -291,11 +316,34 @@ def _orders(state: State) -> list[Order]:
     return [order for order in found if order is not None]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(STEPS)
-def test_in_the_end_the_desk_knows_what_the_broker_knows(steps: list[tuple[str, int, str, str]]) -> None:
-    world = World()
-    for number, (what, choice, way, arrival) in enumerate(steps):
-        world.do(what, number if what == "submit" else choice, way, arrival)
-    world.heal()
-    check(world)
+def check_forgetful(world: World) -> None:
+    """What must be true although the broker has forgotten what it held."""
+    broker, gateway = world.broker, world.bench.gateway
+    state = gateway.state
+    shown = {each.key for each in gateway.differences.open() if each.severity is Severity.CRITICAL}
+    for order in _orders(state):
+        if order.acknowledged:
+            assert order.reason is not Reason.NEVER_ARRIVED, order
+        if order.status is S.UNKNOWN:
+            assert order.acknowledged, order
+            assert order.order_id in shown, order
+    ours = {order.order_id for order in state.working.values()}
+    names = {order.broker_order_id for order in state.working.values() if order.origin is Origin.EXTERNAL}
+    for report in broker.open():
+        assert report.order_id in ours if report.order_id else report.broker_order_id in names, report
+    assert {fill.execution_id for fill in broker.fills} <= set(state.executions_today())
+
+
+SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@SETTINGS
+@given(steps_of(HAPPENINGS))
+def test_in_the_end_the_desk_knows_what_the_broker_knows(steps: list[Step]) -> None:
+    check(after(steps))
+
+
+@SETTINGS
+@given(steps_of((*HAPPENINGS, "forget")))
+def test_what_the_broker_forgot_is_missing_and_never_said_to_have_never_arrived(steps: list[Step]) -> None:
+    check_forgetful(after(steps))
