@@ -539,6 +539,9 @@ class Gateway:
 
     def set_limit(self, scope: Scope, limit: Limit, value: str | None, warn: str | None, by: str) -> None:
         """Change a limit (None: back to what holds by itself); the words must be ones that level_of can read."""
+        if self.ledger.error is not None:
+            text = f"The journal cannot be written ({self.ledger.error}), so no limit is changed: free the disk first."
+            raise Refused(Reason.JOURNAL_FAILED, text)
         self.ledger.record(LimitChanged(str(scope), limit.value, value, warn, by, self._clock()))
 
     def halt(self, text: str, by: str, scope: Scope = GATEWAY, level: HaltLevel = HaltLevel.HALTED) -> Halt:

@@ -5,12 +5,12 @@ The checks themselves are in risk, and pure; here is what has to be remembered b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
 from txgateway import risk
-from txgateway.model.book import Holding
+from txgateway.model.book import Book, Holding
 from txgateway.model.events import LimitChanged
 from txgateway.model.instrument import Instrument
 from txgateway.model.limits import (
@@ -36,6 +36,8 @@ Shown = Callable[[str, str], tuple[Mark | None, Trade | None]]
 """(venue, symbol) -> what a unit is worth, and the market's last trade, as far as the desk has heard of it."""
 MOST_SUBJECTS = 10_000
 """Subjects whose limits are remembered; beyond that they are found anew."""
+MOST_VALUED = 500
+"""Books that are valued at once: some milliseconds' work."""
 _IN_MONEY = (Limit.MAX_GROSS_EXPOSURE, Limit.MAX_DAILY_LOSS)
 
 
@@ -68,6 +70,7 @@ class Guard:
         self._bounds: dict[Subject, Bounds] = {}
         self._in_money = False
         self._valued = False
+        self._due: list[tuple[str, str]] = []
 
     # limits
 
@@ -194,18 +197,28 @@ class Guard:
     def _totals(self, bounds: Bounds, key: tuple[str, str]) -> dict[Scope, Total]:
         """The totals of the scopes with a limit in money, with what has changed, and this symbol, valued now."""
         if not self._valued:
-            self.revalue()
+            self._value_all()
         self._state.touched.add(key)
         self._take_changes()
         limited = (*bounds.max_gross_exposure, *bounds.max_daily_loss)
         return {scope: self._valuation.total(scope) for scope, _ in limited}
 
     def revalue(self) -> None:
-        """Value everything at the market's last prices: each second, while there are limits in money."""
+        """Value what is held at the market's last prices, some hundred books a time: each second, while that counts."""
         self._read_limits()
         if not self._in_money:
             self._valued = False
             return
+        if not self._valued:
+            self._value_all()
+        self._take_changes()
+        if not self._due:
+            self._due = list(self._state.books)
+        for key in self._due[-MOST_VALUED:]:
+            self._value(key)
+        del self._due[-MOST_VALUED:]
+
+    def _value_all(self) -> None:
         self._valuation.clear()
         self._state.touched.clear()
         for key in self._state.books:
@@ -267,26 +280,28 @@ class Guard:
                 for where, limit, level, source in self._in_force()
                 if wanted is None or where in wanted
             ),
-            key=lambda each: (list(ScopeKind).index(each.scope.kind), each.scope.name, order.index(each.limit)),
+            key=lambda each: (*_by_kind(each.scope), order.index(each.limit)),
         )
-        scopes = [scope] if scope is not None else self._scopes_in_use()
-        return RiskReport(tuple(limits), tuple(self._use(each) for each in scopes))
+        held = self._held()
+        scopes = [scope] if scope is not None else self._scopes_in_use(held)
+        return RiskReport(tuple(limits), tuple(self._use(each, held.get(each, {})) for each in scopes))
 
-    def _value_all(self) -> None:
-        self._valuation.clear()
-        for key in self._state.books:
-            self._value(key)
-        self._state.touched.clear()
-        self._valued = self._in_money
+    def _held(self) -> dict[Scope, dict[str, list[Decimal]]]:
+        """What is held and works, by scope, then by account and symbol."""
+        found: dict[Scope, dict[str, list[Decimal]]] = {GATEWAY: {}}
+        for (account, symbol), books in sorted(self._state.books.items()):
+            for book in books.values():
+                for scope in scopes_of_book(book):
+                    sums = found.setdefault(scope, {}).setdefault(f"{account} {symbol}", [ZERO, ZERO, ZERO])
+                    for at, more in enumerate((book.quantity, book.buys, book.sells)):
+                        sums[at] += more
+        return found
 
-    def _scopes_in_use(self) -> list[Scope]:
-        books = [book for each in self._state.books.values() for book in each.values()]
-        accounts = sorted({book.account for book in books})
-        owners = sorted({book.owner for book in books if book.owner})
-        named = sorted({str(where) for where, *_ in self._in_force() if where.name not in ("", EACH)})
-        found = [GATEWAY, *(Scope(ScopeKind.ACCOUNT, each) for each in accounts)]
-        found += [Scope(ScopeKind.OWNER, each) for each in owners]
-        return list(dict.fromkeys([*found, *map(Scope.parse, named)]))
+    def _scopes_in_use(self, held: Iterable[Scope]) -> list[Scope]:
+        """The gateway, the accounts and owners with something in their books, and whoever has a limit of its own."""
+        shown = [scope for scope in held if scope.kind in (ScopeKind.ACCOUNT, ScopeKind.OWNER) and scope.name]
+        named = [scope for scope, *_ in self._in_force() if scope.name not in ("", EACH)]
+        return [GATEWAY, *sorted({*shown, *named}, key=_by_kind)]
 
     def _executions(self, scope: Scope) -> int | None:
         """An owner's executions in the window of its budget; None where nobody counts."""
@@ -296,32 +311,27 @@ class Guard:
             return None
         return max(self._windows.count((scope.name, each), self._seconds(), float(each)) for each in windows)
 
-    def _use(self, scope: Scope) -> UseReport:
+    def _use(self, scope: Scope, held: Mapping[str, list[Decimal]]) -> UseReport:
         total = self._valuation.total(scope)
-        holdings: dict[str, dict[str, Decimal]] = {}
-        for (account, symbol), books in sorted(self._state.books.items()):
-            for book in books.values():
-                if not _covers(scope, book.venue, account, book.owner, symbol):
-                    continue
-                held = holdings.setdefault(f"{account} {symbol}", dict.fromkeys(("quantity", "buys", "sells"), ZERO))
-                held["quantity"] += book.quantity
-                held["buys"] += book.buys
-                held["sells"] += book.sells
         return UseReport(
             scope=scope,
             exposure=total.exposure,
             profit_and_loss=total.profit,
             orders_last_second=self._windows.count(scope, self._seconds(), 1.0),
             executions_in_window=self._executions(scope),
-            holdings=holdings,
+            holdings={name: dict(zip(("quantity", "buys", "sells"), sums, strict=True)) for name, sums in held.items()},
         )
 
 
-def _covers(scope: Scope, venue: str, account: str, owner: str, symbol: str) -> bool:
-    if scope.kind in OWNERS:
-        return scope.name == owner
-    named = {ScopeKind.VENUE: venue, ScopeKind.ACCOUNT: account, ScopeKind.SYMBOL: symbol, ScopeKind.GATEWAY: ""}
-    return scope.name == named[scope.kind]
+def scopes_of_book(book: Book) -> tuple[Scope, ...]:
+    """Every scope that sees a book."""
+    named = {ScopeKind.VENUE: book.venue, ScopeKind.ACCOUNT: book.account, ScopeKind.SYMBOL: book.symbol}
+    owners = (Scope(kind, book.owner) for kind in OWNERS if book.owner)
+    return (GATEWAY, *(Scope(kind, name) for kind, name in named.items()), *owners)
+
+
+def _by_kind(scope: Scope) -> tuple[int, str]:
+    return list(ScopeKind).index(scope.kind), scope.name
 
 
 def fingerprint(order: OrderRequest | Order) -> Hashable:
