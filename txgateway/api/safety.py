@@ -60,11 +60,11 @@ async def flatten(api: Api, caller: Caller, scope: str, reason: str) -> FlattenR
     return report
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_flattens(api: Api, caller: Caller) -> list[FlattenReport]:
     """Give how far each flatten has come that has not ended."""
     await api.gateway.settled()
-    return api.gateway.flattens.reports()
+    return [each for each in api.gateway.flattens.reports() if _reaches(caller, each.scope)]
 
 
 @command(Right.READ, narrow=True)
@@ -79,11 +79,17 @@ async def query_halts(api: Api, caller: Caller) -> list[Halt]:
 
 def _check_reach(caller: Caller, scope: Scope) -> None:
     """Who is kept to some accounts halts those, or themselves: the rest is others' business."""
-    if caller.accounts is None or (scope.kind is ScopeKind.OWNER and scope.name == caller.user):
-        return
-    if scope.kind is not ScopeKind.ACCOUNT or not caller.grant.reaches(scope.name):
+    if not _reaches(caller, scope):
+        assert caller.accounts is not None
         may = ", ".join([*(f"account:{each}" for each in caller.accounts), f"owner:{caller.user}"])
         raise NotAllowed(f"{scope} is more than {caller.user} may halt, which is {may}.")
+
+
+def _reaches(caller: Caller, scope: Scope) -> bool:
+    """Whether a scope is no more than who is kept to some accounts may see and halt."""
+    mine = scope.kind is ScopeKind.OWNER and scope.name == caller.user
+    theirs = scope.kind is ScopeKind.ACCOUNT and caller.grant.reaches(scope.name)
+    return caller.accounts is None or mine or theirs
 
 
 def _reason(text: str) -> str:
