@@ -278,3 +278,26 @@ def test_what_is_no_limit_is_told_in_a_sentence(daemon: Daemon, arguments: dict[
     assert answer.status_code == 400
     assert says in answer.json()["errorMsg"]
     assert daemon.call("query_risk")["limits"] == before
+
+
+def test_no_limit_keeps_a_flatten_from_closing_a_position(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start().up()
+    assert order(daemon, quantity=30)["status"] == "Filled"
+    for limit, value in (
+        ("restricted", "IBM"),
+        ("order_rate", 0),
+        ("max_quantity", 1),
+        ("max_notional", 1),
+        ("max_position", 0),
+        ("max_daily_loss", 0),
+        ("approval_notional", 1),
+        ("execution_budget", "1/3600"),
+        ("reference_age", "0.000001"),
+    ):
+        daemon.call("set_risk", scope="gateway", limit=limit, value=value)
+    daemon.call("flatten", scope="account:API_ACCOUNT", reason="enough")
+    until(lambda: daemon.call("query_flattens") == [], daemon)
+    assert daemon.call("query_positions")["API_ACCOUNT"] == {}
+    assert [halt["scope"] for halt in daemon.call("query_halts")] == ["account:API_ACCOUNT"], (
+        "no owner ran out of budget"
+    )

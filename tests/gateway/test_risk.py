@@ -146,6 +146,19 @@ def test_the_tightest_limit_of_all_that_cover_an_order_applies_and_is_named() ->
     assert why(bench, quantity=D(201), symbol="AAPL") is Reason.MAX_QUANTITY
 
 
+def test_an_order_that_is_worth_less_than_the_venue_takes() -> None:
+    bench = desk()
+
+    async def instrument(symbol: str) -> Instrument:
+        return Instrument(symbol=symbol, venue="paper", min_notional=D(1000))
+
+    bench.broker.instrument = instrument  # type: ignore[method-assign, assignment]
+    assert why(bench, quantity=D(9)) is Reason.MIN_NOTIONAL
+    assert why(bench, quantity=D(10)) is None
+    bench.touch = None
+    assert why(bench, quantity=D(10)) is Reason.NO_PRICE
+
+
 def test_without_a_price_or_with_an_old_one_nothing_that_needs_it_passes() -> None:
     bench = desk()
     bench.touch = None
