@@ -76,6 +76,10 @@ setup(
             "txgateway-monitor = txgateway_monitor.cli:main",
         ],
         "txgateway.brokers": ["paper = txgateway.brokers.paper:PaperBroker"],
-        "txgateway.commands": ["journal = txgateway.cli:journal", "users = txgateway.users:users"],
+        "txgateway.commands": [
+            "journal = txgateway.cli:journal",
+            "users = txgateway.users:users",
+            "certs = txgateway.certs:certs",
+        ],
     },
 )

@@ -85,7 +85,7 @@ class Daemon:
             text = b"".join(written).decode(errors="replace")
             assert self.process is not None
             assert self.process.poll() is None, f"the daemon ended:\n{text[-3000:]}"
-            return re.search(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", text, re.DOTALL)
+            return re.search(r"https?://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", text, re.DOTALL)
 
         found = until(bound, self)
         self.http_port, self.tcp_port = int(found[1]), int(found[2])
@@ -100,7 +100,7 @@ class Daemon:
     @property
     def url(self) -> str:
         """The address of its HTTP server."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http{'s' if 'TLS_CERT' in self.environment else ''}://127.0.0.1:{self.http_port}"
 
     def get(self, path: str, **arguments: Any) -> requests.Response:
         """GET by path."""

@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "service": "*",
     "config": "settings brokers model",
     "settings": "model",
+    "certs": "config",
+    "tls": "",
     "users": "config settings passwords model",
     # edges
     "servers": "api wire feed access logins model",

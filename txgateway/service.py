@@ -53,6 +53,7 @@ from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
+from txgateway.tls import server_context
 from txgateway.wire import Flags
 
 log = Logger()
@@ -258,14 +259,28 @@ class GatewayService(Service):
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
         site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket})
+        self._tls = self._context()
         self._bind(config.http_port, site, "HTTP_PORT")
         self._bind(config.tcp_port, stream, "TCP_PORT")
+
+    def _context(self) -> Any:
+        """What our ports speak TLS with, if they do."""
+        config = self.config
+        if config.tls_cert is None or config.tls_key is None:
+            return None
+        try:
+            return server_context(config.tls_cert, config.tls_key, config.tls_client_ca)
+        except ValueError as error:
+            raise CannotStart(f"TLS: {error}; `txgateway certs make` makes files that fit.") from error
 
     def _bind(self, port: int, factory: Any, setting: str) -> str:
         """Listen; gives the address."""
         host = self.config.host
         try:
-            bound = self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
+            if self._tls is None:
+                bound = self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
+            else:
+                bound = self._reactor.listenSSL(port, factory, self._tls, interface=host, backlog=1024)
         except CannotListenError as error:
             why = getattr(error.socketError, "strerror", None) or str(error.socketError)
             where = f"Port {port} on {host} cannot be bound ({why})"
@@ -444,15 +459,19 @@ class GatewayService(Service):
         where = f"file {config.generated_password_file}" if source == "default" else source
         path = config.generated_password_file if source == "default" else source
         word = f'$(cat "{path}")' if "/" in str(path) else f"${path}"
+        tls = config.tls_cert is not None
+        secure, ca = ("s", "--cacert ca.pem ") if tls else ("", "")
+        client = "; clients need a certificate, too" if config.tls_client_ca is not None else ""
         return "\n".join(
             [
                 f"{HEADER}, venues: {venues}",
-                f"  HTTP and JSON-RPC   http://{http}",
+                f"  HTTP and JSON-RPC   http{secure}://{http}",
                 f"  stream              {stream}",
-                f"  WebSocket           ws://{http}/stream",
+                f"  WebSocket           ws{secure}://{http}/stream",
+                *([f"  TLS                 on every port{client}"] if tls else []),
                 f"  user                {config.username}",
                 f"  password            {where}",
-                f'  try                 curl -u "{config.username}:{word}" http://{http}/status',
+                f'  try                 curl {ca}-u "{config.username}:{word}" http{secure}://{http}/status',
             ]
         )
 

@@ -117,6 +117,8 @@ class API(Commands):
                 auth=HTTPBasicAuth(settings.username.encode(), settings.password.encode()),
                 timeout=(settings.connect_timeout, settings.read_timeout),
                 allow_redirects=False,
+                verify=settings.tls_ca or True,
+                cert=(settings.client_cert, settings.client_key) if settings.client_cert else None,
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise SettingsError(f"{self.url} is no address of a gateway: {error}") from error

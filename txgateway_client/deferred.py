@@ -20,9 +20,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.web import client as web
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent
+from twisted.web.iweb import IAgent, IPolicyForHTTPS
+from zope.interface import implementer
 
-from txgateway_monitor.settings import resolve
+from txgateway_monitor.settings import Settings, resolve
+from txgateway_monitor.tls import client_options
 
 from .commands import Commands
 from .errors import GatewayError, GatewayUnreachable, NotReady
@@ -57,6 +59,18 @@ def _deferred(
     return functools.update_wrapper(ask, method)
 
 
+@implementer(IPolicyForHTTPS)
+class _Policy:
+    """Whom we trust behind https, and the certificate we show: only what the settings say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
+        """What a connection there is secured with."""
+        return client_options(self._settings, hostname.decode("ascii").strip("[]"))
+
+
 class DeferredAPI:
     """A gateway, called over HTTP from a Twisted program; nothing here blocks."""
 
@@ -86,8 +100,9 @@ class DeferredAPI:
         twisted_web: Any = web  # most of it has no types
         self._pool = twisted_web.HTTPConnectionPool(reactor)
         self._pool.retryAutomatically = False  # what may be sent twice is the exchange's to say
+        patience = self.settings.connect_timeout
         self._http = treq.client.HTTPClient(
-            agent or twisted_web.Agent(reactor, connectTimeout=self.settings.connect_timeout, pool=self._pool)
+            agent or twisted_web.Agent(reactor, _Policy(self.settings), connectTimeout=patience, pool=self._pool)
         )
         self._promises = _Promises(self._ask)
 

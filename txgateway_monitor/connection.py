@@ -158,15 +158,22 @@ class Connection:
     """The links, one after the other, for as long as they are wanted."""
 
     def __init__(
-        self, reactor: Any, host: str, port: int, listener: Listener, silence: float, retry: Callable[[int], float]
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        listener: Listener,
+        silence: float,
+        retry: Callable[[int], float],
+        secured: Callable[[Any], Any] = lambda endpoint: endpoint,
     ) -> None:
-        """Nothing is connected yet. retry: how many seconds to wait after so many failures."""
+        """Nothing is connected yet. retry: how many seconds to wait after so many failures; secured: TLS around it."""
         self.reactor = reactor
         self.listener = listener
         self.silence = silence
         self.state = ConnectionState.INITIALIZING
         self.stream: Stream | None = None
-        self._endpoint: Any = HostnameEndpoint(reactor, host, port)
+        self._endpoint: Any = secured(HostnameEndpoint(reactor, host, port))
         self._retry = retry
         self._wanted = False
         self._failures = 0

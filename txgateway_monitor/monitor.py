@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
@@ -23,6 +24,7 @@ from .connection import Connection, logger
 from .lines import LineParser
 from .resume import Position, PositionFile
 from .settings import SettingsError, resolve
+from .tls import secured
 
 Callback = Callable[[str, Any], object]
 """Gets the channel's name and the event's text (a TICK's time); a true answer goes on, a false one ends the monitor."""
@@ -75,6 +77,7 @@ class Monitor:
         for name in ("username", "password"):
             if len(getattr(settings, name).split()) != 1:
                 raise SettingsError(f"the stream cannot carry a {name} with spaces in it")
+        self._settings = settings
         self.host = settings.host
         self.port = settings.tcp_port
         self.username = settings.username
@@ -247,7 +250,9 @@ class Monitor:
         if self._connection is None:
             self._position = self._position or self._first_position()
             reactor = self._running_reactor()
-            self._connection = Connection(reactor, self.host, self.port, self, self._silence, self._retry)
+            self._connection = Connection(
+                reactor, self.host, self.port, self, self._silence, self._retry, partial(secured, self._settings)
+            )
             self._shutdown_trigger = reactor.addSystemEventTrigger("before", "shutdown", self._reactor_stops)
         return self._connection
 

@@ -26,6 +26,9 @@ DEFAULTS = {
     "ROUTE": "DEMO",
     "CONNECT_TIMEOUT": "5",
     "READ_TIMEOUT": "30",
+    "TLS_CA": "",
+    "CLIENT_CERT": "",
+    "CLIENT_KEY": "",
 }
 # READ_TIMEOUT is longer than any answer: an order may wait 15 s for a first price and 5 s for its broker.
 
@@ -63,6 +66,10 @@ class Settings:
     route: str
     connect_timeout: float
     read_timeout: float
+    tls_ca: str = ""
+    """The file of the CA that the gateway's certificate is of; empty: those that this machine trusts."""
+    client_cert: str = ""
+    client_key: str = ""
 
     @property
     def url(self) -> str:
@@ -91,7 +98,7 @@ def resolve(config: Mapping[str, object] | None = None, environ: Mapping[str, st
     protocol = text("PROTOCOL").lower()
     if protocol not in ("http", "https"):
         raise SettingsError(f"PROTOCOL must be http or https, not {protocol!r}")
-    return Settings(
+    settings = Settings(
         protocol=protocol,
         host=text("HOST"),
         http_port=_port("HTTP_PORT", text("HTTP_PORT")),
@@ -102,7 +109,27 @@ def resolve(config: Mapping[str, object] | None = None, environ: Mapping[str, st
         route=text("ROUTE", "API_ROUTE"),
         connect_timeout=_seconds("CONNECT_TIMEOUT", text("CONNECT_TIMEOUT")),
         read_timeout=_seconds("READ_TIMEOUT", text("READ_TIMEOUT")),
+        tls_ca=_file("TLS_CA", text("TLS_CA")),
+        client_cert=_file("CLIENT_CERT", text("CLIENT_CERT")),
+        client_key=_file("CLIENT_KEY", text("CLIENT_KEY")),
     )
+    if bool(settings.client_cert) is not bool(settings.client_key):
+        raise SettingsError("CLIENT_CERT and CLIENT_KEY go together: give both, or neither")
+    if protocol == "http" and (settings.tls_ca or settings.client_cert):
+        raise SettingsError("TLS_CA and CLIENT_CERT need PROTOCOL=https: with http nothing is encrypted")
+    return settings
+
+
+def _file(name: str, text: str) -> str:
+    """The path of a file that can be read, or nothing."""
+    if not text:
+        return ""
+    path = Path(text).expanduser()
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SettingsError(f"{name}={text} cannot be read ({error.strerror}): give a PEM file") from error
+    return str(path)
 
 
 def _given(source: Mapping[str, object], *keys: str) -> str | None:

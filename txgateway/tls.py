@@ -1,0 +1,58 @@
+"""TLS on our own ports: the certificates as they were read, checked, and what Twisted listens with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def server_context(cert: Path, key: Path, client_ca: Path | None) -> Any:
+    """The context factory of our ports: TLS 1.2 or later; with a CA only clients that have a certificate of it.
+
+    ValueError says, in a sentence, what is wrong with the files. OpenSSL is imported here and nowhere else of ours.
+    """
+    from OpenSSL import SSL, crypto
+    from twisted.internet import ssl as twisted_ssl
+
+    ssl: Any = twisted_ssl  # most of it has no types
+    chain = _certificates(cert)
+    try:
+        private = ssl.KeyPair.load(key.read_bytes(), crypto.FILETYPE_PEM).original
+    except (crypto.Error, ValueError, TypeError, OSError) as error:
+        raise ValueError(f"{key} is no private key without a passphrase ({_why(error)})") from None
+    trust = None
+    if client_ca is not None:
+        authorities = [ssl.Certificate(each) for each in _certificates(client_ca)]
+        trust = ssl.trustRootFromCertificates(authorities)
+    options = ssl.CertificateOptions(
+        privateKey=private,
+        certificate=chain[0],
+        extraCertChain=chain[1:],
+        trustRoot=trust,
+        raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
+    )
+    try:
+        context = options.getContext()
+        context.check_privatekey()
+    except SSL.Error:
+        raise ValueError(f"{key} is not the key of {cert}") from None
+    return options
+
+
+def _certificates(path: Path) -> list[Any]:
+    """The certificates in a PEM file, the first its own."""
+    from OpenSSL import crypto
+
+    end = b"-----END CERTIFICATE-----"
+    try:
+        parts = [part + end for part in path.read_bytes().split(end)[:-1]]
+        found = [crypto.load_certificate(crypto.FILETYPE_PEM, part) for part in parts]
+    except (crypto.Error, ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as certificates ({_why(error)})") from None
+    if not found:
+        raise ValueError(f"{path} has no certificate in it")
+    return found
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
