@@ -125,16 +125,22 @@ class Chaos:
                     continue
 
     def settle(self) -> None:
-        """No more faults: every doubt ends by evidence; then everything that rests is cancelled.
+        """A clean life: every doubt ends by evidence, and what rests does so on the same terms on both sides.
 
-        Then one more clean life: what was still on its way when the faults ended is found by its reconciliation.
+        Then everything that rests is cancelled.
         """
-        self.daemon.call("clear_faults")
-        until(lambda: not self._passing(), self.daemon)
-        until(self._cancelled, self.daemon)
         del self.daemon.environment["PAPER_FAULTS"]
         assert self.daemon.stop() == 0
         self._start()
+        until(lambda: not self._passing(), self.daemon)
+        until(lambda: not self.daemon.call("query_differences"), self.daemon)
+        resting = self.daemon.call("query_open_orders")
+        self.daemon.kill()
+        truth = soak_truth.read(self.daemon.folder, self._scratch)
+        for permid, order in resting.items():
+            self._check_terms(permid, order, truth.book[permid])
+        self._start()
+        until(self._cancelled, self.daemon)
         until(lambda: not self.daemon.call("query_differences"), self.daemon)
         self._shown = self.daemon.call("query_orders")
         self._positions = self.daemon.call("query_positions")
@@ -175,8 +181,11 @@ class Chaos:
         ours = order["order_status"], Decimal(str(order["filled"])), Decimal(str(order["quantity"]))
         theirs = book["status"], Decimal(book["filled"]), Decimal(book["quantity"])
         assert ours == theirs, f"{permid} is {ours} here and {theirs} at the broker: {order}"
-        limits = [None if each is None else Decimal(str(each)) for each in (order["limit_price"], book["limit_price"])]
-        assert limits[0] == limits[1], f"{permid} has the limit {limits[0]} here and {limits[1]} at the broker"
+
+    def _check_terms(self, permid: str, order: dict[str, Any], book: dict[str, Any]) -> None:
+        names = ("quantity", "limit_price", "stop_price")
+        ours, theirs = ([_number(each[name]) for name in names] for each in (order, book))
+        assert ours == theirs, f"{permid} has {names} {ours} here and {theirs} at the broker"
 
     def _check_fills(self, truth: soak_truth.Truth) -> None:
         ours = sorted((fill[0], fill[1], fill[2]) for fill in truth.fills)
@@ -199,3 +208,7 @@ class Chaos:
         self.daemon.end()
         self._thread.end()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _number(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
