@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from txgateway.brokers import Broker
+from txgateway.model.errors import GatewayError
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Mark, Period, Quote, Statistics, Ticker, Trade, Unit
 
@@ -170,10 +171,12 @@ class Feed:
         return True
 
     def resubscribe(self, venue: str) -> None:
-        """After a reconnect: ask for everything that is still listened to."""
-        for at, symbol in self._lines:
+        """After a reconnect: ask for everything that is still listened to, and for the bars since then."""
+        for (at, symbol), line in list(self._lines.items()):
             if at == venue:
                 self._brokers[venue].subscribe(symbol)
+                if self._keep_bars:
+                    self._load_bars(line)
 
     async def _priced(self, line: _Line) -> None:
         if line.quote is not None or line.last is not None:
@@ -285,8 +288,13 @@ class Feed:
             for bar in bars:
                 line.bars[bar.time] = bar
 
-        done = Deferred.fromCoroutine(load())
-        done.addErrback(lambda failure: log.failure("The bars of {name} could not be loaded.", failure, name=line.name))
+        def failed(failure: Any) -> None:
+            if failure.check(GatewayError):
+                log.warn("The bars of {name} are not there yet: {text}", name=line.name, text=failure.getErrorMessage())
+            else:
+                log.failure("The bars of {name} could not be loaded.", failure, name=line.name)
+
+        Deferred.fromCoroutine(load()).addErrback(failed)
 
 
 def _fire(first: Deferred[None]) -> None:
