@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.figures import Figure
-from bench.measurements import fan_out, holding, memory, orders, risk, starting, status, ticks, trading
+from bench.measurements import fan_out, holding, memory, orders, recovering, risk, starting, status, ticks, trading
 from bench.workshop import Workshop
 
 Measurement = Callable[[Workshop], Sequence[Figure]]
@@ -18,6 +18,7 @@ TABLE: dict[str, Measurement] = {
     "fan_out": fan_out.measure,
     "ticks": ticks.measure,
     "starting": starting.measure,
+    "recovering": recovering.measure,
     "holding": holding.measure,
     "memory": memory.measure,
 }

@@ -25,6 +25,7 @@ FIGURES = {
     "fan_out": 6,
     "ticks": 2,
     "starting": 3,
+    "recovering": 1,
     "holding": 3,
     "memory": 4,
 }

@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 
 from tests.servers.stream.house import EVERYTHING, START, House
-from txgateway.model.events import DifferenceFound, Severity, VenueError
+from txgateway.model.events import DifferenceFound, DifferenceRaised, Severity, VenueError
 
 
 @pytest_twisted.ensureDeferred
@@ -152,6 +152,28 @@ async def test_a_difference_is_told(house: House) -> None:
         "CRITICAL",
     )
     assert await client.heard("paper.error: ") == "paper position IBM of ACC: ours is 100, theirs is 50"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_difference_is_told_again_when_it_changes_rises_and_is_gone(house: House) -> None:
+    client = await house.login(EVERYTHING)
+    key = ("paper", "ACC", "position", "IBM")
+    house.gateway.differences.found(key, "100", "50", Severity.WARNING)
+    house.gateway.differences.found(key, "100", "50", Severity.WARNING)
+    house.gateway.differences.found(key, "100", "40", Severity.INFO)
+    figures = (*key, "100", "40", Severity.CRITICAL, house.now())
+    house.gateway.ledger.record(DifferenceRaised(*figures, house.now()))
+    house.gateway.differences.gone(key, "A fill came.", "ann")
+    await client.heard("paper.reconciliation-data ", 4)
+    told = client.data("reconciliation")
+    assert [(each["event"], each["theirs"], each["severity"]) for each in told] == [
+        ("found", "50", "WARNING"),
+        ("found", "40", "WARNING"),
+        ("raised", "40", "CRITICAL"),
+        ("resolved", "40", "CRITICAL"),
+    ]
+    assert len({each["seq"] for each in told}) == 4
+    assert (told[3]["text"], told[3]["by"], told[3]["found"]) == ("A fill came.", "ann", told[0]["found"])
 
 
 @pytest_twisted.ensureDeferred

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,17 @@ from twisted.internet.defer import Deferred
 from tests.servers.stream.house import EVERYTHING, Client, House
 from txgateway.journal.memory import MemoryJournal
 from txgateway.journal.sqlite import SqliteJournal
-from txgateway.model.events import DifferenceFound, PositionReported, Severity
-from txgateway.model.order import OrderType
+from txgateway.model.errors import Reason
+from txgateway.model.events import (
+    DifferenceFound,
+    DifferenceRaised,
+    OrderDoubted,
+    OrderResolved,
+    OrderRestored,
+    PositionReported,
+    Severity,
+)
+from txgateway.model.order import OrderStatus, OrderType
 from txgateway.publisher import Settings
 
 
@@ -37,13 +47,20 @@ async def a_day(house: House) -> None:
     await house.submit(account="NOBODY")
     house.gateway.ledger.record(PositionReported("paper", "OTHER", "MSFT", D(5), D(1), now))
     house.gateway.ledger.record(DifferenceFound("paper", "OTHER", "order", "1", "", "x", Severity.WARNING, now))
+    house.gateway.ledger.record(DifferenceRaised("paper", "OTHER", "order", "1", "", "x", Severity.CRITICAL, now, now))
+    house.gateway.differences.gone(("paper", "OTHER", "order", "1"), "It is no longer so.")
     house.gateway.halt("lunch", "me")
     house.gateway.resume("me")
     house.second.stopService()
     house.second.startService()
     await house.submit(5, symbol="MSFT", account="OTHER")
     await house.gateway.replace(resting, D(50), None, None, "me")
-    await house.gateway.cancel(resting, "me")
+    before = await house.gateway.cancel(resting, "me")
+    assert before.status is OrderStatus.CANCELED
+    alive = replace(before, status=OrderStatus.NEW, reason=None, text="")
+    house.gateway.ledger.record(OrderRestored(alive, "It lives.", now))
+    house.gateway.ledger.record(OrderDoubted(resting, Reason.MISSING, "Lost.", now))
+    house.gateway.ledger.record(OrderResolved(resting, OrderStatus.EXPIRED, "They rang.", "ann", now))
     await house.gateway.reject(tickets[1], "no", "boss")
     await house.gateway.settled()
 
