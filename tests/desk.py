@@ -16,6 +16,7 @@ from txgateway.brokers import Can
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.memory import MemoryJournal
+from txgateway.keeper import Keeper
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.events import (
     Executed,
@@ -23,6 +24,7 @@ from txgateway.model.events import (
     OrderCanceled,
     OrderReplaced,
     Reason,
+    VenueError,
     VenueStatus,
     VenueStatusChanged,
 )
@@ -36,7 +38,7 @@ D = Decimal
 _COUNT = count(1, 1000)
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.STAGED)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS
+EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS & ~Can.OCO
 
 
 class ChosenBroker:
@@ -217,7 +219,12 @@ class Bench:
         )
         self.broker.report = partial(self.gateway.report, venue="paper")
         self.gateway.listeners.append(self.told.append)
+        self.complaints: list[VenueError] = []
+        self.keeper = Keeper(
+            self.gateway, {"paper": self.broker}, self.market, self.clock, self.now, self.complaints.append
+        )
         self.gateway.start()
+        self.keeper.start()
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.clock.seconds())

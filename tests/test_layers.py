@@ -47,18 +47,19 @@ MAY_IMPORT = {
     "publisher": "gateway state feed lines wire model",
     # commands
     "api": "api.* gateway feed access commands brokers model",
-    "api.*": "api gateway feed signals access bars commands brokers codec model",
+    "api.*": "api gateway families feed signals access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
     # the desk
     "gateway": (
-        "cancels flatten guard halts leases tickets intake reconciler differences ledger history risk state reconcile "
-        "codec journal brokers model"
+        "cancels exits families flatten guard halts leases tickets intake reconciler differences ledger history risk "
+        "state reconcile codec journal brokers model"
     ),
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",
+    "keeper": "gateway halts exits families state brokers model",
     "tickets": "intake ledger brokers model",
     "reconciler": "intake differences ledger history state reconcile journal brokers model",
     "intake": "differences ledger history state reconcile journal brokers model",
@@ -72,7 +73,9 @@ MAY_IMPORT = {
     # rules
     "risk": "model",
     "halts": "risk state model",
-    "state": "model codec",
+    "exits": "families risk brokers model",
+    "families": "model",
+    "state": "families model codec",
     "reconcile": "model",
     "wire": "model",
     "signals": "model state",
@@ -93,6 +96,8 @@ MAY_IMPORT = {
 PURE = {
     "risk",
     "halts",
+    "exits",
+    "families",
     "state",
     "reconcile",
     "wire",

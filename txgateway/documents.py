@@ -16,6 +16,7 @@ from txgateway.api import (
     BarRows,
     DifferenceReport,
     Entry,
+    ExitsReport,
     FaultsReport,
     InstrumentReport,
     Listing,
@@ -58,6 +59,7 @@ _NOUNS = {
     DifferenceReport: "Difference",
     TokenReport: "Token",
     AccessReport: "Access",
+    ExitsReport: "Exits",
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
@@ -147,6 +149,10 @@ def schemas() -> Mapping[str, Schema]:
         "order_status": {"enum": [each.value for each in OrderStatus]},
         "class": {"enum": ["order", "ticket"]},
         "errorMsg": {**_TEXT, "description": "Why it was refused or rejected: there where status is Error."},
+        "exits": _plan(),
+        "oco": {**_TEXT, "description": "The name of the group of which this is one: there where it is one."},
+        "parent": {**_TEXT, "description": "The permid of the entry that this is an exit of: there where it is one."},
+        "leg": {"enum": ["stop_loss", "take_profit", "close", "undo"], "description": "Which exit this is."},
         "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},
     }
     refusal = _members("status:s errorMsg:s reason:s")
@@ -198,6 +204,7 @@ def schemas() -> Mapping[str, Schema]:
             "properties": {"known": _by_name(_TEXT), "venues": _by_name(_listed(_ref("Fault")))},
             "required": ["known", "venues"],
         },
+        "Exits": _exits(),
         "JournalRecord": _members("seq:i time:s kind:s order_id:s? event:o hash:s"),
         "Story": {
             "type": "object",
@@ -210,6 +217,21 @@ def schemas() -> Mapping[str, Schema]:
         },
         "Error": _members("status:s errorMsg:s reason:s"),
     }
+
+
+def _plan() -> Schema:
+    level = {"type": ["number", "string", "null"]}
+    members = {"take_profit": level, "stop_loss": level, "trailing_stop": level, "hold_seconds": _TYPES["n?"]}
+    return {"type": "object", "properties": members, "description": "What is attached: there where something is."}
+
+
+def _exits() -> Schema:
+    report = _members(
+        "entry:s account:s symbol:s side:s exits:o filled:n left:n average_price:n began:s? stop_price:n? orders:o "
+        "trouble:s closing:s ended:s"
+    )
+    report["properties"] = {**report["properties"], "exits": _plan(), "orders": _listed(_ref("Order"))}
+    return report
 
 
 def _instrument() -> Schema:

@@ -10,10 +10,11 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from txgateway import halts, risk
+from txgateway import exits, halts, risk
 from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
+from txgateway.families import group_key
 from txgateway.flatten import Flattens
 from txgateway.guard import Guard, Shown, unknown
 from txgateway.history import History
@@ -29,6 +30,7 @@ from txgateway.model.events import (
     CancelRejected,
     CancelRequested,
     ChangeDenied,
+    ExitsEnded,
     LimitChanged,
     OrderCanceled,
     OrderDenied,
@@ -47,6 +49,7 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
+from txgateway.model.exits import KEEPER
 from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.limits import Levels, Limit
@@ -220,7 +223,10 @@ class Gateway:
         if decision.staged:
             terms = replace(terms, tag=APPROVAL)
             staged = f"{decision.staged} It waits: approve_ticket sends it, reject_ticket ends it."
-        self.guard.sent(request, subject)
+        if request.leg is not None:
+            exits.require_room(request, self.state.families.find(request.parent))
+        else:
+            self.guard.sent(request, subject)
         return Reply(await self._enter(terms, decision.warnings, staged))
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
@@ -263,7 +269,7 @@ class Gateway:
         before: Order | None = None,
         approved: bool = False,
     ) -> Decision:
-        """All checks, once more what may have changed meanwhile; no limit keeps a flatten from closing a position."""
+        """All checks, once more what may have changed meanwhile; no limit keeps a flatten or an exit from closing."""
         denial = self._check(subject.venue, request, subject, grant) if before is None else None
         if denial is None and instrument is None:
             what = f"Symbol {request.symbol!r} is unknown at the venue: check its spelling."
@@ -272,8 +278,12 @@ class Gateway:
             denial = risk.check_worth(request, instrument, quote, grant)
         if denial is not None or instrument is None:
             return Decision(denial)
-        if subject.origin is Origin.FLATTEN:
+        if _only_closes(request, subject):
             return Decision(risk.check_rules(request, instrument, quote))
+        if request.exits is not None and before is None:
+            denial = risk.check_rules(request, instrument, quote) or exits.check_levels(request, instrument, quote)
+            if denial is not None:
+                return Decision(denial)
         now = self._brokers[subject.venue].now()
         return self.guard.judge(request, subject, instrument, quote, now, before, approved)
 
@@ -282,7 +292,7 @@ class Gateway:
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
         if self.state.halts or subject.origin is Origin.FLATTEN:
-            halted = halts.check_order(self.state, subject, request.side, request.quantity)
+            halted = halts.check_order(self.state, subject, request.side, request.quantity, bond=request.bond)
             if halted is not None:
                 return halted
         if venue is None:
@@ -292,9 +302,19 @@ class Gateway:
                 Reason.VENUE_DOWN,
                 f"Venue {venue} is {self.intake.status[venue]}: send it again when it is UP.",
             )
+        broker = self._brokers[venue]
         denial = risk.check_grant(request, grant) or risk.check_form(request)
-        denial = denial or _check_claims(self._brokers[venue], venue, request)
-        return denial if denial or subject.origin is Origin.FLATTEN else self.guard.restricted(request, subject)
+        denial = denial or _check_claims(broker, venue, request) or self._check_kin(request, broker.can)
+        return denial if denial or _only_closes(request, subject) else self.guard.restricted(request, subject)
+
+    def _check_kin(self, request: OrderRequest, can: Can) -> Denial | None:
+        """What is asked to be attached to the order, and the group it is to be one of."""
+        if request.oco:
+            group = self.state.families.group(group_key(request.account, request.oco))
+            denial = exits.check_group(request.oco, group)
+            if denial is not None:
+                return denial
+        return None if request.exits is None else exits.check_plan(request.exits, can)
 
     def _terms(
         self,
@@ -332,6 +352,10 @@ class Gateway:
             currency=instrument.currency if instrument else "",
             body=request.body,
             lease=lease,
+            exits=request.exits,
+            oco=request.oco,
+            parent=request.parent,
+            leg=request.leg,
         )
 
     # keys
@@ -394,9 +418,17 @@ class Gateway:
         stop: Decimal | None,
         by: str,
         grant: Grant = EVERYTHING,
+        reduced: Decimal | None = None,
     ) -> Order:
         """Ask for other terms (None: as they are); the order after the broker's first answer."""
         order = await self._ours(order_id)
+        if order.leg is not None and quantity is not None and by != KEEPER:
+            raise Refused(
+                Reason.UNSUPPORTED,
+                f"Order {order.order_id} is an exit of {order.parent} and as large as what is left of it: "
+                "change its price, or cancel it.",
+                order.order_id,
+            )
         if not order.may(Move.ASK_REPLACE):
             raise Refused(Reason.NOT_WORKING, f"Order {order.order_id} is {order.status}: not now.", order.order_id)
         if Can.REPLACE not in self._brokers[order.venue].can:
@@ -419,9 +451,9 @@ class Gateway:
                 decision = self._judge(request, Subject.of(order), instrument, quote, grant, before=order)
         if decision.denial is not None:
             raise await self._change_denied(order, "replace", decision.denial, by)
-        if not risk.only_decreases(order, request):
+        if order.leg is None and not risk.only_decreases(order, request):
             self.guard.sent(request, Subject.of(order), before=order)
-        event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock())
+        event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock(), reduced)
         return await self._ask(event, self._send_replace, decision.warnings)
 
     async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
@@ -429,6 +461,17 @@ class Gateway:
         self.ledger.record(ChangeDenied(order.order_id, change, denial.reason, denial.text, by, self._clock()))
         await self.settled()
         return Refused(denial.reason, denial.text, order.order_id)
+
+    async def end_exits(self, order_id: str, by: str) -> Order:
+        """Attach nothing more to an entry, and end what works of its exits; the entry."""
+        order = await self._ours(order_id)
+        family = self.state.families.live.get(order.order_id)
+        if family is None:
+            raise Refused(Reason.NOT_WORKING, f"Order {order.order_id} has no exits that work.", order.order_id)
+        if not family.ended:
+            self.ledger.record(ExitsEnded(order.order_id, f"ended by {by}.", self._clock()))
+        await self.settled()
+        return self.state.order(order.order_id) or order
 
     async def approve(self, order_id: str, by: str, grant: Grant = EVERYTHING) -> Order:
         """Release a ticket, if it is not too late and still passes every check."""
@@ -612,7 +655,7 @@ class Gateway:
         if not self.state.halts:
             return None
         leaves = order.quantity - order.filled_quantity
-        return halts.check_order(self.state, Subject.of(order), order.side, leaves, order.order_id)
+        return halts.check_order(self.state, Subject.of(order), order.side, leaves, order.order_id, order.bond)
 
     def _send_cancel(self, order: Order) -> None:
         call = self._changed(order, self._brokers[order.venue].cancel(order), CancelRejected)
@@ -728,6 +771,11 @@ def _require_doubt(order: Order) -> None:
         )
 
 
+def _only_closes(request: OrderRequest, subject: Subject) -> bool:
+    """Whether an order can only take back what is held: no limit keeps it from that."""
+    return subject.origin is Origin.FLATTEN or request.leg is not None
+
+
 def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:
     for wanted in (Can.order_type(request.order_type), Can.time_in_force(request.time_in_force)):
         if wanted not in broker.can:
@@ -750,4 +798,8 @@ def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, s
         stop_price=order.stop_price if stop is None else stop,
         time_in_force=order.time_in_force,
         client_order_id=order.client_order_id,
+        exits=order.exits if order.status is OrderStatus.STAGED else None,
+        oco=order.oco if order.status is OrderStatus.STAGED else "",
+        parent=order.parent,
+        leg=order.leg,
     )

@@ -22,13 +22,16 @@ def in_force(state: State, subject: Subject) -> Halt | None:
     return next((halt for halt in found if halt.level is HaltLevel.HALTED), found[0] if found else None)
 
 
-def check_order(state: State, subject: Subject, side: Side, quantity: Decimal, order_id: str = "") -> Denial | None:
+def check_order(
+    state: State, subject: Subject, side: Side, quantity: Decimal, order_id: str = "", bond: str = ""
+) -> Denial | None:
     """Whether so much may be sent; `order_id` is its own id, when the state has it already.
 
-    A flatten's own orders pass whatever is halted, and never for more than is held.
+    A flatten's own orders pass whatever is halted, and never for more than is held. Orders with one `bond` (exits of
+    one entry, an oco group) end as one of them is filled: they count once.
     """
     if subject.origin is Origin.FLATTEN:
-        held, room = _room(state, subject, side, order_id)
+        held, room = _room(state, subject, side, order_id, bond)
         text = f"{subject.account} holds {held:f} {subject.symbol} by now: a closing order of {quantity:f} is too much."
         return None if quantity <= room else Denial(Reason.REDUCE_ONLY, text)
     halt = in_force(state, subject)
@@ -36,7 +39,7 @@ def check_order(state: State, subject: Subject, side: Side, quantity: Decimal, o
         return None
     if halt.level is HaltLevel.HALTED:
         return _halted(halt)
-    held, room = _room(state, subject, side, order_id)
+    held, room = _room(state, subject, side, order_id, bond)
     return None if quantity <= room else _reduce_only(halt, subject, held, room)
 
 
@@ -44,10 +47,12 @@ def check_replace(
     state: State, order: Order, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None
 ) -> Denial | None:
     """Whether an order's terms may become these: while only what reduces passes, an order may never grow, and its
-    prices may change when it is one that reduces."""
+    prices may change when it is one that reduces. One with a bond may shrink always: that is part of a cancel."""
     subject = Subject.of(order)
     halt = in_force(state, subject)
     if halt is None:
+        return None
+    if order.bond and quantity is not None and quantity < order.quantity and limit is None and stop is None:
         return None
     if halt.level is HaltLevel.HALTED:
         return _halted(halt)
@@ -58,23 +63,25 @@ def check_replace(
         return Denial(Reason.REDUCE_ONLY, text)
     if (limit is None or limit == order.limit_price) and (stop is None or stop == order.stop_price):
         return None
-    held, room = _room(state, subject, order.side, order.order_id)
+    held, room = _room(state, subject, order.side, order.order_id, order.bond)
     leaves = (order.quantity if quantity is None else quantity) - order.filled_quantity
     return None if leaves <= room else _reduce_only(halt, subject, held, room)
 
 
-def _room(state: State, subject: Subject, side: Side, order_id: str) -> tuple[Decimal, Decimal]:
+def _room(state: State, subject: Subject, side: Side, order_id: str, bond: str) -> tuple[Decimal, Decimal]:
     """The position, and how much of it may go by this side: what other working orders may take away is counted."""
     position = state.positions.get(subject.account, {}).get(subject.symbol)
     held = position.quantity if position is not None else ZERO
     if held * side.sign >= 0:
         return held, ZERO
-    room = abs(held)
+    taken: dict[str, Decimal] = {}
     for order in state.working.values():
         same = order.account == subject.account and order.symbol == subject.symbol and order.side.sign == side.sign
-        if same and order.status in AT_BROKER and order.order_id != order_id:
-            room -= max(order.quantity, order.asked_quantity or ZERO) - order.filled_quantity
-    return held, max(room, ZERO)
+        if same and order.status in AT_BROKER and order.order_id != order_id and (not bond or order.bond != bond):
+            leaves = max(order.quantity, order.asked_quantity or ZERO) - order.filled_quantity
+            key = order.bond or order.order_id
+            taken[key] = max(leaves, taken.get(key, ZERO))
+    return held, max(abs(held) - sum(taken.values(), ZERO), ZERO)
 
 
 def _halted(halt: Halt) -> Denial:

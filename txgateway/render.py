@@ -13,6 +13,7 @@ from txgateway.api import (
     BarRows,
     DifferenceReport,
     Entry,
+    ExitsReport,
     FailedLogins,
     FaultsReport,
     GrantReport,
@@ -189,6 +190,11 @@ def _report(report: Any, flags: Flags) -> dict[str, Any]:
     return {name: render(getattr(report, name), flags) for name in report.__slots__}
 
 
+def _exits(report: ExitsReport, flags: Flags) -> dict[str, Any]:
+    shown = {name: render(getattr(report, name), flags) for name in report.__slots__}
+    return {**shown, "exits": wire.exits(report.exits)}
+
+
 def _instrument(report: InstrumentReport, flags: Flags) -> dict[str, Any]:
     instrument = report.instrument
     shown = {name: render(getattr(instrument, name), flags) for name in instrument.__slots__ if name != "raw"}
@@ -318,6 +324,7 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     TokenReport: _report,
     FailedLogins: _report,
     AccessReport: _report,
+    ExitsReport: _exits,
     InstrumentReport: _instrument,
     Session: _session,
     Entry: _entry,

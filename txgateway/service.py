@@ -30,6 +30,7 @@ from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.sqlite import SqliteJournal
+from txgateway.keeper import Keeper
 from txgateway.logins import Logins
 from txgateway.model.credential import User
 from txgateway.model.errors import GatewayError, JournalError
@@ -131,11 +132,13 @@ class GatewayService(Service):
             timedelta(seconds=self.config.time_offset),
         )
         self.gateway = Gateway(self._desk(rebuilt, journal))
+        self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._complain)
+        self.feed.streams.append(self.keeper.price)
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
         )
         self.access = Access(self.config.username, self.config.password, rebuilt.tokens)
-        self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access)
+        self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access, self.keeper.trouble)
         self._read_users()
         self.gateway.listeners.append(self._watch)
         self._build_servers()
@@ -489,6 +492,7 @@ class GatewayService(Service):
 
     def _start(self) -> None:
         self.gateway.start()
+        self.keeper.start()
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
@@ -555,6 +559,7 @@ class GatewayService(Service):
         self.gateway.stopping = True
         for name in list(self._timers):
             self._cancel(name)
+        self.keeper.stop()
         await self._stop_listening()
         await self.gateway.ledger.quiet(STOP_SECONDS)
         await self.publisher.stop()

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from txgateway import codec
+from txgateway.families import Families
 from txgateway.model.account import Position
 from txgateway.model.book import Book, Holding, open_quantity, together
 from txgateway.model.credential import Token
@@ -144,12 +145,15 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         changes["asked_quantity"] = event.quantity
         changes["asked_limit_price"] = event.limit_price
         changes["asked_stop_price"] = event.stop_price
+        changes["asked_reduced"] = event.reduced
     elif isinstance(event, OrderReplaced):
         changes = {
             "quantity": event.quantity,
             "limit_price": event.limit_price,
             "stop_price": event.stop_price,
         }
+        if order.asked_reduced is not None:
+            changes["reduced"] = order.asked_reduced
         changes.update(_NOTHING_ASKED)
         if event.quantity <= order.filled_quantity:
             changes["status"] = OrderStatus.FILLED
@@ -186,7 +190,7 @@ _SAID_BEFORE = frozenset(
         Reason.REDUCE_ONLY,
     }
 )
-_NOTHING_ASKED = {"asked_quantity": None, "asked_limit_price": None, "asked_stop_price": None}
+_NOTHING_ASKED = dict.fromkeys(("asked_quantity", "asked_limit_price", "asked_stop_price", "asked_reduced"))
 
 
 def _update(record: Record, status: OrderStatus) -> OrderUpdate:
@@ -309,6 +313,7 @@ class State:
         """By what is kept of their secrets."""
         self.users: dict[str, UserChanged] = {}
         """What the journal has last said of each user: their passwords' hashes are elsewhere."""
+        self.families = Families()
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -418,12 +423,18 @@ class State:
             self._put(None, order)
             if isinstance(event, ExternalOrderFound):
                 self._day(order.venue).loose.pop(broker_key(order.venue, order.broker_order_id), None)
-        elif (order_id := getattr(event, "order_id", None)) is not None and not isinstance(event, NOTES):
+            if order.exits is not None or order.leg is not None or order.oco:
+                self.families.take(event, order)
+        elif isinstance(event, NOTES):
+            self.families.note(event)
+        elif (order_id := getattr(event, "order_id", None)) is not None:
             before = self.order(order_id)
             if before is not None or isinstance(event, OrderRestored):
                 named = before.broker_order_id if before else ""
                 order = advance(before, record)
                 self._put(before, order)
+            if order is None or order.exits is not None or order.leg is not None or order.oco:
+                self.families.take(event, order)  # type: ignore[arg-type]
             if isinstance(event, Executed):
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)
@@ -530,6 +541,7 @@ class State:
 
     def _start_day(self, event: TradingDayStarted) -> None:
         self.days[event.venue] = Day(event.day)
+        self.families.start_day(event.venue)
         if self.shared:
             mine = f"{event.venue}/"
             kept = {key: held for key, held in self.shared.items() if key in self._brokers or not key.startswith(mine)}
@@ -548,6 +560,7 @@ class State:
             risen=event.time,
             seq=self.seq + 1,
         )
+        self.families.report(event)
 
     def _raise_difference(self, event: DifferenceRaised) -> None:
         difference = self.differences.get(key_of(event))
@@ -599,6 +612,7 @@ class State:
 
     def _flatten(self, event: FlattenRequested) -> None:
         self.flattens[event.number] = Flatten(event.number, event.scope, event.text, event.by, event.time)
+        self.families.flatten(event)
 
     def _end_flatten(self, event: FlattenEnded) -> None:
         self.flattens.pop(event.number, None)
@@ -651,7 +665,7 @@ class State:
         books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
         access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
-        return _lines(head, differences, positions, limits, books, working, days, access)
+        return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump())
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -670,6 +684,8 @@ class State:
                 day.brokers[a] = b
             elif tag == "W":
                 state._put(None, codec.unpack_order(body))
+            elif tag in ("N", "n", "O", "o"):
+                state.families.load(tag, a, body)
             elif tag == "P":
                 state._hold(codec.decode_position(body))
             elif tag == "F":
@@ -744,6 +760,7 @@ def _lines(
     working: list[Order],
     days: list[tuple[str, Day]],
     access: list[Token | UserChanged],
+    families: list[tuple[str, str, bytes]],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
@@ -762,6 +779,8 @@ def _lines(
         yield line("X", "", "", codec.encode(book))
     for order in working:
         yield line("W", "", "", codec.pack_order(order))
+    for tag, key, kin in families:
+        yield line(tag, key, "", kin)
     for venue, day in days:
         yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
         for order_id, packed in day.orders.items():

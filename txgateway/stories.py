@@ -17,6 +17,8 @@ from txgateway.model.events import (
     DifferenceResolved,
     Event,
     Executed,
+    ExitsEnded,
+    ExitTriggered,
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
@@ -39,6 +41,7 @@ from txgateway.model.events import (
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
+    StopHeld,
     TicketApproved,
     TokenCreated,
     TokenRevoked,
@@ -67,7 +70,15 @@ def _terms(terms: Terms) -> str:
     prices = {"limit": terms.limit_price, "stop": terms.stop_price}
     shown = "".join(f" {name} {value:f}" for name, value in prices.items() if value is not None)
     words = f"{terms.side} {terms.quantity:f} {terms.symbol} {terms.order_type}{shown} {terms.time_in_force}"
-    return f"{words} for {terms.account} at {terms.venue or 'no venue'}"
+    return f"{words} for {terms.account} at {terms.venue or 'no venue'}{_bound(terms)}"
+
+
+def _bound(terms: Terms) -> str:
+    """What an order is bound to."""
+    exits = f", with {terms.exits}" if terms.exits is not None else ""
+    group = f", one of the group {terms.oco}" if terms.oco else ""
+    parent = f", an exit of {terms.parent}" if terms.leg is not None else ""
+    return f"{exits}{group}{parent}"
 
 
 def _submitted(event: OrderSubmitted) -> str:
@@ -135,6 +146,9 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ChangeDenied: lambda event: f"{event.by} asked for a {event.change}, refused here ({event.reason}): {event.text}",
     LimitChanged: _limit,
     TicketApproved: lambda event: f"{event.by} approved the ticket.",
+    ExitTriggered: lambda event: f"The position is to be closed at the market: {event.text}",
+    ExitsEnded: lambda event: f"Nothing is attached any more: {event.text}",
+    StopHeld: lambda event: f"The gateway watches the stop at {event.stop_price:f} itself.",
     VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
     DifferenceFound: lambda event: (
         f"{event.severity}: {event.what} {event.key} at {event.venue} is {event.ours or 'nothing'} here and "

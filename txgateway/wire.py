@@ -38,6 +38,7 @@ from txgateway.model.events import (
     TicketApproved,
 )
 from txgateway.model.execution import Execution
+from txgateway.model.exits import ExitPlan, Leg, Unit
 from txgateway.model.market import Bar, Quote, Ticker
 from txgateway.model.order import Order, OrderStatus, OrderType, OrderUpdate, Origin, Side
 
@@ -305,6 +306,12 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         "updated": iso(order.updated),
         "seq": order.seq,
     }
+    if order.exits is not None:
+        value["exits"] = exits(order.exits)
+    if order.oco:
+        value["oco"] = order.oco
+    if order.leg is not None:
+        value["parent"], value["leg"] = order.parent, LEGS[order.leg]
     if word == "Error":
         value["errorMsg"] = order.text or f"Order {order_id} is {status}."
     if replayed:
@@ -336,6 +343,23 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         "REASON": order.text,
     }
     return value
+
+
+LEGS = {Leg.STOP_LOSS: "stop_loss", Leg.TAKE_PROFIT: "take_profit", Leg.CLOSE: "close", Leg.UNDO: "undo"}
+"""What an exit is for its entry, in a word."""
+
+
+def exits(plan: ExitPlan) -> dict[str, Any]:
+    """An entry's exits as they were asked for: a price as a number, a distance as text; what was not asked is null."""
+    levels = (plan.take_profit, plan.stop_loss, plan.trailing_stop)
+    shown = [None if each is None else float(each.value) if each.unit is Unit.PRICE else str(each) for each in levels]
+    take_profit, stop_loss, trailing_stop = shown
+    return {
+        "take_profit": take_profit,
+        "stop_loss": stop_loss,
+        "trailing_stop": trailing_stop,
+        "hold_seconds": plan.hold_seconds,
+    }
 
 
 def native_type(order: Order) -> str:

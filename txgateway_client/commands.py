@@ -422,11 +422,18 @@ class Commands(ABC):
         route: str | None = None,
         client_order_id: str | None = None,
         tag: str | None = None,
+        take_profit: Number | None = None,
+        stop_loss: Number | None = None,
+        trailing_stop: Number | None = None,
+        hold_seconds: int | None = None,
+        oco: str | None = None,
     ) -> Order:
         """Send an order, or stage one as a ticket when a tag is given. Return it.
 
         side: BUY, SELL, SELL_SHORT or BUY_TO_COVER; quantity: above zero; order_type: MARKET, LIMIT, STOP or
-        STOP_LIMIT.
+        STOP_LIMIT. Exits for what it fills: take_profit, stop_loss: a price, "2%" or "1.5 away" from the entry;
+        trailing_stop: a distance; hold_seconds: closed so long after the first fill. Of orders with one oco name,
+        what one fills is taken from the others.
         """
         terms = {
             "account": account,
@@ -438,6 +445,11 @@ class Commands(ABC):
             "stop_price": optional("stop_price", stop_price),
             "route": route,
             "tag": tag,
+            "take_profit": level("take_profit", take_profit),
+            "stop_loss": level("stop_loss", stop_loss),
+            "trailing_stop": level("trailing_stop", trailing_stop),
+            "hold_seconds": hold_seconds,
+            "oco": oco,
         }
         return self._order("submit_order", terms, client_order_id, time_in_force)
 
@@ -557,6 +569,16 @@ class Commands(ABC):
         prices = _terms(account, route, symbol, quantity, stop_price=stop_price, limit_price=limit_price)
         return self._order("stage_stoplimit_order", {"tag": tag} | prices, client_order_id, time_in_force)
 
+    def query_exits(
+        self, order_id: str | None = None, account: str | None = None, symbol: str | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return what is attached to entries, by the entry's id: plan, what is left, working exits, trouble."""
+        return self._read("query_exits", id=order_id, account=account, symbol=symbol)
+
+    def cancel_exits(self, order_id: str) -> Order:
+        """End all that is attached to an entry: its working exits, its hold time. Return the entry."""
+        return self._setting("cancel_exits", id=order_id)
+
     def approve_ticket(self, order_id: str) -> Order:
         """Send a staged order. Return it."""
         return self._action("approve_ticket", id=order_id)
@@ -620,6 +642,11 @@ def number(name: str, value: Number) -> int | float | str:
 def optional(name: str, value: Number | None) -> int | float | str | None:
     """A number as it is sent; None stays None."""
     return None if value is None else number(name, value)
+
+
+def level(name: str, value: Number | None) -> int | float | str | None:
+    """A level as it is sent: a number, or a text that the gateway reads (`2%`, `1.5 away`)."""
+    return value.strip() if isinstance(value, str) else optional(name, value)
 
 
 def _terms(account: str, route: str, symbol: str, quantity: Number, **prices: Number) -> dict[str, object]:

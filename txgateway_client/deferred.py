@@ -174,6 +174,8 @@ class DeferredAPI:
     stage_limit_order = _deferred(Commands.stage_limit_order)
     stage_stop_order = _deferred(Commands.stage_stop_order)
     stage_stoplimit_order = _deferred(Commands.stage_stoplimit_order)
+    query_exits = _deferred(Commands.query_exits)
+    cancel_exits = _deferred(Commands.cancel_exits)
     approve_ticket = _deferred(Commands.approve_ticket)
     reject_ticket = _deferred(Commands.reject_ticket)
     set_order_route = _deferred(Commands.set_order_route)

@@ -91,6 +91,7 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "chance": NUMBER,
     "seconds": NUMBER,
     "count": click.IntRange(min=1),
+    "hold_seconds": click.IntRange(min=1),
 }
 
 OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {("set_risk", "limit"): click.STRING}

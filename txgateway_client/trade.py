@@ -13,6 +13,7 @@ from .subcommands import (
     SIDES,
     SYMBOL,
     TIMES_IN_FORCE,
+    TYPES,
     Argument,
     GatewayCommand,
     refused,
@@ -37,6 +38,11 @@ class Ticket:
     staged: str | None
     tif: str
     client_order_id: str | None
+    take_profit: str | None
+    stop_loss: str | None
+    trail: str | None
+    hold: int | None
+    oco: str | None
 
     @property
     def order_type(self) -> str:
@@ -58,8 +64,20 @@ class Ticket:
             f"account {account}",
             f"route {route}",
             *([f"staged as {self.staged!r}"] if self.staged else []),
+            *self._attached(),
         ]
         return ", ".join(parts)
+
+    def _attached(self) -> list[str]:
+        """What is attached to it."""
+        named = {
+            "take profit": self.take_profit,
+            "stop loss": self.stop_loss,
+            "trailing stop": self.trail,
+            "closed after": self.hold if self.hold is None else f"{self.hold} s",
+            "one of": self.oco,
+        }
+        return [f"{name} {value}" for name, value in named.items() if value is not None]
 
 
 def trade_commands() -> list[click.Command]:
@@ -84,6 +102,11 @@ def _command(name: str, send: Callable[..., None], text: str, *first: click.Para
             ["--tif", "--time-in-force", "tif"], type=words(*TIMES_IN_FORCE), default="DAY", show_default=True
         ),
         click.Option(["--client-order-id"], metavar="KEY", help="The order's key: one key is taken once."),
+        click.Option(["--take-profit"], metavar="LEVEL", help="Leave with profit at a price, 2%, or '1.5 away'."),
+        click.Option(["--stop-loss"], metavar="LEVEL", help="Leave with loss at a price, 2%, or '1.5 away'."),
+        click.Option(["--trail"], metavar="DISTANCE", help="A stop that follows the best price: 1.5, or 2%."),
+        click.Option(["--hold"], type=TYPES["hold_seconds"], metavar="SECONDS", help="Close it so long after a fill."),
+        click.Option(["--oco"], metavar="NAME", help="One of a group: what one fills is taken from the others."),
         click.Option(["-f", "--force/--noforce"], default=False, help="Send it without asking."),
     ]
     more = "The account and route are those of `-a` and `-r`. Answers with the order."
@@ -115,6 +138,11 @@ def _sender(side: str | None) -> Callable[..., None]:
             route=api.route,
             client_order_id=ticket.client_order_id,
             tag=ticket.staged or None,
+            take_profit=ticket.take_profit,
+            stop_loss=ticket.stop_loss,
+            trailing_stop=ticket.trail,
+            hold_seconds=ticket.hold,
+            oco=ticket.oco,
         )
         terminal.show(order, "submit_order")
         if refused("submit_order", order):

@@ -110,6 +110,13 @@ def use_halt(api: API) -> bool:
     return api.resume(f"symbol:{SYMBOL}") == f"trading resumed for symbol:{SYMBOL}"
 
 
+def use_exits(api: API) -> bool:
+    entry = api.submit_order(api.account, SYMBOL, "BUY", 1, take_profit="50%", stop_loss="50%", hold_seconds=9999)
+    assert api.query_exits(entry["permid"])[entry["permid"]]["exits"]["take_profit"] == "50%"
+    assert api.query_exits(account="NOBODY") == {}
+    return bool(api.cancel_exits(entry["permid"])["permid"] == entry["permid"])
+
+
 def use_flatten(api: API) -> bool:
     fill(api)
     assert api.flatten(f"symbol:{SYMBOL}", "drill")["flat"]
@@ -222,6 +229,8 @@ USES: dict[str, Callable[[API], Any]] = {
     "halt": use_halt,
     "resume": use_halt,
     "query_halts": use_halt,
+    "query_exits": use_exits,
+    "cancel_exits": use_exits,
     "flatten": use_flatten,
     "query_flattens": use_flatten,
     "query_risk": use_risk,

@@ -33,6 +33,24 @@ EXECUTION = {
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 ACCOUNTS = {"API_ACCOUNT", "PAPER_CASH"}
 TERMS = {"account": "API_ACCOUNT", "route": "DEMO", "symbol": "IBM"}
+REST = {
+    "account": "API_ACCOUNT",
+    "symbol": "IBM",
+    "side": "BUY",
+    "quantity": 3,
+    "order_type": "LIMIT",
+    "limit_price": 1,
+    "stop_price": None,
+    "time_in_force": "GTC",
+    "route": None,
+    "client_order_id": None,
+    "tag": None,
+    "take_profit": None,
+    "stop_loss": None,
+    "trailing_stop": None,
+    "hold_seconds": None,
+    "oco": None,
+}
 Check = Callable[[Any], object]
 COUNT = count()
 
@@ -63,6 +81,9 @@ class Case:
     def given(self, world: World) -> dict[str, Any]:
         """The arguments in this world."""
         known = {"$order": world.filled["permid"], "$execution": world.execution, "$resting": "", "$ticket": ""}
+        if "$entry" in self.arguments.values():
+            entry = {"account": "API_ACCOUNT", "symbol": "IBM", "side": "BUY", "quantity": 1, "hold_seconds": 9999}
+            known["$entry"] = world.daemon.call("submit_order", **entry)["permid"]
         if "$resting" in self.arguments.values():
             known["$resting"] = resting(world.daemon)["permid"]
         if "$ticket" in self.arguments.values():
@@ -106,7 +127,7 @@ def is_(value: Any) -> Check:
 
 def an_order(status: str = "", **members: Any) -> Check:
     def check(order: Any) -> bool:
-        assert set(order) - {"errorMsg"} == ORDER
+        assert set(order) - {"errorMsg", "exits", "oco", "parent", "leg"} == ORDER
         assert re.fullmatch(r"[0-9A-Z]{20}", order["permid"])
         assert (order["status"] == "Error") == ("errorMsg" in order)
         assert order["text"].endswith(f" {order['symbol']} ({order['status']})")
@@ -329,6 +350,20 @@ CASES = [
             "time_in_force": "GTC",
         },
     ),
+    Case(
+        "submit_order",
+        an_order("Accepted", exits={"take_profit": 1.5, "stop_loss": "10%", "trailing_stop": None, "hold_seconds": 60}),
+        {**REST, "take_profit": 1.5, "stop_loss": "10%", "hold_seconds": "60"},
+    ),
+    Case("submit_order", an_order("Accepted", oco="pair"), {**REST, "oco": "pair"}),
+    Case("submit_order", refused("BAD_PRICE"), {**REST, "take_profit": 0.5}),
+    Case("submit_order", refused("BAD_TICK"), {**REST, "stop_loss": 0.555}),
+    Case("query_exits", by_id(lambda each: each["exits"]["stop_loss"] is not None, "entry")),
+    Case("query_exits", is_({}), {"id": "NOSUCH"}),
+    Case("query_exits", is_({}), {"id": "$order"}),
+    Case("cancel_exits", an_order("Filled"), {"id": "$entry"}),
+    Case("cancel_exits", refused("NO_SUCH_ORDER"), {"id": "NOSUCH"}),
+    Case("cancel_exits", refused("NOT_WORKING"), {"id": "$order"}),
     Case("stage_market_order", an_order("Submitted", order_status="STAGED"), {"tag": "t", **TERMS, "quantity": 1}),
     Case("stage_limit_order", an_order("Submitted"), {"tag": "t", **TERMS, "limit_price": 1, "quantity": 1}),
     Case("stage_stop_order", an_order("Submitted"), {"tag": "t", **TERMS, "stop_price": 9000, "quantity": 1}),

@@ -22,6 +22,7 @@ from txgateway.feed import Feed
 from txgateway.gateway import Gateway
 from txgateway.model.events import AdminActed, Record, Severity, VenueStatus
 from txgateway.model.execution import Execution
+from txgateway.model.exits import ExitPlan
 from txgateway.model.fault import Fault
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
@@ -74,6 +75,30 @@ class Story:
 
     order: Order
     entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitsReport:
+    """An entry's exits as query_exits shows them. `left` is what of its fills was not left again.
+
+    `orders` are the exits that work. `trouble` says why one is missing, `closing` and `ended` why the rest is closed at
+    the market, or left alone.
+    """
+
+    entry: str
+    account: str
+    symbol: str
+    side: str
+    exits: ExitPlan
+    filled: Decimal
+    left: Decimal
+    average_price: Decimal
+    began: datetime | None
+    stop_price: Decimal | None
+    orders: Sequence[Order]
+    trouble: str
+    closing: str
+    ended: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +242,11 @@ class Api:
         brokers: Mapping[str, Broker],
         about: About,
         access: Access | None = None,
+        exit_trouble: Callable[[str], str] = lambda entry: "",
     ) -> None:
         self.gateway = gateway
         self.access = access or Access("", "")
+        self.exit_trouble = exit_trouble
         self.feed = feed
         self.brokers = brokers
         self.about = about

@@ -7,6 +7,8 @@ from txgateway.access import Caller
 from txgateway.api import Api, Entry, Story
 from txgateway.commands import command
 from txgateway.model.errors import BadArgument
+from txgateway.model.exits import Leg, exit_key
+from txgateway.model.order import Order
 from txgateway.model.rights import Right
 
 
@@ -35,9 +37,31 @@ async def query_journal(
 
 @command(Right.READ, narrow=True)
 async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
-    """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown."""
+    """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown.
+
+    An entry's story is told with that of its exits, an exit's with that of its entry.
+    """
     await api.gateway.settled()
     order = await api.gateway.history.find(id)
     if order is None or not caller.grant.reaches(order.account):
         return None
-    return Story(order, [Entry(*each) for each in await api.gateway.journal_page(0, -1, order.order_id, ())])
+    family = await _family(api, order)
+    pages = [await api.gateway.journal_page(0, -1, each, ()) for each in family]
+    entries = sorted((each for page in pages for each in page), key=lambda each: each[0].seq)
+    return Story(order, [Entry(*each) for each in entries])
+
+
+async def _family(api: Api, order: Order) -> list[str]:
+    """The ids of an order's entry and of all its exits, by the keys that exits are given; else its own."""
+    entry = order.parent or order.order_id
+    if not order.parent and order.exits is None:
+        return [entry]
+    found = [entry]
+    for leg in Leg:
+        number = 1
+        while (
+            exit_order := await api.gateway.history.find_client(order.account, exit_key(entry, leg, number))
+        ) is not None:
+            found.append(exit_order.order_id)
+            number += 1
+    return found

@@ -12,6 +12,7 @@ from txgateway.api import Api
 from txgateway.commands import Text, Upper, command
 from txgateway.gateway import Reply
 from txgateway.model.errors import BadArgument, Reason, Refused
+from txgateway.model.exits import RESERVED, ExitPlan, Level, Unit
 from txgateway.model.order import Order, OrderRequest, OrderType, Side, TimeInForce
 from txgateway.model.rights import Right
 
@@ -31,11 +32,18 @@ async def submit_order(
     route: Text | None = None,
     client_order_id: str | None = None,
     tag: str | None = None,
+    take_profit: str | None = None,
+    stop_loss: str | None = None,
+    trailing_stop: str | None = None,
+    hold_seconds: int | None = None,
+    oco: str | None = None,
 ) -> Reply:
     """Send an order: side BUY, SELL, SELL_SHORT, BUY_TO_COVER; order_type MARKET, LIMIT, STOP, STOP_LIMIT.
 
     time_in_force DAY, GTC, IOC or FOK. A client_order_id makes it safe to send again: the same key gives the same
-    order. With a tag it is staged as a ticket that a person approves.
+    order. With a tag it is staged as a ticket that a person approves. Exits are attached to what it fills: take_profit
+    and stop_loss are a price, or "2%" or "1.5 away" from the entry; trailing_stop is a distance; hold_seconds closes
+    the position so long after its first fill. Of orders with one oco name, what one fills is taken from the others.
     """
     word = side.upper()
     account = _account(api, account)
@@ -51,6 +59,8 @@ async def submit_order(
         route=route,
         client_order_id=_client_order_id(client_order_id),
         tag=tag,
+        exits=_plan(take_profit, stop_loss, trailing_stop, hold_seconds),
+        oco=_oco(oco),
     )
     return await api.gateway.submit(request, caller.user, caller.origin, caller.lease, caller.grant)
 
@@ -273,6 +283,13 @@ async def replace_order(
     return await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user, caller.grant)
 
 
+@command(Right.TRADE, narrow=True, urgent=True)
+async def cancel_exits(api: Api, caller: Caller, id: str) -> Order:
+    """End all that is attached to an entry: its working exits, and its hold time; gives the entry."""
+    await _mine(api, caller, id)
+    return await api.gateway.end_exits(id, caller.user)
+
+
 @command(Right.APPROVE, narrow=True)
 async def approve_ticket(api: Api, caller: Caller, id: str) -> Order:
     """Release a staged order, which is checked again; gives the order after the broker's answer."""
@@ -379,7 +396,40 @@ def _client_order_id(text: str | None) -> str | None:
         return None
     if not 0 < len(text) <= 128 or not text.isprintable():
         raise BadArgument("client_order_id must be 1 to 128 printable characters.")
+    if RESERVED.search(text):
+        raise BadArgument(f"client_order_id {text!r} ends like those that the gateway gives exits: use another.")
     return text
+
+
+def _plan(
+    take_profit: str | None, stop_loss: str | None, trailing_stop: str | None, hold_seconds: int | None
+) -> ExitPlan | None:
+    """What is to be attached; None for nothing."""
+    given = (take_profit, stop_loss, trailing_stop, hold_seconds)
+    if all(each is None for each in given):
+        return None
+    return ExitPlan(
+        take_profit=_level("take_profit", take_profit),
+        stop_loss=_level("stop_loss", stop_loss),
+        trailing_stop=_level("trailing_stop", trailing_stop, Unit.AWAY),
+        hold_seconds=hold_seconds,
+    )
+
+
+def _level(name: str, text: str | None, plain: Unit = Unit.PRICE) -> Level | None:
+    try:
+        return None if text is None else Level.parse(text, plain)
+    except ValueError:
+        forms = "1.5 or 2%" if plain is Unit.AWAY else "a price, 2%, or 1.5 away"
+        raise BadArgument(f"{name} {text[:80]!r} cannot be read: write {forms}.") from None  # type: ignore[index]
+
+
+def _oco(name: str | None) -> str:
+    if name is None:
+        return ""
+    if not 0 < len(name) <= 64 or not name.isprintable():
+        raise BadArgument("oco must be 1 to 64 printable characters.")
+    return name
 
 
 def _route(text: str) -> dict[str, Any]:

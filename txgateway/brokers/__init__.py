@@ -32,7 +32,11 @@ Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade 
 
 
 class Can(Flag):
-    """What a broker claims. The desk refuses what is not claimed; the conformance suite tests what is."""
+    """What a broker claims. The desk refuses what is not claimed; the conformance suite tests what is.
+
+    OCO: of the orders of one account with one `oco`, and of the exits with one `parent`, the broker itself takes off
+    the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
+    """
 
     MARKET = auto()
     LIMIT = auto()
@@ -54,6 +58,7 @@ class Can(Flag):
     BALANCE_STREAM = auto()
     RAW = auto()
     FAULTS = auto()
+    OCO = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:

@@ -117,8 +117,11 @@ def together(books: list[Book]) -> Holding:
 
 
 def open_quantity(order: Order | None) -> Decimal:
-    """What an order may still fill at the broker, by the larger of its terms while a replace is under way."""
-    if order is None or order.status not in AT_BROKER:
+    """What an order may still fill at the broker, by the larger of its terms while a replace is under way.
+
+    An exit takes back what its entry brought, and never more: it is not counted.
+    """
+    if order is None or order.status not in AT_BROKER or order.leg is not None:
         return ZERO
     most = order.quantity if order.asked_quantity is None else max(order.quantity, order.asked_quantity)
     return max(ZERO, most - order.filled_quantity)

@@ -30,6 +30,10 @@ class What(StrEnum):
     """An execution came again with other figures, or names an order that it cannot belong to."""
     BROKER_ORDER_ID = "broker_order_id"
     """The broker gave an order the id of another order of ours."""
+    EXITS = "exits"
+    """More of an entry was left by its exits than was filled: both were filled at once. The excess is taken back."""
+    OCO = "oco"
+    """More of an oco group was filled than its largest order: two were filled at once."""
     RECONCILIATION = "reconciliation"
     """The broker could not be asked, so nothing is known."""
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     JOURNAL_FAILED = "JOURNAL_FAILED", "The journal cannot be written, so nothing is sent; cancels still go."
     NOT_WORKING = "NOT_WORKING", "The order is closed, or in a state in which this cannot be asked."
     NOT_A_TICKET = "NOT_A_TICKET", "The order is no ticket that waits for a person."
+    OCO_FILLED = "OCO_FILLED", "One of the order's oco group was filled already: there is nothing left for it to do."
     NO_PRICE = "NO_PRICE", "The market has shown no price to judge the order by."
     APPROVAL_NEEDED = "APPROVAL_NEEDED", "The order is above approval_notional: as a ticket it waits for a person."
     TICKET_EXPIRED = "TICKET_EXPIRED", "Nobody approved the ticket in time."

@@ -137,7 +137,7 @@ class CancelRejected:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceRequested:
-    """A replace is about to be sent; None leaves a term as it is."""
+    """A replace is about to be sent; None leaves a term as it is. `reduced`: see Order."""
 
     order_id: str
     quantity: Decimal | None
@@ -145,6 +145,7 @@ class ReplaceRequested:
     stop_price: Decimal | None
     by: str
     time: datetime
+    reduced: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,33 @@ class ChangeDenied:
     reason: Reason
     text: str
     by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExitTriggered:
+    """The rest of an entry's position is to be closed at the market, once its other exits are out of the way."""
+
+    order_id: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExitsEnded:
+    """Nothing more is attached to an entry; what works of its exits is canceled."""
+
+    order_id: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StopHeld:
+    """The gateway itself watches this stop price for an entry's position: the venue has no such order."""
+
+    order_id: str
+    stop_price: Decimal
     time: datetime
 
 
@@ -526,6 +554,9 @@ OrderEvent = (
     | OrderRestored
     | OrderResolved
     | TicketApproved
+    | ExitTriggered
+    | ExitsEnded
+    | StopHeld
 )
 Event = (
     OrderEvent
@@ -555,7 +586,7 @@ Event = (
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""
-NOTES = (RiskWarned, ChangeDenied)
+NOTES = (RiskWarned, ChangeDenied, ExitTriggered, ExitsEnded, StopHeld)
 """What is written down of an order and changes nothing of it."""
 
 MOVES: dict[type, Move] = {

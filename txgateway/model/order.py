@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from txgateway.model.errors import GatewayError, Reason
+from txgateway.model.exits import ExitPlan, Leg
 
 ZERO = Decimal(0)
 
@@ -198,7 +199,11 @@ class IllegalMove(GatewayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """What a client asks for. `quantity` is positive; `tag` set means: stage it as a ticket."""
+    """What a client asks for. `quantity` is positive; `tag` set means: stage it as a ticket.
+
+    `exits` are to be attached to what it fills. Of the orders of one account with one `oco` name, what one fills is
+    taken from the others. `parent` and `leg` are an exit's own: its entry, and what it is for it.
+    """
 
     account: str
     symbol: str
@@ -211,13 +216,31 @@ class OrderRequest:
     route: str | None = None
     client_order_id: str | None = None
     tag: str | None = None
+    exits: ExitPlan | None = None
+    oco: str = ""
+    parent: str = ""
+    leg: Leg | None = None
+
+    @property
+    def bond(self) -> str:
+        """What it shares with the orders that end as it is filled; empty where there are none."""
+        return _bond(self.account, self.parent, self.oco)
 
     @property
     def body(self) -> str:
         """Everything but the key, in one text: two requests with one key must agree in it."""
         prices = (_plain(self.quantity), _plain(self.limit_price), _plain(self.stop_price))
         words = (self.account, self.symbol, self.side, self.order_type, *prices, self.time_in_force)
-        return "|".join((*words, self.route or "", "" if self.tag is None else f"tag={self.tag}"))
+        more = [f"exits={self.exits}"] if self.exits is not None else []
+        if self.oco:
+            more.append(f"oco={self.oco}")
+        if self.leg is not None:
+            more.append(f"{self.leg} of {self.parent}")
+        return "|".join((*words, self.route or "", "" if self.tag is None else f"tag={self.tag}", *more))
+
+
+def _bond(account: str, parent: str, oco: str) -> str:
+    return parent or (f"{account}/{oco}" if oco else "")
 
 
 def _plain(number: Decimal | None) -> str:
@@ -252,6 +275,10 @@ class Terms:
     currency: str = ""
     body: str = ""
     lease: str = ""
+    exits: ExitPlan | None = None
+    oco: str = ""
+    parent: str = ""
+    leg: Leg | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +299,8 @@ class OrderUpdate:
 class Order(Terms):
     """An order as it stands. `seq` and `updated` belong to the last record that changed it.
 
-    `asked_*` hold what a pending replace asks for; `updates` the last hundred changes (the journal has all).
+    `asked_*` hold what a pending replace asks for; `updates` the last hundred changes (the journal has all). `reduced`
+    is what was taken off `quantity` because others of its oco group were filled.
     """
 
     status: OrderStatus
@@ -288,11 +316,18 @@ class Order(Terms):
     asked_limit_price: Decimal | None = None
     asked_stop_price: Decimal | None = None
     updates: tuple[OrderUpdate, ...] = ()
+    reduced: Decimal = ZERO
+    asked_reduced: Decimal | None = None
 
     @property
     def leaves_quantity(self) -> Decimal:
         """What may still be filled: nothing once the order is closed."""
         return ZERO if self.status in CLOSED else max(ZERO, self.quantity - self.filled_quantity)
+
+    @property
+    def bond(self) -> str:
+        """What it shares with the orders that end as it is filled; empty where there are none."""
+        return _bond(self.account, self.parent, self.oco)
 
     @property
     def staged(self) -> bool:
