@@ -1,4 +1,4 @@
-"""The reason codes that no other test here brings about, each as README says it; and that none is missing."""
+"""The reason codes that no other test here brings about, each as its README sentence says; and that none is missing."""
 
 from __future__ import annotations
 
