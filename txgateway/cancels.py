@@ -28,16 +28,17 @@ class Cancels:
         self._cancel = cancel
         self._asked: dict[str, tuple[float, float]] = {}
 
-    def ask(self, order: Order, by: str, reason: Reason, text: str) -> None:
-        """See to it that an order ends, however often this is called."""
+    def ask(self, order: Order, by: str, reason: Reason, text: str) -> bool:
+        """See to it that an order ends, however often this is called; gives whether a cancel was sent now."""
         now = self._reactor.seconds()
         due, pause = self._asked.get(order.order_id, (now, FIRST))
         if due > now or self._intake.status[order.venue] is not VenueStatus.UP or not order.may(Move.ASK_CANCEL):
-            return
+            return False
         if len(self._asked) > MANY:
             self._asked = {each: at for each, at in self._asked.items() if each in self._state.working}
         self._asked[order.order_id] = (now + pause, min(2 * pause, LONGEST))
         self._intake.go(self._cancel(order.order_id, by, reason, text), f"cancel of {order.order_id}")
+        return True
 
     def ask_anew(self) -> None:
         """A venue has come UP: what was asked of it before may never have arrived."""

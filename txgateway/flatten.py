@@ -53,6 +53,8 @@ SETTLE_SECONDS = 10.0
 RETRY = (timedelta(seconds=5), timedelta(seconds=60))
 """After a refused closing order, how long until the next: the first time, and at most."""
 
+CANCELS = 200
+"""Orders that one pass asks to end: ten thousand at once would hold up all else."""
 REMEMBERED = 100
 """Flattens that ended and whose callers may still want their reports."""
 
@@ -226,12 +228,12 @@ class Flattens:
     async def _pass(self, run: _Run) -> None:
         """Cancel what works, close what is held and free to be closed, and see whether all of it is flat."""
         run.troubles = []
-        working = self._cancel_all(run)
+        working, closing = self._cancel_all(run)
         theirs = await self._theirs(run)
         pairs = sorted({*run.lines, *theirs, *working, *self._ours(run.flatten.scope)})
         closings = []
         for pair in pairs:
-            line, quantity = self._judge(run, pair, theirs, working)
+            line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
             run.lines[pair] = line
             if quantity:
                 closings.append(Deferred.fromCoroutine(self._close(run, pair, quantity)))
@@ -242,18 +244,24 @@ class Flattens:
         elif left:
             run.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
 
-    def _cancel_all(self, run: _Run) -> dict[Pair, Order]:
-        """Ask for the end of every order of the scope at a broker; gives one of those that still work for each pair."""
+    def _cancel_all(self, run: _Run) -> tuple[dict[Pair, Order], dict[Pair, Order]]:
+        """Ask for the end of every order of the scope at a broker.
+
+        Gives by pair one of those that still work, and the closing order (of whichever flatten) that does.
+        """
         found: dict[Pair, Order] = {}
+        closing: dict[Pair, Order] = {}
+        asked = 0
         for order in list(self._state.working.values()):
-            if order.status not in AT_BROKER or order.origin is Origin.FLATTEN:
-                continue
-            if not run.flatten.scope.covers(Subject.of(order)):
-                continue
-            found[order.venue, order.account, order.symbol] = order
-            text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
-            self._cancels.ask(order, run.flatten.by, Reason.FLATTENED, text)
-        return found
+            pair = (order.venue, order.account, order.symbol)
+            if order.origin is Origin.FLATTEN:
+                closing[pair] = order
+            elif order.status in AT_BROKER and run.flatten.scope.covers(Subject.of(order)):
+                found[pair] = order
+                if asked < CANCELS:
+                    text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
+                    asked += self._cancels.ask(order, run.flatten.by, Reason.FLATTENED, text)
+        return found, closing
 
     async def _theirs(self, run: _Run) -> dict[Pair, Decimal]:
         """The brokers' word on every position that the scope may be about; a broker that is away is a trouble."""
@@ -307,7 +315,7 @@ class Flattens:
     # one position
 
     def _judge(
-        self, run: _Run, pair: Pair, theirs: Mapping[Pair, Decimal], working: Mapping[Pair, Order]
+        self, run: _Run, pair: Pair, theirs: Mapping[Pair, Decimal], order: Order | None
     ) -> tuple[FlattenLine, Decimal]:
         """What stands of a position, and how much is to be closed now (signed; zero: nothing, or not yet)."""
         venue, account, symbol = pair
@@ -319,7 +327,6 @@ class Flattens:
 
         if self._intake.status[venue] is not VenueStatus.UP:
             return line(False, f"Venue {venue} is {self._intake.status[venue]}."), ZERO
-        order = working.get(pair) or self._closing(pair)
         if order is not None:
             return line(False, _why_waits(order)), ZERO
         position = self._state.positions.get(account, {}).get(symbol)
@@ -337,13 +344,6 @@ class Flattens:
         if not to_close:
             return line(True, "Flat."), ZERO
         return line(False, f"{to_close:f} to close."), to_close
-
-    def _closing(self, pair: Pair) -> Order | None:
-        """A closing order, of whichever flatten, that still works on a position."""
-        for order in self._state.working.values():
-            if order.origin is Origin.FLATTEN and (order.venue, order.account, order.symbol) == pair:
-                return order
-        return None
 
     def _is_settled(self, run: _Run, pair: Pair, theirs: Decimal, ours: Decimal) -> bool:
         """Whether the broker's word can be acted upon: one that comes late would have a position closed twice."""

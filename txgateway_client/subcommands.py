@@ -174,7 +174,7 @@ def watch_option() -> click.Option:
 
 
 def refused(command: str, value: Any) -> bool:
-    """Whether an answer is a no: nothing found, false, or an order that was asked for and is in error."""
-    if value is None or value is False:
+    """Whether an answer is a no: nothing found, false, not flat, or an order that was asked for and is in error."""
+    if value is None or value is False or (command == "flatten" and not value.get("flat")):
         return True
     return isinstance(value, dict) and value.get("status") == "Error" and not READS.match(command)

@@ -188,6 +188,22 @@ def _faults(value: Mapping[str, Any]) -> str:
     return f"{_records(FAULT_COLUMNS, rows)}\n\n{_table(['known', 'what happens'], value['known'].items())}"
 
 
+FLATTEN_COLUMNS = {name: (name,) for name in ("account", "symbol", "quantity", "flat", "text")}
+
+
+def _flatten(value: Mapping[str, Any]) -> str:
+    """Whether it is flat, and one row for each position."""
+    said = "flat" if value.get("flat") else "NOT FLAT" if value.get("ended") else "NOT FLAT YET"
+    head = f"{_plain(str(value.get('scope')))} is {said}"
+    positions = value.get("positions") or []
+    return f"{head}\n\n{_records(FLATTEN_COLUMNS, positions)}" if positions else head
+
+
+def _flattens(value: Iterable[Mapping[str, Any]]) -> str:
+    """One under the other."""
+    return "\n\n".join(map(_flatten, value))
+
+
 def _help(value: Mapping[str, Any]) -> str:
     """The gateway's help texts, one under the other."""
     return "\n\n".join(str(text).strip() for _, text in sorted(value.items()))
@@ -210,6 +226,8 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_journal": _journal,
     "query_risk": _risk,
     "set_risk": _risk,
+    "flatten": _flatten,
+    "query_flattens": _flattens,
     "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
     "query_faults": _faults,

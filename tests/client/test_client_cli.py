@@ -475,3 +475,18 @@ async def test_a_ticket_is_rejected_with_words(gateway: Any, run: Run) -> None:
     assert (await run("reject", "T1", "too", "early")).exit_code == 0
     assert (await run("reject", "T1")).exit_code == 0
     assert gateway.called("reject_ticket") == [{"id": "T1", "reason": "too early"}, {"id": "T1", "reason": ""}]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_flatten_that_is_not_flat_yet_is_no_success(gateway: Any, run: Run) -> None:
+    line = {"account": "A", "symbol": "IBM", "quantity": 7, "flat": False, "text": "The market is closed."}
+    report = {"number": 9, "scope": "account:A", "flat": False, "ended": False, "text": "x", "positions": [line]}
+    gateway.answers |= {"flatten": report, "query_flattens": [report]}
+    result = await run("--table", "flatten", "account:A", "enough")
+    assert (result.exit_code, "account:A is NOT FLAT YET" in result.stdout) == (1, True)
+    assert "The market is closed." in result.stdout
+    assert gateway.called("flatten") == [{"scope": "account:A", "reason": "enough"}]
+    assert "NOT FLAT YET" in (await run("--table", "query_flattens")).stdout
+    gateway.answers["flatten"] = {**report, "flat": True, "ended": True, "positions": []}
+    result = await run("--table", "flatten", "account:A", "enough")
+    assert (result.exit_code, result.stdout) == (0, "account:A is flat\n")
