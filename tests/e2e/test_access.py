@@ -41,7 +41,7 @@ SCOPES = {
 }
 """The scope that each command needs: a new command has to be thought over here."""
 EVERY_ACCOUNT = """
-    query_journal query_risk query_flattens query_faults query_differences set_order_route set_primary_exchange
+    query_journal query_faults query_differences set_order_route set_primary_exchange
     shutdown gateway_logon gateway_logoff resume resolve_order resolve_difference set_fault clear_faults set_risk
     create_token query_tokens revoke_token query_access
 """
@@ -619,3 +619,19 @@ def test_what_is_urgent_is_said(daemon: Daemon) -> None:
     from txgateway.api import COMMANDS
 
     assert {name for name, each in COMMANDS.items() if each.urgent} == set(URGENT.split())
+
+
+def test_who_is_kept_to_an_account_sees_its_limits_and_their_use_and_nobody_elses(daemon: Daemon) -> None:
+    holder = Holder(daemon, "risk-watcher", scopes="read,trade", accounts="PAPER_CASH")
+    daemon.call("set_risk", scope="account:API_ACCOUNT", limit="max_quantity", value=77777)
+    daemon.call("set_risk", scope="account:PAPER_CASH", limit="max_quantity", value=88888)
+    daemon.call("limit_order", **TERMS, limit_price=1, quantity=1)
+    holder.call("limit_order", **OTHER, limit_price=1, quantity=1)
+    report = holder.call("query_risk")
+    assert {each["scope"] for each in report["limits"]} == {"gateway", "owner:*", "account:PAPER_CASH"}
+    assert {each["scope"] for each in report["use"]} == {"account:PAPER_CASH", "owner:risk-watcher"}
+    assert all(set(each["holdings"]) == {"PAPER_CASH IBM"} for each in report["use"])
+    assert holder.call("query_risk", scope="account:PAPER_CASH")["use"][0]["scope"] == "account:PAPER_CASH"
+    for scope in ("gateway", "account:API_ACCOUNT", "symbol:IBM", "owner:txtrader_user"):
+        assert holder.ask("query_risk", scope=scope).status_code == 403
+    assert holder.ask("set_risk", scope="account:PAPER_CASH", limit="max_quantity", value=1).status_code == 403

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import Text, command
-from txgateway.model.errors import BadArgument
+from txgateway.model.errors import BadArgument, NotAllowed
 from txgateway.model.limits import EACH, RiskReport, level_of, limit_of
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
@@ -14,15 +16,47 @@ LONGEST = 10_000
 """Characters of a value: a list of a thousand symbols."""
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_risk(api: Api, caller: Caller, scope: str | None = None) -> RiskReport:
     """Give every limit in force with its source, and what is used now; with a scope its own and the gateway's.
 
     scope: gateway, or account:NAME, owner:NAME, symbol:NAME, venue:NAME, source:NAME, bot:NAME.
     """
     where = None if scope is None else _scope(api, scope)
+    if where is not None and not _reaches(caller, where):
+        raise NotAllowed(f"What is used of {where} is not for {caller.user}, who is kept to some accounts.")
     await api.gateway.settled()
-    return api.gateway.guard.report(where)
+    return _within_reach(caller, api.gateway.guard.report(where))
+
+
+def _reaches(caller: Caller, scope: Scope) -> bool:
+    """Whether who is kept to some accounts may see what a scope uses."""
+    if caller.accounts is None:
+        return True
+    mine = scope.kind is ScopeKind.OWNER and scope.name == caller.user
+    return mine or (scope.kind is ScopeKind.ACCOUNT and caller.grant.reaches(scope.name))
+
+
+def _within_reach(caller: Caller, report: RiskReport) -> RiskReport:
+    """A report without others' accounts and owners; the limits that hold for all are everybody's to know."""
+    if caller.accounts is None:
+        return report
+    others = (ScopeKind.ACCOUNT, ScopeKind.OWNER)
+    limits = [
+        each
+        for each in report.limits
+        if each.scope.kind not in others or each.scope.name == EACH or _reaches(caller, each.scope)
+    ]
+    use = [
+        replace(each, holdings={place: held for place, held in each.holdings.items() if _is_theirs(caller, place)})
+        for each in report.use
+        if _reaches(caller, each.scope)
+    ]
+    return RiskReport(tuple(limits), tuple(use))
+
+
+def _is_theirs(caller: Caller, place: str) -> bool:
+    return caller.grant.reaches(place.partition(" ")[0])
 
 
 @command(Right.ADMIN)
