@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
@@ -57,6 +58,7 @@ from txgateway.model.market import Quote
 from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderReport, OrderRequest, OrderStatus, Origin, Terms
 from txgateway.model.rights import EVERYTHING, Grant
 from txgateway.model.scope import GATEWAY, Scope, Subject
+from txgateway.reconcile import Word
 from txgateway.reconciler import Reconciler
 from txgateway.risk import Decision, Denial, Warned
 from txgateway.state import Change, State
@@ -540,24 +542,41 @@ class Gateway:
                 order.order_id,
             )
         _require_doubt(order)
-        if self.intake.status[order.venue] is VenueStatus.UP and Can.LOOKUP in self._brokers[order.venue].can:
-            word = await self.reconciler.look_up(order.venue, order)
-            await self.settled()
-            order = self.state.order(order.order_id) or order
-            _require_doubt(order)
-            if isinstance(word, OrderReport) and word.status not in CLOSED:
-                raise Refused(
-                    Reason.NOT_WORKING,
-                    f"The broker still holds order {order.order_id} ({word.status}): cancel it instead.",
-                    order.order_id,
-                )
+        word = await self._last_word(order)
+        order = self.state.order(order.order_id) or order
+        _require_doubt(order)
+        if isinstance(word, OrderReport) and word.status not in CLOSED:
+            raise Refused(
+                Reason.NOT_WORKING,
+                f"The broker still holds order {order.order_id} ({word.status}): cancel it instead.",
+                order.order_id,
+            )
         return await self._written(self.ledger.record(OrderResolved(order.order_id, status, text, by, self._clock())))
+
+    async def _last_word(self, order: Order) -> Word | None:
+        """What the broker says of an order in doubt now; None when it cannot be asked, or does not answer."""
+        broker = self._brokers.get(order.venue)
+        if broker is None or self.intake.status[order.venue] is not VenueStatus.UP or Can.LOOKUP not in broker.can:
+            return None
+        try:
+            word = await self.reconciler.look_up(order.venue, order)
+        except (GatewayError, CancelledError) as error:
+            log.warn("Order {order_id} could not be looked up: {error}", order_id=order.order_id, error=str(error))
+            return None
+        await self.settled()
+        return word
 
     async def settle(self, name: Key, text: str, by: str) -> Difference:
         """Settle a difference because a person says so; a position is taken over as the broker shows it now."""
         difference = self._difference(name)
         if difference.what == What.POSITION:
-            theirs = await self._brokers[difference.venue].positions()
+            broker = self._brokers.get(difference.venue)
+            if broker is None or self.intake.status[difference.venue] is not VenueStatus.UP:
+                raise Refused(
+                    Reason.VENUE_DOWN,
+                    f"Venue {difference.venue} is not up: its position can be taken over when it is.",
+                )
+            theirs = await broker.positions()
             difference = self._difference(name)
             symbol = (difference.account, difference.key)
             held = next((each for each in theirs if (each.account, each.symbol) == symbol), None)

@@ -140,7 +140,8 @@ class Reconciler:
             self._doubts.pop(order.order_id, None)
         elif order.order_id not in self._doubts:
             self._doubts[order.order_id] = _Doubt(self._reactor.seconds() + BACK_OFF[0])
-            if Can.LOOKUP not in self._brokers[order.venue].can:
+            broker = self._brokers.get(order.venue)
+            if broker is not None and Can.LOOKUP not in broker.can:
                 self._soon(order.venue)
 
     def _connected(self, venue: str) -> None:

@@ -129,3 +129,28 @@ def test_bad_arguments_are_said(daemon: Daemon) -> None:
         assert (answer.status_code, answer.json()["reason"]) == (400, "BAD_ARGUMENT"), (method, arguments)
     unknown = daemon.call("resolve_difference", what="nonsense", key="IBM", reason="x", venue="nowhere")
     assert unknown["reason"] == "NO_SUCH_DIFFERENCE"
+
+
+def test_after_the_journal_is_lost_the_brokers_orders_and_fills_are_taken_in(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start().up()
+    kept, ended = rest(daemon), rest(daemon, symbol="CAT")
+    daemon.call("market_order", **TERMS, symbol="MSFT", quantity=5)
+    daemon.kill()
+    for path in [*daemon.folder.glob("journal*"), *daemon.folder.glob("snapshot*")]:
+        path.unlink()
+    daemon.start().up()
+    found = daemon.call("query_open_orders")
+    by_symbol = {each["symbol"]: each for each in found.values()}
+    assert {each["client_order_id"] for each in found.values()} == {kept["permid"], ended["permid"]}
+    assert {each["broker_order_id"] for each in found.values()} == {kept["broker_order_id"], ended["broker_order_id"]}
+    assert daemon.call("query_positions")["API_ACCOUNT"] == {"MSFT": 5}
+    (fill,) = daemon.call("query_executions").values()
+    assert (fill["ORIGINAL_ORDER_ID"], fill["VOLUME"]) == ("", 5)
+    assert daemon.call("cancel_order", id=by_symbol["CAT"]["permid"])["order_status"] == "CANCELED"
+    changed = daemon.call("replace_order", id=by_symbol["IBM"]["permid"], quantity=7)
+    assert (changed["order_status"], changed["quantity"]) == ("NEW", 7)
+    daemon.kill()
+    daemon.start().up()
+    assert [each["quantity"] for each in daemon.call("query_open_orders").values()] == [7]
+    assert daemon.call("query_positions")["API_ACCOUNT"] == {"MSFT": 5}
+    assert differences(daemon) == {}

@@ -34,7 +34,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Period, Quote, Trade
-from txgateway.model.order import Order, OrderReport, OrderStatus
+from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
 
@@ -174,7 +174,9 @@ class PaperBroker:
     async def lookup(self, order: Order) -> OrderReport | None:
         """The book's word on an order; nothing is ever deleted from it, so None means that it never came."""
         await self._asked()
-        held = self.exchange.open.get(order.order_id) or self._book.find(order.order_id)
+        names = [order.order_id, *([order.client_order_id] if order.origin is Origin.EXTERNAL else [])]
+        found = (self.exchange.open.get(name) or self._book.find(name) for name in names)
+        held = next(filter(None, found), None)
         return held.report() if held else None
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
