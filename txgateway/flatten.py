@@ -229,10 +229,13 @@ class Flattens:
         """Cancel what works, close what is held and free to be closed, and see whether all of it is flat."""
         run.troubles = []
         working, closing = self._cancel_all(run)
-        theirs = await self._theirs(run)
+        told, theirs = await self._theirs(run)
         pairs = sorted({*run.lines, *theirs, *working, *self._ours(run.flatten.scope)})
         closings = []
         for pair in pairs:
+            if pair[0] not in told:
+                run.lines[pair] = FlattenLine(*pair[1:], ZERO, False, f"Venue {pair[0]} does not tell what is held.")
+                continue
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
             run.lines[pair] = line
             if quantity:
@@ -263,9 +266,10 @@ class Flattens:
                     asked += self._cancels.ask(order, run.flatten.by, Reason.FLATTENED, text)
         return found, closing
 
-    async def _theirs(self, run: _Run) -> dict[Pair, Decimal]:
-        """The brokers' word on every position that the scope may be about; a broker that is away is a trouble."""
+    async def _theirs(self, run: _Run) -> tuple[set[str], dict[Pair, Decimal]]:
+        """The venues that tell their positions (one that does not is a trouble), and those that the scope is about."""
         scope, found = run.flatten.scope, dict[Pair, Decimal]()
+        told: set[str] = set()
         for venue, broker in self._brokers.items():
             if scope.kind is ScopeKind.VENUE and venue != scope.name:
                 continue
@@ -279,11 +283,12 @@ class Flattens:
             except GatewayError as error:
                 run.troubles.append(f"Venue {venue} does not tell its positions: {error}")
                 continue
+            told.add(venue)
             for each in held:
                 pair = (venue, each.account, each.symbol)
                 if each.quantity and self._is_about(scope, pair):
                     found[pair] = each.quantity
-        return found
+        return told, found
 
     def _is_about(self, scope: Scope, pair: Pair) -> bool:
         """Whether a scope takes in a whole position; of an owner's, only what is the owner's."""

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from tests.desk import Bench, ChosenBroker, outcome, request
 from txgateway.brokers import Can
 from txgateway.model.account import Position
-from txgateway.model.errors import Reason
+from txgateway.model.errors import Reason, TimedOut
 from txgateway.model.events import (
     DifferenceFound,
     Executed,
@@ -432,6 +432,28 @@ def test_an_error_of_our_own_ends_no_flatten() -> None:
     bench.broker.positions = honest  # type: ignore[method-assign]
     run(bench, 12)
     assert held(bench) == {}
+
+
+def test_a_broker_that_does_not_tell_its_positions_is_not_taken_for_one_that_holds_nothing() -> None:
+    bench = desk()
+    send(bench, quantity=D(100))
+    honest = bench.broker.positions
+
+    async def silent() -> Sequence[Position]:
+        raise TimedOut("Venue paper did not answer positions within 20 s.")
+
+    bench.broker.positions = silent  # type: ignore[method-assign]
+    report = flattened(bench)
+    assert not report.flat
+    assert "does not tell" in report.text
+    run(bench, 60)
+    assert closings(bench) == []
+    assert bench.gateway.state.positions["ACC"]["IBM"].quantity == 100
+    assert events(bench, FlattenEnded) == []
+    bench.broker.positions = honest  # type: ignore[method-assign]
+    run(bench, 11)
+    assert held(bench) == {}
+    assert events(bench, FlattenEnded)[0].flat
 
 
 def test_what_is_under_way_and_what_is_whose_is_in_the_snapshot() -> None:
