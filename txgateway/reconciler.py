@@ -44,6 +44,8 @@ OVERLAP = timedelta(seconds=10)
 """Executions are asked for again from a little before the last one: two fills may share a time, or change places."""
 ABSENCE_SECONDS = 10.0
 """On the link by which an order went out, "no such order" is believed only after so long: it may be on its way."""
+LOOKS_AT_ONCE = 50
+"""Orders in doubt that are looked up one after the other, before anything else may be asked."""
 LOOK_SECONDS = 15.0
 """How long a look-up may take."""
 FRESH_SECONDS = 5.0
@@ -182,7 +184,7 @@ class Reconciler:
             elif status is VenueStatus.UP and Can.LOOKUP in broker.can:
                 doubts = [order for order in self._doubted(venue) if self._doubts[order.order_id].due <= now]
                 if doubts:
-                    self._begin(venue, self._look_at(venue, doubts), whole=False)
+                    self._begin(venue, self._look_at(venue, doubts[:LOOKS_AT_ONCE]), whole=False)
 
     def _doubted(self, venue: str) -> list[Order]:
         orders = (self._state.working.get(order_id) for order_id in self._doubts)
@@ -256,10 +258,13 @@ class Reconciler:
         words = await self._words(look, known)
         await self._ask_for_fills(look, words)
         await self._recheck_filled(look, words)
-        for order in self._at_broker(venue):
-            if order.order_id in words and self._stands(look, order):
-                look.judged.add(order.order_id)
-                self._follow(look, order, reconcile.judge(order, words[order.order_id], self._clock()))
+        for number, (order_id, word) in enumerate(words.items(), 1):
+            if number % PAUSE_EVERY == 0:
+                await self._pause(look)
+            order = self._state.working.get(order_id)
+            if order is not None and self._stands(look, order):
+                look.judged.add(order_id)
+                self._follow(look, order, reconcile.judge(order, word, self._clock()))
         for order, report in closed:
             if self._state.order(order.order_id) in (None, order):
                 self._follow(look, order, reconcile.reopened(order, report, self._clock()))
@@ -290,7 +295,9 @@ class Reconciler:
         """The broker's word on each order that the look may judge: as it is listed, else as it is looked up."""
         broker = self._brokers[look.venue]
         words: dict[str, Word] = {}
-        for order in self._at_broker(look.venue):
+        for number, order in enumerate(self._at_broker(look.venue), 1):
+            if number % PAUSE_EVERY == 0:
+                await self._pause(look)
             if not self._stands(look, order) or (order.order_id not in known and self._is_fresh(order, look)):
                 continue
             word: Word = known.get(order.order_id) or Absent.UNLISTED
@@ -350,7 +357,7 @@ class Reconciler:
     async def _take_fills(self, look: _Look, fills: Iterable[Execution]) -> None:
         for number, fill in enumerate(fills, 1):
             if number % PAUSE_EVERY == 0:
-                await self._pause()
+                await self._pause(look)
             before = self._intake.order_of(fill)
             stood = before is not None and self._stands(look, before)
             if await self._intake.take_fill(fill) and before is not None:
@@ -359,10 +366,11 @@ class Reconciler:
                 if stood and after is not None:
                     look.seqs[before.order_id] = after.seq
 
-    async def _pause(self) -> None:
+    async def _pause(self, look: _Look) -> None:
+        """Let the reactor turn."""
         turn: Deferred[None] = Deferred()
         self._reactor.callLater(0, turn.callback, None)
-        await turn
+        await self._asked(look, turn)
 
     async def _ask_for_fills(self, look: _Look, words: Mapping[str, Word]) -> None:
         """Where the broker has filled more than we know of, its whole history is asked for."""

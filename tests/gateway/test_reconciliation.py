@@ -918,3 +918,12 @@ def test_the_broker_that_rejects_after_all() -> None:
 def test_the_chosen_broker_shows_what_it_holds() -> None:
     broker = ChosenBroker(Bench().clock)
     assert broker.book == {}
+
+
+def test_many_orders_are_judged_a_slice_at_a_time() -> None:
+    bench = desk()
+    orders = [working(bench) for _ in range(600)]
+    bench.broker.hold(orders[-1], S.CANCELED)
+    bench.broker.hold(orders[0], S.EXPIRED)
+    pass_time(bench, 70)
+    assert [now(bench, each).status for each in (orders[0], orders[1], orders[-1])] == [S.EXPIRED, S.NEW, S.CANCELED]
