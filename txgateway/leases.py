@@ -80,15 +80,14 @@ class Leases:
         seconds = self._state.leases[lease].seconds
         self._ledger.record(LeaseLost(lease, self._clock()))
         self._due[lease] = self._reactor.seconds() + seconds
-        if not seconds:
-            self.watch()
+        self.watch()
 
     def takes(self, lease: str) -> bool:
         """Whether an order may still be sent under a lease: not when what it had is being cancelled."""
         return lease in self._state.leases and lease not in self._over
 
     def watch(self) -> None:
-        """Each second: cancel what is open under the leases that nobody took up in time."""
+        """Each second: cancel what is open under the leases that nobody took up in time; end those without any."""
         lost = [each for each in self._state.leases.values() if each.lease not in self._holders]
         if not lost or self._is_stopping():
             return
@@ -99,6 +98,9 @@ class Leases:
         now = self._reactor.seconds()
         for lease in lost:
             left = orders.get(lease.lease, [])
+            if not left:
+                self._end(lease.lease, "Its connection is gone, and nothing is open under it.")
+                continue
             if lease.lease not in self._due and self._may_begin(left):
                 self._due[lease.lease] = now + lease.seconds
             if self._due.get(lease.lease, now + 1) <= now:
@@ -114,9 +116,7 @@ class Leases:
         name = f" {lease.name!r}" if lease.name else ""
         text = f"The connection of {lease.user} that sent it (lease{name}) has been gone for {lease.seconds:g} s."
         for order in orders:
-            self._cancels.ask(order, lease.user, Reason.DISCONNECTED, text)
-        if not any(order.order_id in self._state.working for order in orders):
-            self._end(lease.lease, "Its connection did not come back: nothing is open under it any more.")
+            self._cancels.ask(order, "gateway", Reason.DISCONNECTED, text)
 
     def _end(self, lease: str, text: str) -> None:
         self._holders.pop(lease, None)

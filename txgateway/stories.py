@@ -130,7 +130,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     OrderAccepted: lambda event: f"The broker holds the order as {event.broker_order_id or 'an order without an id'}.",
     OrderRejected: _why("Rejected"),
     Executed: _executed,
-    CancelRequested: lambda event: f"{event.by} asked for a cancel.",
+    CancelRequested: lambda event: f"{event.by} asked for a cancel{': ' if event.text else '.'}{event.text}",
     OrderCanceled: _why("Canceled"),
     CancelRejected: _why("The broker would not cancel"),
     ReplaceRequested: lambda event: (

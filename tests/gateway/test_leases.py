@@ -89,6 +89,17 @@ def test_the_orders_of_a_lost_lease_end_after_its_seconds_and_no_others() -> Non
     assert list(bench.gateway.state.leases) == [other]
 
 
+def test_a_lease_with_nothing_open_ends_with_its_connection() -> None:
+    bench = desk()
+    lease = take(bench, 86400.0)
+    done = send(bench, lease)
+    bench.do(bench.gateway.cancel(done.order_id, "me"))
+    lose(bench, lease)
+    assert bench.gateway.state.leases == {}
+    with pytest.raises(Refused, match="was not sent"):
+        send(bench, lease)
+
+
 def test_with_no_seconds_the_orders_end_at_once() -> None:
     bench = desk()
     lease = take(bench, 0)
@@ -287,9 +298,8 @@ def test_a_daemon_that_stops_in_order_cancels_nothing() -> None:
 
 def test_leases_are_in_the_snapshot() -> None:
     bench = desk()
-    lease, other = take(bench), take(bench, 0.5, "algo", holder="B")
+    lease, _ = take(bench), take(bench, 0.5, "algo", holder="B")
     order = send(bench, lease)
-    lose(bench, other, "B")
     lose(bench, lease)
     state = bench.gateway.state
     again = State.load(state.dump())
