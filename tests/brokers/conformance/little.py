@@ -47,6 +47,7 @@ class Little:
         self.orders: dict[str, OrderReport] = {}
         self.fills: list[Execution] = []
         self.listened: set[str] = set()
+        self.groups: dict[str, str] = {}
         self.ids = 0
 
     def tell(self, event: Any) -> None:
@@ -99,6 +100,7 @@ class Little:
         self.orders[order.order_id] = OrderReport(
             broker_order_id=f"L{self.ids}", order_id=order.order_id, status=status, time=self.clock(), **terms
         )
+        self.groups[order.order_id] = order.parent or order.oco
         self.tell(OrderAccepted(order.order_id, f"L{self.ids}", self.clock()))
         if order.tag is None:
             self.work(order.order_id)
@@ -129,6 +131,21 @@ class Little:
         )
         self.fills.append(execution)
         self.tell(Executed(execution, self.clock()))
+        for other in [each for each in self.orders if each != order_id and self.bound(order_id, each)]:
+            self.take_off(other, quantity)
+
+    def bound(self, order_id: str, other: str) -> bool:
+        group = self.groups.get(order_id)
+        return bool(group) and self.groups.get(other) == group and self.is_open(other)
+
+    def take_off(self, order_id: str, quantity: Decimal) -> None:
+        order = self.orders[order_id]
+        left = order.quantity - quantity
+        if left <= order.filled_quantity:
+            self.end(order_id)
+            return
+        self.orders[order_id] = replace(order, quantity=left)
+        self.tell(OrderReplaced(order_id, left, order.limit_price, order.stop_price, self.clock()))
 
     def end(self, order_id: str) -> None:
         self.orders[order_id] = replace(self.orders[order_id], status=OrderStatus.CANCELED)

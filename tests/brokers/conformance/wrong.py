@@ -378,6 +378,36 @@ class RefusesAndReplaces(Little):
         self.orders[order.order_id] = replace(known, quantity=order.asked_quantity)
 
 
+@breaks(44, 45, 46)
+class BindsNothing(Little):
+    def bound(self, order_id: str, other: str) -> bool:
+        return False
+
+
+@breaks(44)
+class BindsEverything(Little):
+    def bound(self, order_id: str, other: str) -> bool:
+        return self.is_open(other)
+
+
+@breaks(44, 46)
+class EndsTheOthersInWordsOnly(Little):
+    def take_off(self, order_id: str, quantity: Decimal) -> None:
+        self.tell(OrderReplaced(order_id, quantity, None, None, self.clock()))
+
+
+@breaks(45)
+class TakesTooLittleOff(Little):
+    def take_off(self, order_id: str, quantity: Decimal) -> None:
+        super().take_off(order_id, quantity / 2)
+
+
+@breaks(46)
+class BindsByOcoAlone(Little):
+    def enter(self, order: Any) -> None:
+        super().enter(replace(order, parent=""))
+
+
 # ---------------------------------------------------------------- fills
 
 filling("FillsInFloats", 50, price=100.0)

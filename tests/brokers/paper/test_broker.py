@@ -72,7 +72,7 @@ def test_a_second_process_cannot_take_the_book(open_venue: Open, make_venue: Ope
 
 
 def test_it_claims_what_it_can(venue: Any) -> None:
-    assert ~venue.broker.can == Can.DEPTH | Can.BALANCE_STREAM | Can.RAW
+    assert ~venue.broker.can == Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.OCO
 
 
 # orders

@@ -26,4 +26,4 @@ def test_the_paper_broker_keeps(case: Case, latency: str, tmp_path: Path, logged
 
 
 def test_it_is_asked_everything() -> None:
-    assert cases(~Can(0)) == ALL, "no case waits for a flag that the paper broker does not claim"
+    assert cases(~Can.OCO) == ALL, "all but those of orders that it leaves to the gateway to bind together"

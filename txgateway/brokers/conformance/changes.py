@@ -156,3 +156,38 @@ async def a_refused_replace_changes_nothing(trial: Trial) -> None:
         await _refused(trial, order, ReplaceRejected, "replace")
     report = await trial.reported(order)
     require(report and report.quantity == order.quantity, f"it is reported as {report}")
+
+
+@case(44, Can.LIMIT | Can.OCO)
+async def what_one_fills_ends_the_others(trial: Trial) -> None:
+    """When one of an oco group is filled whole the others are canceled, and told so: two exits filled are a position
+    the other way."""
+    await trial.begin()
+    first, second, apart = [await trial.rest(oco=name) for name in ("group", "group", "another")]
+    await trial.fill(first, first.quantity)
+    await trial.until(lambda: trial.events(second, OrderCanceled), "OrderCanceled is told of the other")
+    require(await trial.reported(second) is None, "the other is canceled and still among the open orders")
+    require(not trial.events(apart, *ENDS), "an order of another group was ended with it")
+
+
+@case(45, Can.LIMIT | Can.OCO)
+async def what_one_fills_is_taken_off_the_others(trial: Trial) -> None:
+    """What one of an oco group fills in part is taken off the others, told as OrderReplaced or OrderCanceled: together
+    they never fill more than one of them."""
+    await trial.begin()
+    first, second = [await trial.rest(oco="group") for _ in range(2)]
+    part = trial.subject.quantity / 10 * 4
+    await trial.fill(first, part)
+    await trial.until(lambda: trial.events(second, OrderReplaced, OrderCanceled), "the other is told to be less")
+    report = await trial.reported(second)
+    left = report.quantity - report.filled_quantity if report else 0
+    require(left <= second.quantity - part, f"{left} of the other are left")
+
+
+@case(46, Can.LIMIT | Can.OCO)
+async def exits_of_one_parent_are_bound(trial: Trial) -> None:
+    """The exits with one parent are bound together like an oco group: one closes what the entry opened, not both."""
+    await trial.begin()
+    first, second = [await trial.rest(parent="ENTRY") for _ in range(2)]
+    await trial.fill(first, first.quantity)
+    await trial.until(lambda: trial.events(second, OrderCanceled), "OrderCanceled is told of the other")
