@@ -35,6 +35,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
+from h11 import ProtocolError as H11Error
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -230,7 +231,13 @@ class StreamResource(WebSocketResource):
         if refused is not None:
             self._refuse(request, *refused)
             return
-        rendered = super().render_GET(request)
+        try:
+            rendered = super().render_GET(request)
+        except (ProtocolError, H11Error, ValueError):
+            if self._entered is not None:
+                raise
+            self._refuse(request, 400, "Bad Request: this is no WebSocket's upgrade")
+            return
         session, self._entered = self._entered, None
         if session is not None:
             channel: Any = request.channel

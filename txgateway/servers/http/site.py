@@ -151,21 +151,31 @@ class Root(Resource):
     # who
 
     def _admit(self, request: Any, then: Callable[..., None], *more: Any) -> None:
-        """Find out who asks, and go on with that: at once for who is known, else when the login was looked at."""
+        """Find out who asks, and go on with that: at once for who is known, else when the login was looked at.
+
+        What a connection has come in by before is known without a digest: on that connection it tells nobody anything.
+        """
         values = request.requestHeaders.getRawHeaders(b"authorization")
         if values is None:
             self._unauthorized(request)
             return
-        host = request.client.host
-        request.caller = self._logins.known(values[-1], Origin.RPC, host)
-        if request.caller is not None:
+        given, host = values[-1], request.client.host
+        channel = request.channel
+        before = getattr(channel, "known", None)
+        if before is not None and before[0] == given and self._logins.holds(before[1]):
+            request.caller = before[1]
             then(request, *more)
             return
-        pair = credentials(values[-1])
+        request.caller = self._logins.known(given, Origin.RPC, host)
+        if request.caller is not None:
+            channel.known = (given, request.caller)
+            then(request, *more)
+            return
+        pair = credentials(given)
         if pair is None:
             self._unauthorized(request)
             return
-        entering = Deferred.fromCoroutine(self._logins.enter(values[-1], *pair, Origin.RPC, host))
+        entering = Deferred.fromCoroutine(self._logins.enter(given, *pair, Origin.RPC, host))
         entering.addCallback(self._entered, request, then, more)
         entering.addErrback(self._fail, request)
 
