@@ -21,14 +21,15 @@ from txgateway.model.rights import INCLUDES, Right
 SCOPES = {
     "read": """
         status uptime time version help query_venues query_halts query_risk query_flattens query_faults
-        query_differences
+        query_differences query_exits
         add_symbol del_symbol query_symbols query_symbol query_symbol_data query_symbol_bars query_bars query_instrument
         query_accounts query_account query_balances query_positions
         query_order query_orders query_open_orders query_tickets query_execution query_executions query_order_executions
         query_journal explain_order get_order_route
     """,
     "trade": """
-        submit_order market_order limit_order stop_order stoplimit_order replace_order cancel_order global_cancel
+        submit_order market_order limit_order stop_order stoplimit_order replace_order
+        cancel_order global_cancel cancel_exits
         stage_market_order stage_limit_order stage_stop_order stage_stoplimit_order
         set_account set_order_route set_primary_exchange halt flatten
     """,
@@ -46,7 +47,7 @@ EVERY_ACCOUNT = """
     create_token query_tokens revoke_token query_access
 """
 """Commands that concern every account: not for who is kept to some."""
-URGENT = "cancel_order global_cancel halt flatten"
+URGENT = "cancel_order global_cancel cancel_exits halt flatten"
 """Commands that no request limit holds back."""
 NEEDS = {name: scope for scope, names in SCOPES.items() for name in names.split()}
 TERMS = {"account": "API_ACCOUNT", "route": "DEMO", "symbol": "IBM"}
