@@ -690,11 +690,15 @@ class Gateway:
         self.intake.go(call, f"replace of {order.order_id}")
 
     async def _sent(self, order: Order, call: Awaitable[None]) -> None:
-        """An exception does not reject an order: unless the broker surely has not got it, there is doubt."""
+        """An exception does not reject an order: unless the broker surely has not got it, there is doubt.
+
+        A ticket that the broker holds, and whose release it refused, may wait there still.
+        """
         try:
             await call
         except Refused as refused:
-            self.intake.take(OrderRejected(order.order_id, refused.reason, refused.text, self._clock()))
+            kind = OrderDoubted if order.acknowledged else OrderRejected
+            self.intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
         except Exception as error:
             self._doubt(order, error, OrderStatus.PENDING_NEW)
 

@@ -20,6 +20,7 @@ from txgateway.model.events import (
     ENTRIES,
     CancelRequested,
     Event,
+    OrderDoubted,
     OrderRejected,
     OrderSubmitted,
     Record,
@@ -163,6 +164,8 @@ class Ledger:
         now = self._clock()
         if isinstance(event, ReplaceRequested):
             self.record(ReplaceRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
+        elif order.acknowledged:  # a ticket that the broker holds, and goes on holding
+            self.record(OrderDoubted(order.order_id, Reason.JOURNAL_FAILED, text, now))
         else:
             self.record(OrderRejected(order.order_id, Reason.JOURNAL_FAILED, text, now))
 

@@ -175,9 +175,9 @@ def _reported(order: Order, report: OrderReport, now: datetime) -> Verdict:
     doubted = order.status in (S.UNKNOWN, S.PENDING_NEW)
     if report.status is S.STAGED and order.status is S.PENDING_NEW:
         return Verdict()
-    if report.status is S.STAGED and order.status is S.UNKNOWN:
+    if report.status is S.STAGED and order.status in (S.UNKNOWN, S.NEW):
         text = "The broker holds it as a ticket that waits."
-        return Verdict((restored(order, report, text, now),), sure=True)
+        return Verdict((restored(order, report, text, now),), sure=order.status is S.UNKNOWN)
     if order.status is S.STAGED and report.status in WORKING:
         text = "The ticket was released at the broker."
         shown_status = Shown(What.ORDER_STATUS, order.status, report.status, Severity.WARNING, followed=True)

@@ -894,6 +894,37 @@ def test_a_ticket_that_the_broker_holds_is_kept_released_there_or_lost() -> None
     assert now(bench, gone).status is S.STAGED
 
 
+def test_a_release_that_is_refused_leaves_the_ticket_where_it_is() -> None:
+    bench = desk(~Can(0))
+    ticket = bench.submit(tag="a", **LIMIT).order
+    bench.broker.hold(now(bench, ticket), S.STAGED)
+
+    async def fails(order: Order) -> None:
+        raise Refused(Reason.VENUE_DOWN, "Not connected.")
+
+    bench.broker.release = fails  # type: ignore[method-assign]
+    after = bench.do(bench.gateway.approve(ticket.order_id, "boss"))
+    assert (after.status, after.reason) == (S.UNKNOWN, Reason.VENUE_DOWN)
+    bench.broker.stopService()
+    bench.up()
+    assert now(bench, ticket).status is S.STAGED
+
+
+def test_a_release_that_the_journal_could_not_take_leaves_the_ticket_where_it_is() -> None:
+    bench = desk(~Can(0))
+    ticket = bench.submit(tag="a", **LIMIT).order
+    bench.broker.hold(now(bench, ticket), S.STAGED)
+    bench.journal.fail_with = OSError("disk full")
+    after = bench.do(bench.gateway.approve(ticket.order_id, "boss"))
+    assert (after.status, after.reason) == (S.UNKNOWN, Reason.JOURNAL_FAILED)
+    assert bench.broker.released == []
+    bench.journal.fail_with = None
+    bench.journal.sync()
+    bench.broker.stopService()
+    bench.up()
+    assert now(bench, ticket).status is S.STAGED
+
+
 def test_tickets_that_we_hold_are_nobodys_business() -> None:
     bench = desk()
     ticket = bench.submit(tag="a", **LIMIT).order

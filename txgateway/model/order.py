@@ -144,7 +144,7 @@ TABLE: dict[OrderStatus, dict[Move, OrderStatus | None]] = {
         **_FILLS,
         **_ENDS,
     },
-    S.NEW: {M.ACCEPT: S.NEW, M.REPLACE: S.NEW, M.DOUBT: S.UNKNOWN, **_FILLS, **_ENDS, **_ASKS},
+    S.NEW: {M.ACCEPT: S.NEW, M.REPLACE: S.NEW, M.DOUBT: S.UNKNOWN, M.RESTORE: RESUME, **_FILLS, **_ENDS, **_ASKS},
     S.PARTIALLY_FILLED: {M.ACCEPT: RESUME, M.REPLACE: RESUME, M.DOUBT: S.UNKNOWN, **_FILLS, **_ENDS, **_ASKS},
     S.PENDING_CANCEL: {
         M.ACCEPT: S.PENDING_CANCEL,
