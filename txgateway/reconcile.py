@@ -131,6 +131,20 @@ def unfilled(order: Order, word: Word | None) -> bool:
 # ---------------------------------------------------------------- one order
 
 
+_ASKED_ONLY = frozenset({"CancelRequested", "CancelRejected"})
+
+
+def moved(order: Order) -> tuple[int, datetime]:
+    """The record that last changed what is known of an order, and its time.
+
+    Asking for the end of an order in doubt changes nothing of it: who asks again and again must not keep it in doubt.
+    """
+    if order.status is not S.UNKNOWN:
+        return order.seq, order.updated
+    last = next((each for each in reversed(order.updates) if each.event not in _ASKED_ONLY), None)
+    return (last.seq, last.time) if last is not None else (0, order.updates[0].time)
+
+
 def replaced(order: Order, word: Word | None, now: datetime) -> OrderReplaced | None:
     """The answer, lost with its link, to a replace: to be taken in before fills, which may go beyond the old terms."""
     if not isinstance(word, OrderReport) or order.status is not S.UNKNOWN:

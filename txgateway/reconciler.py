@@ -244,7 +244,7 @@ class Reconciler:
         self._intake.start_day(venue)
         link, asked_at = self._links[venue], broker.now()
         await self._ledger.settled()
-        seqs = {order.order_id: order.seq for order in self._at_broker(venue)}
+        seqs = {order.order_id: reconcile.moved(order)[0] for order in self._at_broker(venue)}
         look = _Look(venue, connecting, link, self._state.seq, seqs)
         reports = await self._asked(look, broker.open_orders())
         fills = await self._asked(look, broker.executions(self._since(venue)))
@@ -289,7 +289,7 @@ class Reconciler:
 
     def _stands(self, look: _Look, order: Order) -> bool:
         """Whether an order is as it was when the look began, but for what the look itself has taken in."""
-        return look.seqs.get(order.order_id) == order.seq
+        return look.seqs.get(order.order_id) == reconcile.moved(order)[0]
 
     async def _words(self, look: _Look, known: Mapping[str, OrderReport]) -> Mapping[str, Word]:
         """The broker's word on each order that the look may judge: as it is listed, else as it is looked up."""
@@ -331,7 +331,7 @@ class Reconciler:
         if connecting or not absent or order.status is not OrderStatus.UNKNOWN:
             return True
         under_way = 0.0 if order.reason is Reason.BROKER_ERROR else self._order_timeout
-        return (self._clock() - order.updated).total_seconds() >= max(ABSENCE_SECONDS, under_way)
+        return (self._clock() - reconcile.moved(order)[1]).total_seconds() >= max(ABSENCE_SECONDS, under_way)
 
     # replaces whose answer was lost
 
@@ -349,7 +349,7 @@ class Reconciler:
         if event is None or not self._stands(look, self._state.working.get(order.order_id, order)):
             return order
         after = self._intake.record(event) or order
-        look.seqs[order.order_id] = after.seq
+        look.seqs[order.order_id] = reconcile.moved(after)[0]
         return after
 
     # fills
@@ -364,7 +364,7 @@ class Reconciler:
                 after = self._state.order(before.order_id)
                 look.filled.add(before.order_id)
                 if stood and after is not None:
-                    look.seqs[before.order_id] = after.seq
+                    look.seqs[before.order_id] = reconcile.moved(after)[0]
 
     async def _pause(self, look: _Look) -> None:
         """Let the reactor turn."""
@@ -496,7 +496,7 @@ class Reconciler:
             return
         keys = {each.what: (look.venue, order.account, each.what, order.order_id) for each in shown}
         known = not verdict.events and all(self._is_known(keys[each.what], each.ours, each.theirs) for each in shown)
-        print_of = (order.seq, tuple(type(event) for event in verdict.events), tuple(shown))
+        print_of = (reconcile.moved(order)[0], tuple(type(event) for event in verdict.events), tuple(shown))
         if not (look.connecting or verdict.sure or known or self._is_confirmed(look, order.order_id, print_of)):
             look.skipped.update(keys.values())
             return
@@ -597,11 +597,11 @@ class Reconciler:
     async def _look_at(self, venue: str, orders: Sequence[Order]) -> None:
         """Look orders in doubt up, one after the other."""
         for order in orders:
-            doubt = self._doubts.get(order.order_id)
-            if doubt is not None and self._state.working.get(order.order_id) is order:
+            doubt, now = self._doubts.get(order.order_id), self._state.working.get(order.order_id)
+            if doubt is not None and now is not None:
                 doubt.tries += 1
                 doubt.due = self._reactor.seconds() + BACK_OFF[min(doubt.tries, len(BACK_OFF) - 1)]
-                await self.look_up(venue, order)
+                await self.look_up(venue, now)
 
     async def look_up(self, venue: str, order: Order) -> Word:
         """Ask the broker about one order in doubt, and follow its word; gives that word.
@@ -611,7 +611,7 @@ class Reconciler:
         broker = self._brokers[venue]
         link = self._links[venue]
         await self._ledger.settled()
-        look = _Look(venue, False, link, self._state.seq, {order.order_id: order.seq})
+        look = _Look(venue, False, link, self._state.seq, {order.order_id: reconcile.moved(order)[0]})
         word = await self._asked(look, self._lookup(broker, order))
         order = self._settle_replace(look, order, word)
         if reconcile.unfilled(order, word):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.task import deferLater
 
 from tests.desk import Bench, ChosenBroker, D, request
 from txgateway.brokers import Can
@@ -184,6 +185,31 @@ def test_a_fill_beyond_the_old_quantity_proves_the_replace(bench: Bench) -> None
     bench.turn()
     (shown,) = bench.gateway.differences.open("paper")
     assert (shown.what, shown.ours, shown.theirs) == ("over_fill", "200", "201")
+
+
+@pytest.mark.parametrize("there", [None, OrderStatus.NEW])
+def test_who_asks_again_and_again_does_not_keep_an_order_in_doubt(bench: Bench, there: OrderStatus | None) -> None:
+    bench.broker.error = Ambiguous("too many requests")
+    order = bench.submit(**LIMIT).order
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "nothing is sent now")
+    if there is not None:
+        bench.broker.hold(order, there)
+    answer = bench.broker.lookup
+
+    async def slowly(order: Order) -> Any:
+        await deferLater(bench.clock, 1.5)
+        return await answer(order)
+
+    bench.broker.lookup = slowly  # type: ignore[method-assign]
+    for _ in range(150):
+        bench.gateway.intake.go(bench.gateway.cancel(order.order_id, "me"), "a cancel")
+        bench.turn(1)
+    known = bench.gateway.state.order(order.order_id)
+    assert known is not None
+    if there is None:
+        assert (known.status, known.reason) == (OrderStatus.REJECTED, Reason.NEVER_ARRIVED)
+    else:
+        assert known.status is OrderStatus.NEW
 
 
 async def silence(order: Order) -> None:
