@@ -197,17 +197,17 @@ class Keeper:
                 if trouble.reason is Reason.MARKET_CLOSED:
                     trouble.until = 0.0
             if better or memory.troubles or exits.reached(family, family.prices.get(Leg.STOP_LOSS), price):
-                self._look(entry)
+                self._look_at(entry)
 
     # looking
 
     def _look_at_all(self, venue: str) -> None:
         for family in self._families:
             if family.venue == venue:
-                self._look(family.entry)
+                self._look_at(family.entry)
         for key, group in list(self._families.groups.items()):
             if group.venue == venue:
-                self._look_at_group(key)
+                self._look_at(key)
 
     def _look(self, entry: str) -> None:
         """Do what is due for a family, as far as it is not under way."""
@@ -251,7 +251,7 @@ class Keeper:
         lasting.update(exits.name_of(step).rpartition(" ")[2] for step in steps)
         for order_id in family.alive:
             order = self._gateway.state.order(order_id)
-            if order is not None and order.status in PENDING:
+            if order is not None and (order.status in PENDING or order.status is OrderStatus.UNKNOWN):
                 lasting.add(order_id)
         troubles = memory.troubles.items()
         memory.troubles = {name: each for name, each in troubles if name.rpartition(" ")[2] in lasting}
@@ -266,6 +266,7 @@ class Keeper:
             self._watched.setdefault(place, {})[entry] = None
         else:
             self._unwatch(place, entry)
+            memory.price = None  # nothing may be decided by it later
         holds = plan.hold_seconds is not None and not family.closing and not family.ended
         self._await_time(entry, bool(memory.troubles) or memory.waits or (holds and family.left > 0))
 
@@ -278,10 +279,14 @@ class Keeper:
             self._timer = self._reactor.callLater(TICK_SECONDS, self._tick)
 
     def _look_at(self, key: str) -> None:
-        if "/" in key:
-            self._look_at_group(key)
-        else:
-            self._look(key)
+        """Look at a family or group; who called has other things to do, too, when that goes wrong."""
+        try:
+            if "/" in key:
+                self._look_at_group(key)
+            else:
+                self._look(key)
+        except Exception:
+            log.failure("Exits of {key} could not be looked at.", key=key)
 
     def _ripe(self, key: str) -> bool:
         """Whether what waits for a time is to be looked at: a cheap question, asked of many."""

@@ -113,6 +113,9 @@ class World:
             self.happen(what, False)
         for _ in range(12):
             self.bench.turn(30)
+        quote(self.bench, "100")  # a market that was closed has opened
+        for _ in range(4):
+            self.bench.turn(30)
 
 
 @settings(max_examples=150, deadline=None)
