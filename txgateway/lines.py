@@ -536,8 +536,10 @@ OPTIONS = frozenset(option for pair in PARTS.values() for option in pair if opti
 """The options that ask for news."""
 
 
-FOR_ALL = frozenset({"time", "connection", "status", "quote", "trade"})
+FOR_ALL = frozenset({"time", "connection", "quote", "trade"})
 """Kinds of news that concern no account."""
+EVERYONE = "*"
+"""In an account's place: this one concerns no account either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,7 +642,7 @@ def news_of_position(position: Position, seq: int) -> News:
     return News("position", "", wire.encode(value), seq, account=position.account)
 
 
-def news_of_status(event: StatusEvent, record: Record) -> News:
+def news_of_status(event: StatusEvent, record: Record, order: Order | None = None) -> News:
     """A venue's life, halts and flattens, limits that were changed, orders above a warn level."""
     value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": type(event).__name__}
     if isinstance(event, VenueStatusChanged):
@@ -659,7 +661,15 @@ def news_of_status(event: StatusEvent, record: Record) -> News:
         value.update({name: getattr(event, name) for name in names})
     elif isinstance(event, LimitChanged):
         value.update({name: getattr(event, name) for name in ("scope", "limit", "value", "warn", "by")})
-    return News("status", "", wire.dumps(value), record.seq)
+    return News("status", "", wire.dumps(value), record.seq, account=_account_of(event, order))
+
+
+def _account_of(event: StatusEvent, order: Order | None) -> str:
+    """Whose business it is: an account's, or everyone's."""
+    if isinstance(event, RiskWarned):
+        return order.account if order is not None else ""
+    scope = str(getattr(event, "scope", ""))
+    return scope.removeprefix("account:") if scope.startswith("account:") else EVERYONE
 
 
 _DIFFERENCES: dict[type, str] = {

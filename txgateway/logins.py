@@ -33,8 +33,8 @@ KEPT = 1024
 """Credentials that are known again."""
 KEPT_SECONDS = 300.0
 """For how long."""
-AT_ONCE = 2
-"""Slow hashes at a time: each takes a core and 19 MB for some hundredths of a second."""
+AT_ONCE, IN_LINE = 1, 128
+"""Slow hashes at a time (each takes a core and 19 MB for some hundredths of a second), and logins in line for one."""
 WAITING_OF_SOURCE, WAITING_OF_HOST, WAITING = 4, 32, 256
 """Wrong (or not yet checked) logins that wait for their answer: of one user at one address, of an address, in all."""
 DEFAULT_RATE = 5000.0
@@ -169,6 +169,9 @@ class Logins:
             await asked[-1]
             found = self._known.get(digest)
             return user if found is not None and found[0] == user else None
+        if len(self._asked) >= IN_LINE:
+            self.access.failures.turned_away += 1
+            raise TooMany("Too many logins are being looked at: try again in some seconds.")
         asked = self._asked[digest] = []
         try:
             right = await self._held(

@@ -151,7 +151,7 @@ class Audience:
 
     def meant(self, news: News) -> News | None:
         """The news as this audience may hear it; None: it may not."""
-        if self.accounts is None or news.account in self.accounts or news.kind in lines.FOR_ALL:
+        if self.accounts is None or news.account in (lines.EVERYONE, *self.accounts) or news.kind in lines.FOR_ALL:
             return news
         return lines.news_of_accounts(self.accounts) if news.kind == "accounts" else None
 
@@ -639,7 +639,7 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     if isinstance(event, DifferenceFound | DifferenceRaised | DifferenceResolved):
         yield lines.news_of_difference(event, change.record)
     elif isinstance(event, lines.StatusEvent):
-        yield lines.news_of_status(event, change.record)
+        yield lines.news_of_status(event, change.record, change.order)
 
 
 class Publisher:

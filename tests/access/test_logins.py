@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
 from txgateway.access import Access, Caller, digest_of
-from txgateway.logins import DEFAULT_RATE, KEPT, KEPT_SECONDS, WAITING_OF_SOURCE, Logins, credentials
+from txgateway.logins import DEFAULT_RATE, IN_LINE, KEPT, KEPT_SECONDS, WAITING_OF_SOURCE, Logins, credentials
 from txgateway.model.credential import Token, User
 from txgateway.model.errors import TooMany
 from txgateway.model.order import Origin
@@ -243,3 +243,15 @@ def test_hashes_are_slow_salted_and_checked() -> None:
     assert not verify_password(one, "correct hors")
     assert not verify_password("nonsense", "correct horse")
     assert not verify_password(one, "x" * 100_000)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_line_for_the_slow_hash_has_an_end() -> None:
+    go_on = Event()
+    door = Door(reactor, verify=lambda hashed, password: go_on.wait(30))
+    coming = [door.come("alice", f"word {at}", f"host {at}") for at in range(IN_LINE)]
+    with pytest.raises(TooMany, match="try again"):
+        await door.come("alice", "wonder", "another")
+    assert result(door.come("me", "word", "another")).user == "me", "who needs no hash does not wait"
+    go_on.set()
+    assert all([await each is not None for each in coming])

@@ -437,6 +437,7 @@ def test_no_token_is_made_of_nonsense(daemon: Daemon, given: dict[str, Any]) -> 
 
 
 def test_what_an_admin_does_is_in_the_journal(daemon: Daemon) -> None:
+    daemon.call("query_tokens")  # what came before is on disk
     seq = 0
     while page := daemon.call("query_journal", after=seq, limit=1000):
         seq = page[-1]["seq"]

@@ -355,7 +355,7 @@ def test_settings_and_halts_are_in_the_journal(daemon: Daemon) -> None:
     daemon.call("halt", reason="audit")
     daemon.call("resume")
     kinds = [each["kind"] for each in daemon.call("query_journal", after=before)]
-    assert kinds == ["SettingChanged", "TradingHalted", "AdminActed", "TradingResumed"]
+    assert kinds == ["SettingChanged", "AdminActed", "TradingHalted", "AdminActed", "TradingResumed"]
 
 
 def test_instruments_and_venues(daemon: Daemon) -> None:

@@ -31,6 +31,8 @@ from txgateway.model.rights import Right
 
 SECRETS = ("pass", "token", "secret")
 """An argument whose name has one of these in it is shown to nobody."""
+AUDITED = frozenset({"halt", "flatten"})
+"""Commands beside an admin's of which the journal keeps by whom and from where they were given."""
 SHOWN = 200
 """Characters of an argument that the journal keeps."""
 
@@ -262,7 +264,7 @@ class Api:
         if found.needs_up:
             self.gateway.intake.require_up(self.about.default_venue)
         arguments = found.arguments(given)
-        if found.right is Right.ADMIN and not name.startswith("query_"):
+        if (found.right is Right.ADMIN and not name.startswith("query_")) or name in AUDITED:
             self._journal(name, caller, arguments)
         return found.function(self, caller, **arguments)
 

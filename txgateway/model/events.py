@@ -526,7 +526,7 @@ class UserRemoved:
 
 @dataclass(frozen=True, slots=True)
 class AdminActed:
-    """Somebody gave a command that needs the admin scope; secrets among its arguments are left out."""
+    """Somebody gave a command of the admin scope, or a halt; secrets among its arguments are left out."""
 
     user: str
     origin: Origin
