@@ -146,7 +146,9 @@ class Chaos:
         self._positions = self.daemon.call("query_positions")
         self._cash = {each: self.daemon.call("query_account", account=each)["_cash"] for each in self._positions}
         last = max(order["seq"] for order in self._shown.values())
-        until(lambda: self._listeners[0].seq >= last, self.daemon)
+        filled = max((each["seq"] for each in self.daemon.call("query_executions").values()), default=0)
+        for listener, seq in zip(self._listeners, (last, filled), strict=True):
+            until(lambda listener=listener, seq=seq: listener.seq >= seq, self.daemon)
         assert self.daemon.stop() == 0
 
     def _passing(self) -> list[str]:
