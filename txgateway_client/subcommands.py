@@ -158,6 +158,8 @@ def _parameter(command: str, parameter: inspect.Parameter) -> click.Parameter:
     names = [f"--{name.replace('_', '-')}", name]
     if name == "time_in_force":
         names.insert(0, "--tif")
+    if isinstance(default, bool):
+        return click.Option(names, is_flag=True, default=default)
     return click.Option(names, type=kind, default=default, show_default=default is not None)
 
 

@@ -490,3 +490,12 @@ async def test_a_flatten_that_is_not_flat_yet_is_no_success(gateway: Any, run: R
     gateway.answers["flatten"] = {**report, "flat": True, "ended": True, "positions": []}
     result = await run("--table", "flatten", "account:A", "enough")
     assert (result.exit_code, result.stdout) == (0, "account:A is flat\n")
+
+
+@pytest.mark.parametrize(("options", "everything"), [((), False), (("--all",), True)])
+@pytest_twisted.ensureDeferred
+async def test_a_yes_or_no_is_a_flag(gateway: Any, run: Run, options: tuple[str, ...], everything: bool) -> None:
+    gateway.answers["query_differences"] = []
+    result = await run("query_differences", *options)
+    assert (result.exit_code, result.stdout) == (0, "[]\n"), result.stderr
+    assert gateway.called("query_differences") == [{"all": everything}]
