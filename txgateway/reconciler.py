@@ -373,9 +373,17 @@ class Reconciler:
         await self._asked(look, turn)
 
     async def _ask_for_fills(self, look: _Look, words: Mapping[str, Word]) -> None:
-        """Where the broker has filled more than we know of, its whole history is asked for."""
-        orders = self._at_broker(look.venue)
-        if any(reconcile.unfilled(order, words.get(order.order_id)) for order in orders):
+        """Where the broker has filled more than we know of, its whole history is asked for: it may be of long ago.
+
+        While the venue is up, when a second look finds the same; the first may only have been faster than the report.
+        """
+        lacking = False
+        for order in self._at_broker(look.venue):
+            word = words.get(order.order_id)
+            if isinstance(word, OrderReport) and reconcile.unfilled(order, word):
+                figures = (order.seq, word.filled_quantity)
+                lacking |= look.connecting or self._is_confirmed(look, ("fills", order.order_id), figures)
+        if lacking:
             whole = self._brokers[look.venue].executions(None)
             await self._take_fills(look, await self._asked(look, whole))
 

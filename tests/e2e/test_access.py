@@ -42,7 +42,7 @@ SCOPES = {
 }
 """The scope that each command needs: a new command has to be thought over here."""
 EVERY_ACCOUNT = """
-    query_journal query_faults query_differences set_order_route set_primary_exchange
+    query_journal query_faults set_order_route set_primary_exchange
     shutdown gateway_logon gateway_logoff resume resolve_order resolve_difference set_fault clear_faults set_risk
     create_token query_tokens revoke_token query_access
 """
@@ -244,6 +244,7 @@ def test_who_is_kept_to_an_account_sees_nothing_of_others(daemon: Daemon, kept: 
             found = kept.call(name, **arguments).values()
             accounts = {each.get("account", each.get("ACCOUNT")) for each in found}
             assert accounts <= {"API_ACCOUNT"}, (name, arguments)
+    assert kept.call("query_differences", all=True) == []
     assert mine in kept.call("query_orders")
     assert kept.call("set_account", account="PAPER_CASH") is False
 

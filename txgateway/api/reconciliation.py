@@ -14,7 +14,7 @@ from txgateway.model.order import Order, OrderStatus
 from txgateway.model.rights import Right
 
 
-@command(Right.READ)
+@command(Right.READ, narrow=True)
 async def query_differences(
     api: Api, caller: Caller, all: bool = False, venue: str | None = None, account: str | None = None
 ) -> list[DifferenceReport]:
@@ -31,6 +31,7 @@ async def query_differences(
     if all:
         found.extend(each for day in state.days.values() for each in day.resolved)
     wanted = [each for each in found if venue in (None, each.venue) and account in (None, each.account)]
+    wanted = [each for each in wanted if not each.account or caller.grant.reaches(each.account)]
     scale = tuple(Severity)
     wanted.sort(key=lambda each: (each.resolved is not None, -scale.index(each.severity), each.found, each.seq))
     return [_report(api, each, now) for each in wanted]
