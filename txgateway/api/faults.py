@@ -47,7 +47,7 @@ async def set_fault(
     try:
         made = make_fault(fault, ONE if chance is None else chance, count, seconds, symbol or "", account or "")
     except ValueError as error:
-        raise BadArgument(f"set_fault: {error}.") from None
+        raise BadArgument(f"{error}.") from None
     api.brokers[name].set_fault(made)
     await _journal(api, caller, [name])
     return _shown(api, name)
@@ -61,7 +61,7 @@ async def clear_faults(
     try:
         kind = kind_of(fault) if fault else None
     except ValueError as error:
-        raise BadArgument(f"clear_faults: {error}.") from None
+        raise BadArgument(f"{error}.") from None
     names = _venues(api, venue)
     for name in names:
         api.brokers[name].clear_faults(kind)
