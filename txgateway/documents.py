@@ -318,7 +318,7 @@ def reasons() -> str:
 
 def limits() -> str:
     """The limits as README's table: `make reasons` prints it too."""
-    default = {limit: level.text for (_, limit), level in DEFAULTS.items()}
+    default = {limit: f"{level.text}, `{scope}`" for (scope, limit), level in DEFAULTS.items()}
     rows = ["| limit | what it is | by default |", "| --- | --- | --- |"]
     rows += [f"| `{each}` | {each.meaning} | {default.get(each, '')} |" for each in Limit]
     return "\n".join(rows) + "\n"
