@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal as D
 from itertools import count
 from typing import Any
@@ -14,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tests.desk import Bench, ChosenBroker, request
+from txgateway.brokers import Can
 from txgateway.model.difference import What
 from txgateway.model.errors import Ambiguous, Reason
 from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, Severity, VenueStatus
@@ -147,11 +150,34 @@ class HonestBroker(ChosenBroker):
         self.tell(OrderAccepted(name, name, self.now()))
 
 
+class PoorBroker(HonestBroker):
+    """It cannot look an order up and, where it does not echo, knows orders by its own ids alone."""
+
+    def __init__(self, clock: Clock, echoes: bool) -> None:
+        super().__init__(clock)
+        self.echoes = echoes
+        self.can &= ~Can.LOOKUP if echoes else ~(Can.LOOKUP | Can.CLIENT_ORDER_ID)
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        reports = await super().open_orders()
+        return reports if self.echoes else [replace(each, order_id=None) for each in reports]
+
+    async def executions(self, since: datetime | None) -> Sequence[Execution]:
+        fills = await super().executions(since)
+        return fills if self.echoes else [replace(each, order_id="") for each in fills]
+
+    def tell(self, event: Any) -> None:
+        if isinstance(event, Executed) and not self.echoes:
+            event = Executed(replace(event.execution, order_id=""), event.time)
+        super().tell(event)
+
+
 class World:
     """A desk, its broker, and what happens between them."""
 
-    def __init__(self) -> None:
-        self.bench = Bench(broker=HonestBroker(Clock()), reconcile_seconds=60, order_timeout=20.0).up()
+    def __init__(self, broker: HonestBroker | None = None) -> None:
+        broker = broker or HonestBroker(Clock())
+        self.bench = Bench(broker=broker, reconcile_seconds=60, order_timeout=20.0).up()
 
     @property
     def broker(self) -> HonestBroker:
@@ -267,9 +293,9 @@ def steps_of(happenings: tuple[str, ...]) -> st.SearchStrategy[list[Step]]:
     return st.lists(step, min_size=1, max_size=25)
 
 
-def after(steps: list[Step]) -> World:
+def after(steps: list[Step], broker: HonestBroker | None = None) -> World:
     """The world after all that, and some time in which all works again."""
-    world = World()
+    world = World(broker)
     for number, (what, choice, way, arrival) in enumerate(steps):
         world.do(what, number if what == "submit" else choice, way, arrival)
     world.heal()
@@ -334,6 +360,22 @@ def check_forgetful(world: World) -> None:
     assert {fill.execution_id for fill in broker.fills} <= set(state.executions_today())
 
 
+def check_poor(world: World) -> None:
+    """What must be true although much cannot be asked: every fill counts once, no order is there twice or gone."""
+    broker, state = world.broker, world.bench.gateway.state
+    names = Counter(order.broker_order_id for order in _orders(state) if order.broker_order_id)
+    assert not [name for name, times in names.items() if times > 1], "one order is there twice"
+    known = {order.order_id for order in state.working.values()}
+    known |= {order.broker_order_id for order in state.working.values()}
+    known |= {each.key for each in world.bench.gateway.differences.open() if each.what == What.UNKNOWN_ORDER}
+    for report in broker.open():
+        assert {report.order_id, report.broker_order_id} & known, report
+    for order in _orders(state):
+        assert not (order.status is S.REJECTED and order.order_id in broker.book), order
+    assert len(state.executions_today()) == len(broker.fills)
+    assert not [each for each in world.bench.gateway.differences.open() if each.what == What.POSITION]
+
+
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -347,3 +389,11 @@ def test_in_the_end_the_desk_knows_what_the_broker_knows(steps: list[Step]) -> N
 @given(steps_of((*HAPPENINGS, "forget")))
 def test_what_the_broker_forgot_is_missing_and_never_said_to_have_never_arrived(steps: list[Step]) -> None:
     check_forgetful(after(steps))
+
+
+@SETTINGS
+@given(steps_of(HAPPENINGS), st.booleans())
+def test_a_broker_that_can_tell_little_still_has_no_fill_lost_and_no_order_doubled(
+    steps: list[Step], echoes: bool
+) -> None:
+    check_poor(after(steps, PoorBroker(Clock(), echoes)))
