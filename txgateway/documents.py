@@ -208,7 +208,10 @@ def schemas() -> Mapping[str, Schema]:
         "JournalRecord": _members("seq:i time:s kind:s order_id:s? event:o hash:s"),
         "Story": {
             "type": "object",
-            "properties": {"order": _ref("Order"), "story": _listed(_members("seq:i time:s kind:s text:s event:o"))},
+            "properties": {
+                "order": _ref("Order"),
+                "story": _listed(_members("seq:i time:s kind:s order_id:s? text:s event:o")),
+            },
             "required": ["order", "story"],
         },
         "Bars": {

@@ -230,6 +230,7 @@ def _chapter(entry: Entry, flags: Flags) -> dict[str, Any]:
         "seq": entry.record.seq,
         "time": wire.iso(entry.record.time),
         "kind": codec.kind_of(event),
+        "order_id": getattr(event, "order_id", None) or None,
         "text": stories.sentence(event),
         "event": codec.to_builtins(event),
     }

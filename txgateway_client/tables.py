@@ -69,7 +69,7 @@ USE_COLUMNS = {
 }
 HOLDING_COLUMNS = {name: (name,) for name in ("scope", "holding", "quantity", "buys", "sells")}
 JOURNAL_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "order_id", "event")}
-STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "kind", "text")}
+STORY_COLUMNS = {name: (name,) for name in ("seq", "time", "order_id", "kind", "text")}
 
 FAULT_COLUMNS = {
     name: (name,) for name in ("venue", "fault", "chance", "count", "seconds", "symbol", "account", "happened")

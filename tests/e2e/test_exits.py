@@ -51,7 +51,7 @@ def test_an_entry_its_exits_and_their_story(daemon: Daemon) -> None:
     assert {each["parent"] for each in exits.values()} == {entry["permid"]}
     assert daemon.call("query_order", id=f"{entry['permid']}:sl")["permid"] == stop["permid"]
     told = daemon.call("explain_order", id="swing-1")["story"]
-    assert {each["order_id"] for each in told if "order_id" in each} <= {entry["permid"]}
+    assert {each["order_id"] for each in told} == {entry["permid"], stop["permid"], profit["permid"]}
     assert any("an exit of" in each["text"] for each in told)
     assert daemon.call("explain_order", id=stop["permid"])["story"] == told
     moved = daemon.call("replace_order", id=stop["permid"], stop_price=1)
