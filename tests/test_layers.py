@@ -53,9 +53,12 @@ MAY_IMPORT = {
     "feed": "brokers model",
     # the desk
     "gateway": (
-        "cancels exits families flatten guard halts leases tickets intake reconciler differences ledger history risk "
+        "cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler differences "
+        "ledger history risk "
         "state reconcile codec journal brokers model"
     ),
+    "outbound": "intake ledger halts risk brokers model",
+    "settlement": "differences history intake ledger reconcile reconciler brokers model",
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",

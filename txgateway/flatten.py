@@ -108,6 +108,8 @@ class Flattens:
         self._cancels = cancels
         self._differences = differences
         self._runs: dict[int, _Run] = {}
+        self._listed: dict[Pair, Decimal] = {}
+        """What the broker listed when a position's last closing order was sent, until it lists something else."""
         self._one_at_a_time = DeferredLock()
         self._stopped = False
 
@@ -236,6 +238,7 @@ class Flattens:
             if pair[0] not in told:
                 run.lines[pair] = FlattenLine(*pair[1:], ZERO, False, f"Venue {pair[0]} does not tell what is held.")
                 continue
+            await self._remember(run, pair, theirs.get(pair, ZERO))
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
             run.lines[pair] = line
             if quantity:
@@ -334,8 +337,10 @@ class Flattens:
             return line(False, f"Venue {venue} is {self._intake.status[venue]}."), ZERO
         if order is not None:
             return line(False, _why_waits(order)), ZERO
-        position = self._state.positions.get(account, {}).get(symbol)
-        ours = position.quantity if position is not None else ZERO
+        ours = self._held(pair)
+        if held != ours and self._listed.get(pair) == held:
+            text = f"The broker lists {held:f}, as before its closing order; our executions add up to {ours:f}."
+            return line(False, f"{text} Nothing is closed twice: if the list is right, resolve the difference."), ZERO
         if not self._is_settled(run, pair, held, ours):
             return line(False, f"The broker holds {held:f}, our executions add up to {ours:f}: seen again soon."), ZERO
         to_close = held
@@ -349,6 +354,23 @@ class Flattens:
         if not to_close:
             return line(True, "Flat."), ZERO
         return line(False, f"{to_close:f} to close."), to_close
+
+    def _held(self, pair: Pair) -> Decimal:
+        """A position as our executions add it up."""
+        position = self._state.positions.get(pair[1], {}).get(pair[2])
+        return position.quantity if position is not None else ZERO
+
+    async def _remember(self, run: _Run, pair: Pair, theirs: Decimal) -> None:
+        """Keep what the broker listed before the last closing order; after a restart, that order's size tells it."""
+        ours = self._held(pair)
+        if theirs == ours:
+            self._listed.pop(pair, None)
+        elif pair not in self._listed:
+            last, _ = await self._last(run, pair)
+            if last is not None and last.filled_quantity:
+                self._listed[pair] = ours - last.side.sign * last.filled_quantity
+        elif self._listed[pair] != theirs:
+            del self._listed[pair]
 
     def _is_settled(self, run: _Run, pair: Pair, theirs: Decimal, ours: Decimal) -> bool:
         """Whether the broker's word can be acted upon: one that comes late would have a position closed twice."""
@@ -398,6 +420,7 @@ class Flattens:
                 time_in_force=self._time_in_force(venue),
                 client_order_id=key,
             )
+            self._listed[pair] = held
             order = await self._submit(request, owner)
             text = _why_waits(order) if order.status not in CLOSED else _said(order)
         except GatewayError as error:

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
@@ -23,24 +22,17 @@ from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger
-from txgateway.model.account import Position
-from txgateway.model.difference import Difference, Key, What
-from txgateway.model.errors import GatewayError, Reason, Refused, TimedOut
+from txgateway.model.errors import Reason, Refused, TimedOut
 from txgateway.model.events import (
     MOVES,
-    CancelRejected,
     CancelRequested,
     ChangeDenied,
     ExitsEnded,
     LimitChanged,
     OrderCanceled,
     OrderDenied,
-    OrderDoubted,
-    OrderRejected,
-    OrderResolved,
     OrderSubmitted,
     Record,
-    ReplaceRejected,
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
@@ -55,12 +47,13 @@ from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.limits import Levels, Limit
 from txgateway.model.market import Quote
-from txgateway.model.order import CLOSED, PENDING, Move, Order, OrderReport, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.model.order import PENDING, Move, Order, OrderRequest, OrderStatus, Origin, Terms
 from txgateway.model.rights import EVERYTHING, Grant
 from txgateway.model.scope import GATEWAY, Scope, Subject
-from txgateway.reconcile import Word
+from txgateway.outbound import Outbound
 from txgateway.reconciler import Reconciler
 from txgateway.risk import Decision, Denial, Warned
+from txgateway.settlement import Settlement
 from txgateway.state import Change, State
 from txgateway.tickets import ANY_TIME, TicketRules, Tickets
 
@@ -130,7 +123,8 @@ class Gateway:
             desk.halt_on_exception,
             desk.log_repeats,
         )
-        self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self._send_cancel)
+        self.outbound = Outbound(self.ledger, self.intake, desk.brokers, desk.reactor, desk.clock, desk.order_timeout)
+        self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self.outbound.cancel)
         self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
         self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, self.cancels, lambda: self.stopping)
         self.flattens = Flattens(
@@ -158,10 +152,13 @@ class Gateway:
             desk.reconcile_seconds,
             desk.order_timeout,
         )
+        settlement = Settlement(
+            self.ledger, self.intake, self.history, self.reconciler, self.differences, desk.brokers, desk.clock
+        )
+        self.resolve, self.settle = settlement.resolve, settlement.settle
         self.report = self.intake.report
         self.settled = self.ledger.settled
         self.listeners = self.ledger.listeners
-        self._unanswered: dict[str, float] = {}
         self._watch: Any = None
         self._asked: set[tuple[str, str]] = set()
 
@@ -172,7 +169,7 @@ class Gateway:
         self.reconciler.start()
         for order in self.state.working.values():
             if order.status in PENDING:
-                self._await_answer(order.order_id)
+                self.outbound.await_answer(order.order_id)
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
         self.flattens.start()
 
@@ -239,11 +236,11 @@ class Gateway:
         answer = self.ledger.expect(terms.order_id) if sends else None
         reason = Reason.APPROVAL_NEEDED if staged else None
         event = OrderSubmitted(terms, self._clock(), reason, staged)
-        change = self.ledger.record(event, self._send if sends else None)
+        change = self.ledger.record(event, self.outbound.send if sends else None)
         self._warn(terms.order_id, warnings)
         if answer is None or change.order is None:
-            return await self._written(change)
-        self._await_answer(terms.order_id)
+            return await self.ledger.written(change)
+        self.outbound.await_answer(terms.order_id)
         return await self.ledger.answer(change.order, answer)
 
     def _warn(self, order_id: str, warnings: Sequence[Warned]) -> None:
@@ -253,13 +250,7 @@ class Gateway:
 
     async def _deny(self, terms: Terms, denial: Denial) -> Order:
         change = self.ledger.record(OrderDenied(terms, denial.reason, denial.text, self._clock()))
-        return await self._written(change)
-
-    async def _written(self, change: Change) -> Order:
-        """The order after a change that waits for nobody, once it is on disk."""
-        await self.settled()
-        assert change.order is not None
-        return change.order
+        return await self.ledger.written(change)
 
     def _judge(
         self,
@@ -391,18 +382,18 @@ class Gateway:
 
     async def cancel(self, order_id: str, by: str, reason: Reason | None = None, text: str = "") -> Order:
         """Ask for an order's end, for a reason that it then keeps; the order after the broker's first answer."""
-        order = await self._ours(order_id)
+        order = await self.history.get(order_id)
         if order.status is OrderStatus.STAGED and Can.STAGE not in self._brokers[order.venue].can:
             why = (reason or Reason.USER, text or f"Ended by {by}.")
             event = OrderCanceled(order.order_id, *why, self._clock())
-            return await self._written(self.ledger.record(event))
+            return await self.ledger.written(self.ledger.record(event))
         if not order.may(Move.ASK_CANCEL):
             raise Refused(
                 Reason.NOT_WORKING,
                 f"Order {order.order_id} is {order.status}: nothing to cancel.",
                 order.order_id,
             )
-        return await self._ask(CancelRequested(order.order_id, by, self._clock(), reason, text), self._send_cancel)
+        return await self._ask(CancelRequested(order.order_id, by, self._clock(), reason, text), self.outbound.cancel)
 
     def cancel_all(self, by: str, grant: Grant = EVERYTHING) -> int:
         """Ask for the end of every working order in reach, tickets left as they are; gives how many were asked for."""
@@ -423,7 +414,7 @@ class Gateway:
         reduced: Decimal | None = None,
     ) -> Order:
         """Ask for other terms (None: as they are); the order after the broker's first answer."""
-        order = await self._ours(order_id)
+        order = await self.history.get(order_id)
         if order.leg is not None and quantity is not None and by != KEEPER:
             raise Refused(
                 Reason.UNSUPPORTED,
@@ -456,7 +447,7 @@ class Gateway:
         if order.leg is None and not risk.only_decreases(order, request):
             self.guard.sent(request, Subject.of(order), before=order)
         event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock(), reduced)
-        return await self._ask(event, self._send_replace, decision.warnings)
+        return await self._ask(event, self.outbound.replace, decision.warnings)
 
     async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
         """The refusal of a change, once it is on disk."""
@@ -466,7 +457,7 @@ class Gateway:
 
     async def end_exits(self, order_id: str, by: str) -> Order:
         """Attach nothing more to an entry, and end what works of its exits; the entry."""
-        order = await self._ours(order_id)
+        order = await self.history.get(order_id)
         family = self.state.families.live.get(order.order_id)
         if family is None:
             raise Refused(Reason.NOT_WORKING, f"Order {order.order_id} has no exits that work.", order.order_id)
@@ -494,7 +485,7 @@ class Gateway:
         if decision.denial is not None:
             raise await self._change_denied(order, "release", decision.denial, by)
         self.guard.sent(request, subject)
-        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self._send, decision.warnings)
+        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self.outbound.send, decision.warnings)
 
     async def reject(self, order_id: str, text: str, by: str) -> Order:
         """End a ticket."""
@@ -503,11 +494,13 @@ class Gateway:
         now = self._clock()
         if Can.STAGE in self._brokers[order.venue].can:
             request = CancelRequested(order.order_id, by, now, Reason.TICKET_REJECTED, why)
-            return await self._ask(request, self._send_cancel)
-        return await self._written(self.ledger.record(OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, now)))
+            return await self._ask(request, self.outbound.cancel)
+        return await self.ledger.written(
+            self.ledger.record(OrderCanceled(order.order_id, Reason.TICKET_REJECTED, why, now))
+        )
 
     async def _ticket(self, order_id: str) -> Order:
-        order = await self._ours(order_id)
+        order = await self.history.get(order_id)
         if not order.may(Move.RELEASE):
             text = f"Order {order.order_id} is {order.status}: no ticket waits."
             raise Refused(Reason.NOT_A_TICKET, text, order.order_id)
@@ -524,78 +517,10 @@ class Gateway:
             status = order.status if order else "closed"
             raise Refused(Reason.NOT_WORKING, f"Order {event.order_id} is {status} by now: too late.", event.order_id)
         answer = self.ledger.expect(event.order_id)
-        self._await_answer(event.order_id)
+        self.outbound.await_answer(event.order_id)
         self.ledger.record(event, send)
         self._warn(event.order_id, warnings)
         return await self.ledger.answer(order, answer)
-
-    # a person's word
-
-    async def resolve(self, order_id: str, status: OrderStatus, text: str, by: str) -> Order:
-        """End an order in doubt because a person says so; the broker is asked once more before, and its word wins."""
-        order = await self._ours(order_id)
-        if status not in (OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED):
-            raise Refused(
-                Reason.UNSUPPORTED,
-                f"An order cannot be resolved as {status}: CANCELED, REJECTED or EXPIRED end it; a fill only ever "
-                "comes as an execution of the broker, with its price and its id.",
-                order.order_id,
-            )
-        _require_doubt(order)
-        word = await self._last_word(order)
-        order = self.state.order(order.order_id) or order
-        _require_doubt(order)
-        if isinstance(word, OrderReport) and word.status not in CLOSED:
-            raise Refused(
-                Reason.NOT_WORKING,
-                f"The broker still holds order {order.order_id} ({word.status}): cancel it instead.",
-                order.order_id,
-            )
-        return await self._written(self.ledger.record(OrderResolved(order.order_id, status, text, by, self._clock())))
-
-    async def _last_word(self, order: Order) -> Word | None:
-        """What the broker says of an order in doubt now; None when it cannot be asked, or does not answer."""
-        broker = self._brokers.get(order.venue)
-        if broker is None or self.intake.status[order.venue] is not VenueStatus.UP or Can.LOOKUP not in broker.can:
-            return None
-        try:
-            word = await self.reconciler.look_up(order.venue, order)
-        except (GatewayError, CancelledError) as error:
-            log.warn("Order {order_id} could not be looked up: {error}", order_id=order.order_id, error=str(error))
-            return None
-        await self.settled()
-        return word
-
-    async def settle(self, name: Key, text: str, by: str) -> Difference:
-        """Settle a difference because a person says so; a position is taken over as the broker shows it now."""
-        difference = self._difference(name)
-        if difference.what == What.POSITION:
-            broker = self._brokers.get(difference.venue)
-            if broker is None or self.intake.status[difference.venue] is not VenueStatus.UP:
-                raise Refused(
-                    Reason.VENUE_DOWN,
-                    f"Venue {difference.venue} is not up: its position can be taken over when it is.",
-                )
-            theirs = await broker.positions()
-            difference = self._difference(name)
-            symbol = (difference.account, difference.key)
-            held = next((each for each in theirs if (each.account, each.symbol) == symbol), None)
-            flat = Position(difference.venue, *symbol, Decimal(0))
-            self.reconciler.take_position(held or flat, difference.venue)
-        self.differences.gone(name, text, by)
-        await self.settled()
-        return replace(difference, resolved=self._clock(), text=text)
-
-    def _difference(self, name: Key) -> Difference:
-        found = self.state.differences.get(name)
-        if found is None:
-            venue, account, what, key = name
-            whose = f" of account {account}" if account else ""
-            raise Refused(
-                Reason.NO_SUCH_DIFFERENCE,
-                f"No difference over {what} {key}{whose} is open at {venue}: query_differences lists them.",
-            )
-        return found
 
     # settings
 
@@ -633,12 +558,6 @@ class Gateway:
                 return name
         return None
 
-    async def _ours(self, order_id: str) -> Order:
-        order = await self.history.find(order_id)
-        if order is None:
-            raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
-        return order
-
     async def journal_page(
         self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
     ) -> Sequence[tuple[Record, str]]:
@@ -653,82 +572,7 @@ class Gateway:
             after = page[-1][0].seq
         return found
 
-    # orders out
-
-    def _send(self, order: Order) -> None:
-        broker = self._brokers[order.venue]
-        released = any(update.event == TicketApproved.__name__ for update in order.updates)
-        denial = self._halted_meanwhile(order)
-        if denial is not None and released and Can.STAGE in broker.can:
-            request = CancelRequested(order.order_id, "gateway", self._clock(), denial.reason, denial.text)
-            self.ledger.record(request, self._send_cancel)
-            return
-        if denial is not None:
-            self.intake.take(OrderRejected(order.order_id, denial.reason, denial.text, self._clock()))
-            return
-        call = broker.release(order) if released and Can.STAGE in broker.can else broker.submit(order)
-        self.intake.go(self._sent(order, call), f"order {order.order_id}")
-
-    def _halted_meanwhile(self, order: Order) -> Denial | None:
-        """A halt that came while an order was on its way to the disk stops it there."""
-        if not self.state.halts:
-            return None
-        leaves = order.quantity - order.filled_quantity
-        return halts.check_order(self.state, Subject.of(order), order.side, leaves, order.order_id, order.bond)
-
-    def _send_cancel(self, order: Order) -> None:
-        call = self._changed(order, self._brokers[order.venue].cancel(order), CancelRejected)
-        self.intake.go(call, f"cancel of {order.order_id}")
-
-    def _send_replace(self, order: Order) -> None:
-        asked = (order.asked_quantity, order.asked_limit_price, order.asked_stop_price)
-        denial = halts.check_replace(self.state, order, *asked)
-        if denial is not None:
-            self.intake.take(ReplaceRejected(order.order_id, denial.reason, denial.text, self._clock()))
-            return
-        call = self._changed(order, self._brokers[order.venue].replace(order), ReplaceRejected)
-        self.intake.go(call, f"replace of {order.order_id}")
-
-    async def _sent(self, order: Order, call: Awaitable[None]) -> None:
-        """An exception does not reject an order: unless the broker surely has not got it, there is doubt.
-
-        A ticket that the broker holds, and whose release it refused, may wait there still.
-        """
-        try:
-            await call
-        except Refused as refused:
-            kind = OrderDoubted if order.acknowledged else OrderRejected
-            self.intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
-        except Exception as error:
-            self._doubt(order, error, OrderStatus.PENDING_NEW)
-
-    async def _changed(
-        self, order: Order, call: Awaitable[None], refusal: type[CancelRejected] | type[ReplaceRejected]
-    ) -> None:
-        """A cancel or replace that surely did not arrive is refused; where it may have, the order is in doubt."""
-        try:
-            await call
-        except Refused as refused:
-            kind = refusal if order.broker_order_id else OrderDoubted
-            self.intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
-        except Exception as error:
-            self._doubt(order, error, order.status)
-
-    def _doubt(self, order: Order, error: Exception, asked: OrderStatus) -> None:
-        """Nobody knows whether it arrived, unless the broker has told something of it meanwhile."""
-        text = f"Sending failed ({type(error).__name__}: {error}): only the broker's evidence will tell."
-        if isinstance(error, GatewayError):
-            log.warn("Order {order_id}: {text}", order_id=order.order_id, text=text)
-        else:
-            log.failure("Sending order {order_id} failed; it is in doubt.", order_id=order.order_id)
-        known = self.state.order(order.order_id)
-        if known is not None and (known.status is asked or not known.broker_order_id):
-            self.intake.take(OrderDoubted(order.order_id, Reason.BROKER_ERROR, text, self._clock()))
-
     # waiting for answers
-
-    def _await_answer(self, order_id: str) -> None:
-        self._unanswered[order_id] = self._desk.reactor.seconds() + self._desk.order_timeout
 
     def _heard(self, change: Change) -> None:
         """Keep the time until which each order must be answered: what is asked of it, and the order itself."""
@@ -740,8 +584,7 @@ class Gateway:
         order = change.order
         if order is None or isinstance(change.record.event, QUESTIONS):
             return
-        if order.status not in PENDING:
-            self._unanswered.pop(order.order_id, None)
+        self.outbound.heard(order)
         if change.execution is not None:
             self._spend_budget(order)
 
@@ -759,13 +602,7 @@ class Gateway:
     def _watch_clock(self) -> None:
         """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
-        now = self._desk.reactor.seconds()
-        for order_id in [each for each, deadline in self._unanswered.items() if deadline <= now]:
-            del self._unanswered[order_id]
-            text = f"No answer within {self._desk.order_timeout:g} s: only the broker's evidence will tell."
-            order = self.state.working.get(order_id)
-            if order is not None and order.status in PENDING:
-                self.intake.take(OrderDoubted(order_id, Reason.TIMEOUT, text, self._clock()))
+        self.outbound.watch()
         self.reconciler.watch()
         self.differences.watch()
         for venue in self._brokers:
@@ -783,15 +620,6 @@ class Gateway:
     async def _ask_price(self, venue: str, symbol: str) -> None:
         """Listen to a symbol that is held, so that what it is worth is known."""
         await self._desk.market(venue, symbol)
-
-
-def _require_doubt(order: Order) -> None:
-    if order.status is not OrderStatus.UNKNOWN:
-        raise Refused(
-            Reason.NOT_WORKING,
-            f"Order {order.order_id} is {order.status}: only an order that is UNKNOWN is ended by hand.",
-            order.order_id,
-        )
 
 
 def _only_closes(request: OrderRequest, subject: Subject) -> bool:

@@ -8,6 +8,7 @@ from datetime import date
 from txgateway import state
 from txgateway.brokers import Broker
 from txgateway.journal import Journal
+from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import ENTRIES, Executed, Record
 from txgateway.model.execution import Execution
 from txgateway.model.order import Order
@@ -39,6 +40,13 @@ class History:
     async def by_our_id(self, order_id: str) -> Order | None:
         """An order by our own id alone, of any day."""
         return self._state.order(order_id) or await self._folded(order_id)
+
+    async def get(self, order_id: str) -> Order:
+        """The same; Refused when there is none."""
+        order = await self.find(order_id)
+        if order is None:
+            raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
+        return order
 
     def find_now(self, order_id: str) -> Order | None:
         """The same among what works or closed today."""

@@ -105,6 +105,12 @@ class Ledger:
             self._settling.append((self._waiting[-1].change.record.seq, done))
         return done
 
+    async def written(self, change: Change) -> Order:
+        """The order after a change that waits for nobody, once it is on disk."""
+        await self.settled()
+        assert change.order is not None
+        return change.order
+
     def _synced(self, seq: int) -> None:
         """All up to `seq` is on disk: tell it, do what follows from it, answer who waits."""
         if self.error is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal as D
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.desk import Bench, ChosenBroker, request
@@ -152,7 +152,16 @@ STEPS = st.tuples(
 )
 
 
+STALE_FOR_LONG = [
+    *[("stale", 1, 1), ("flatten", 1, 1), *[("trade", 0, 1)] * 7, ("trade", 0, 3)],
+    *[("run", 2, 1), ("run", 5, 1), ("flatten", 0, 1), ("run", 4, 1)],
+]
+"""A list of positions that stays as it was for longer than a difference is waited out."""
+
+
 @settings(max_examples=150, deadline=None)
+@example(10, STALE_FOR_LONG)
+@example(10, [*STALE_FOR_LONG[:-1], ("crash", 0, 1), ("run", 5, 1), ("run", 5, 1), ("run", 5, 1)])
 @given(st.sampled_from([10, -10, 1]), st.lists(STEPS, max_size=25))
 def test_a_flatten_never_closes_too_much_and_always_ends(held: int, steps: list[tuple[str, int, int]]) -> None:
     story = Story(held)
