@@ -29,7 +29,9 @@ MAY_IMPORT = {
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
-    "servers.*": "links servers api commands wire render documents lines publisher feed access logins model",
+    "servers.*": (
+        "links servers api commands wire render documents lines audience outlet publisher feed access logins model"
+    ),
     "brokers": "model",
     "brokers.*": "brokers model",
     "journal": "model codec",
@@ -44,7 +46,10 @@ MAY_IMPORT = {
     "documents": "api gateway commands model",
     "stories": "model",
     "lines": "wire model",
-    "publisher": "gateway state feed lines wire model",
+    "audience": "lines model",
+    "resume": "audience state lines wire model",
+    "outlet": "audience resume lines",
+    "publisher": "audience outlet resume gateway state feed lines wire model",
     # commands
     "api": "api.* gateway feed access commands brokers model",
     "api.*": "api gateway families feed signals access bars commands brokers codec model",

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from txgateway import __date__, __version__, chain, snapshots, users
 from txgateway.access import Access
 from txgateway.api import About, Api
+from txgateway.audience import Settings as PublisherSettings
 from txgateway.bounded import BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
 from txgateway.config import Config, Venue
@@ -45,7 +46,6 @@ from txgateway.model.events import (
 )
 from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.publisher import Publisher
-from txgateway.publisher import Settings as PublisherSettings
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
 from txgateway.servers.stream import StreamFactory

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from txgateway import lines, render, wire
 from txgateway.access import Caller
 from txgateway.api import Api
+from txgateway.audience import Settings
 from txgateway.commands import COMMANDS
 from txgateway.lines import LINES, Login, Options, Request
 from txgateway.links import watch_link
@@ -26,7 +27,8 @@ from txgateway.logins import Logins
 from txgateway.model.errors import BadArgument, GatewayError, NotUp, TooMany
 from txgateway.model.market import Ticker
 from txgateway.model.order import Origin
-from txgateway.publisher import Outlet, Publisher, Settings
+from txgateway.outlet import Outlet
+from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 
 log = Logger()

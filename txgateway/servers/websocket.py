@@ -46,6 +46,7 @@ from wsproto.utilities import ProtocolError
 from txgateway import lines, render, wire
 from txgateway.access import Caller
 from txgateway.api import Api
+from txgateway.audience import Settings
 from txgateway.commands import COMMANDS
 from txgateway.lines import DATA, LINE, News
 from txgateway.links import watch_link
@@ -53,7 +54,8 @@ from txgateway.logins import Logins, credentials
 from txgateway.model.errors import BadArgument, GatewayError, TooMany
 from txgateway.model.market import Quote, Trade
 from txgateway.model.order import Origin
-from txgateway.publisher import Outlet, Publisher, Settings
+from txgateway.outlet import Outlet
+from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 
 log = Logger()

@@ -20,6 +20,7 @@ from twisted.web.server import Site
 
 from txgateway.access import Access
 from txgateway.api import About, Api
+from txgateway.audience import Settings
 from txgateway.brokers import Can
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
@@ -40,7 +41,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderRequest, Origin, Side
-from txgateway.publisher import Publisher, Settings
+from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 from txgateway.servers.stream import StreamFactory
 from txgateway.servers.websocket import StreamResource

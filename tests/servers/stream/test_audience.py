@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from twisted.internet.task import Clock
 
-from txgateway import lines, publisher
+from txgateway import audience, lines
+from txgateway.audience import Audience, Settings
 from txgateway.lines import LINES, Options
-from txgateway.publisher import Audience, Outlet, Publisher, Settings
+from txgateway.outlet import Outlet
+from txgateway.publisher import Publisher
 
 
 class Pipe:
@@ -85,11 +87,11 @@ STEPS = some.lists(
 def test_each_line_once_in_order_and_the_newest_prices(
     steps: list[tuple[int, int, bool]], rooms: list[int], chunk: int
 ) -> None:
-    before, publisher.CHUNK = publisher.CHUNK, chunk
+    before, audience.CHUNK = audience.CHUNK, chunk
     try:
         _check(steps, rooms)
     finally:
-        publisher.CHUNK = before
+        audience.CHUNK = before
 
 
 def _check(steps: list[tuple[int, int, bool]], rooms: list[int]) -> None:

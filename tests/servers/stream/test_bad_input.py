@@ -8,7 +8,7 @@ import pytest
 import pytest_twisted
 
 from tests.servers.stream.house import House
-from txgateway.publisher import Settings
+from txgateway.audience import Settings
 
 MB = 1024 * 1024
 

@@ -10,7 +10,7 @@ import pytest_twisted
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 
 from tests.servers.stream.house import PASSWORD, USER, House
-from txgateway.publisher import Settings
+from txgateway.audience import Settings
 
 
 @pytest_twisted.ensureDeferred

@@ -14,6 +14,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from tests.servers.stream.house import EVERYTHING, Client, House
+from txgateway.audience import Settings
 from txgateway.journal.memory import MemoryJournal
 from txgateway.journal.sqlite import SqliteJournal
 from txgateway.model.errors import Reason
@@ -27,7 +28,6 @@ from txgateway.model.events import (
     Severity,
 )
 from txgateway.model.order import OrderStatus, OrderType
-from txgateway.publisher import Settings
 
 
 def journal_of(kind: str, folder: Path) -> Any:

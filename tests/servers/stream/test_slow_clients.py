@@ -8,8 +8,8 @@ import pytest
 import pytest_twisted
 
 from tests.servers.stream.house import EVERYTHING, Client, House
-from txgateway import publisher
-from txgateway.publisher import Settings
+from txgateway import resume
+from txgateway.audience import Settings
 
 
 def outlet_of(house: House) -> Any:
@@ -119,9 +119,9 @@ async def test_a_long_answer_is_taken_at_the_clients_own_pace(build: Any) -> Non
 @pytest_twisted.ensureDeferred
 async def test_what_is_resumed_never_counts_as_waiting(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up: list[int] = []
-    unpin = publisher.Replay.unpin
-    monkeypatch.setattr(publisher, "PAGE", 2000)
-    monkeypatch.setattr(publisher.Replay, "unpin", lambda replay: given_up.append(replay._seq) or unpin(replay))
+    unpin = resume.Replay.unpin
+    monkeypatch.setattr(resume, "PAGE", 2000)
+    monkeypatch.setattr(resume.Replay, "unpin", lambda replay: given_up.append(replay._seq) or unpin(replay))
     house = await build(settings=Settings(lines=100))
     await house.submit(300)
     slow = await house.login({**EVERYTHING, "resume": 0})

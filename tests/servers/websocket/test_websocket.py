@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 
 from tests.servers.stream.house import START, USER, House, shrink
 from tests.servers.websocket.client import EVERYTHING, Socket, basic, enter, knock
-from txgateway.publisher import Settings
+from txgateway.audience import Settings
 from txgateway.servers.websocket import frame
 
 MB = 1024 * 1024
