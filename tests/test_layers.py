@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "servers": "api wire feed access logins model",
     "links": "",
     "servers.*": (
-        "links servers api commands wire render documents lines audience outlet publisher feed access logins model"
+        "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
+        "model"
     ),
     "brokers": "model",
     "brokers.*": "brokers model",
@@ -46,10 +47,11 @@ MAY_IMPORT = {
     "documents": "api gateway commands model",
     "stories": "model",
     "lines": "wire model",
-    "audience": "lines model",
-    "resume": "audience state lines wire model",
+    "bulletins": "lines wire model",
+    "audience": "bulletins model",
+    "resume": "audience bulletins state wire model",
     "outlet": "audience resume lines",
-    "publisher": "audience outlet resume gateway state feed lines wire model",
+    "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
     "api": "api.* gateway feed access commands brokers model",
     "api.*": "api gateway families feed signals access bars commands brokers codec model",
@@ -117,6 +119,7 @@ PURE = {
     "render",
     "documents",
     "lines",
+    "bulletins",
     "bars",
     "commands",
     "ids",

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from txgateway import lines
-from txgateway.lines import News
+from txgateway.bulletins import EVERYONE, FOR_ALL, News, news_of_accounts
 from txgateway.model.market import Quote, Trade
 
 CHUNK = 64 * 1024
@@ -118,9 +117,9 @@ class Audience:
 
     def meant(self, news: News) -> News | None:
         """The news as this audience may hear it; None: it may not."""
-        if self.accounts is None or news.account in (lines.EVERYONE, *self.accounts) or news.kind in lines.FOR_ALL:
+        if self.accounts is None or news.account in (EVERYONE, *self.accounts) or news.kind in FOR_ALL:
             return news
-        return lines.news_of_accounts(self.accounts) if news.kind == "accounts" else None
+        return news_of_accounts(self.accounts) if news.kind == "accounts" else None
 
     def tell(self, data: bytes, key: Hashable = None) -> None:
         """Have this written at the end of the turn. With a key, those behind get the newest of that key only."""

@@ -15,11 +15,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
-from txgateway import lines, wire
+from txgateway import bulletins, wire
 from txgateway.audience import Audience, Dialect, Settings
+from txgateway.bulletins import News
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.lines import News, Options
+from txgateway.lines import Options
 from txgateway.model.events import (
     Record,
     VenueError,
@@ -93,7 +94,7 @@ class Publisher:
         self.gateway.listeners.remove(self._changed)
         self._feed.streams.remove(self._priced)
         for venue in self.venues:
-            self._publish(lines.news_of_connection(venue, "Shutdown"))
+            self._publish(bulletins.news_of_connection(venue, "Shutdown"))
         self._flush()
         for outlet in tuple(self.outlets):
             outlet.close(outlet.dialect.ending)
@@ -128,7 +129,7 @@ class Publisher:
         self, dialect: Dialect, channel: str, wanted: frozenset[str], accounts: tuple[str, ...] | None = None
     ) -> Audience:
         """All who want the same."""
-        wanted &= lines.OPTIONS
+        wanted &= bulletins.OPTIONS
         if dialect.needs_ticker and not self.flags.ticker:
             wanted -= {"quotes", "trades"}
         key = (dialect, channel, wanted, accounts)
@@ -191,7 +192,7 @@ class Publisher:
 
     def venue_error(self, event: VenueError) -> None:
         """A venue complains."""
-        self._publish(lines.news_of_error(event.key or str(event.code), event.text))
+        self._publish(bulletins.news_of_error(event.key or str(event.code), event.text))
 
     def _changed(self, change: Change) -> None:
         """A record is on disk."""
@@ -204,17 +205,17 @@ class Publisher:
             self._publish(news)
         if isinstance(event, VenueStatusChanged):
             self._connection_changed(event)
-        trouble = lines.news_of_trouble(event, change.order)
+        trouble = bulletins.news_of_trouble(event, change.order)
         if trouble is not None:
             self._publish(trouble)
 
     def _connection_changed(self, event: VenueStatusChanged) -> None:
-        word = lines.connection_word(event.status, event.venue in self.gateway.intake.been_up)
+        word = bulletins.connection_word(event.status, event.venue in self.gateway.intake.been_up)
         if word != self._words.get(event.venue):
             self._words[event.venue] = word
-            self._publish(lines.news_of_connection(event.venue, word))
+            self._publish(bulletins.news_of_connection(event.venue, word))
         if event.status is VenueStatus.UP:
-            self._publish(lines.news_of_accounts(self._accounts()))
+            self._publish(bulletins.news_of_accounts(self._accounts()))
 
     def _publish(self, news: News, key: Hashable = None) -> None:
         if self.settings.log_messages:
@@ -298,4 +299,4 @@ class Publisher:
         minute = self._feed.now(venue).replace(second=0, microsecond=0)
         if minute != self._minutes.get(venue):
             self._minutes[venue] = minute
-            self._publish(lines.news_of_time(venue, wire.local_time(minute, self.flags.zone)), ("time", venue))
+            self._publish(bulletins.news_of_time(venue, wire.local_time(minute, self.flags.zone)), ("time", venue))

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway import lines, state, wire
+from txgateway import bulletins, state, wire
 from txgateway.audience import CHUNK, Audience, Member
-from txgateway.lines import News
+from txgateway.bulletins import News
 from txgateway.model.account import Position
 from txgateway.model.events import (
     ENTRIES,
@@ -249,13 +249,13 @@ def _advanced(order: Order | None, record: Record) -> Order | None:
 def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted: frozenset[str]) -> Iterator[News]:
     """What a record tells those who ask for it, live and resumed alike; what nobody wants is not encoded."""
     if change.order is not None:
-        yield lines.news_of_order(change.order, wanted)
+        yield bulletins.news_of_order(change.order, wanted)
     if change.execution is not None:
-        yield lines.news_of_execution(change.execution, flags, wanted)
+        yield bulletins.news_of_execution(change.execution, flags, wanted)
     if position is not None and "position-data" in wanted:
-        yield lines.news_of_position(position, change.record.seq)
+        yield bulletins.news_of_position(position, change.record.seq)
     event = change.record.event
     if isinstance(event, DifferenceFound | DifferenceRaised | DifferenceResolved):
-        yield lines.news_of_difference(event, change.record)
-    elif isinstance(event, lines.StatusEvent):
-        yield lines.news_of_status(event, change.record, change.order)
+        yield bulletins.news_of_difference(event, change.record)
+    elif isinstance(event, bulletins.StatusEvent):
+        yield bulletins.news_of_status(event, change.record, change.order)

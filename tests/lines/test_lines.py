@@ -8,20 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from txgateway import lines
-from txgateway.lines import (
-    DATA,
-    LINE,
-    LINES,
-    BrokenNetstring,
-    Guard,
-    Login,
-    Netstrings,
-    News,
-    Options,
-    Request,
-    netstring,
-)
+from txgateway import bulletins, lines
+from txgateway.bulletins import DATA, LINE, LINES, News
+from txgateway.lines import BrokenNetstring, Guard, Login, Netstrings, Options, Request, netstring
 from txgateway.model.errors import BadArgument, NotUp, Reason, Refused, TimedOut, Unsupported
 from txgateway.model.events import VenueStatus
 
@@ -227,7 +216,7 @@ def test_help_and_the_description_have_every_command() -> None:
     assert lines.help_line() == f".commands: {list(lines.WORDS)}"
     assert lines.__doc__ is not None
     assert [word for word in lines.WORDS if word not in lines.__doc__] == []
-    assert [option for option in lines.OPTIONS if option not in lines.__doc__.replace("`ticket`", "ticket-")] == []
+    assert [option for option in bulletins.OPTIONS if option not in lines.__doc__.replace("`ticket`", "ticket-")] == []
 
 
 # ---------------------------------------------------------------- options
@@ -332,10 +321,10 @@ def test_parts_of_the_news() -> None:
 
 
 def test_an_errors_text_is_one_line() -> None:
-    assert lines.news_of_error("17", "two\r\nlines").line == "error: 17 two lines"
+    assert bulletins.news_of_error("17", "two\r\nlines").line == "error: 17 two lines"
 
 
 def test_words_for_a_venues_status() -> None:
-    words = {status: lines.connection_word(status, been_up=True) for status in VenueStatus}
+    words = {status: bulletins.connection_word(status, been_up=True) for status in VenueStatus}
     assert list(words.values()) == ["Disconnected", "Pending", "Initializing", "Up", "Shutdown"]
-    assert lines.connection_word(VenueStatus.DOWN, been_up=False) == "Startup"
+    assert bulletins.connection_word(VenueStatus.DOWN, been_up=False) == "Startup"

@@ -20,8 +20,9 @@ from txgateway import lines, render, wire
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.audience import Settings
+from txgateway.bulletins import LINES
 from txgateway.commands import COMMANDS
-from txgateway.lines import LINES, Login, Options, Request
+from txgateway.lines import Login, Options, Request
 from txgateway.links import watch_link
 from txgateway.logins import Logins
 from txgateway.model.errors import BadArgument, GatewayError, NotUp, TooMany

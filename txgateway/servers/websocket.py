@@ -43,12 +43,12 @@ from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.websocket import WebSocketResource
 from wsproto.utilities import ProtocolError
 
-from txgateway import lines, render, wire
+from txgateway import bulletins, lines, render, wire
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.audience import Settings
+from txgateway.bulletins import DATA, LINE, News
 from txgateway.commands import COMMANDS
-from txgateway.lines import DATA, LINE, News
 from txgateway.links import watch_link
 from txgateway.logins import Logins, credentials
 from txgateway.model.errors import BadArgument, GatewayError, TooMany
@@ -88,7 +88,7 @@ class Messages:
 
     def part(self, kind: str, wanted: frozenset[str]) -> int:
         """What a client with these options is told of a kind of news."""
-        line, data = lines.PARTS.get(kind, ("", None))
+        line, data = bulletins.PARTS.get(kind, ("", None))
         if data is not None:
             return DATA if data in wanted else 0
         return LINE if line == "" or line in wanted else 0
@@ -147,7 +147,7 @@ def _message(kind: str, data: Any, seq: int | None = None) -> bytes:
 def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options by the stream's names, however they were named."""
     options = dict(given)
-    for kind, (line, data) in lines.PARTS.items():
+    for kind, (line, data) in bulletins.PARTS.items():
         if any(given.get(name) for name in (kind, f"{kind}s", f"{kind}-notification")):
             options[data or line or kind] = True
     return options

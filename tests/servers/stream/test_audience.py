@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 
 from txgateway import audience, lines
 from txgateway.audience import Audience, Settings
-from txgateway.lines import LINES, Options
+from txgateway.bulletins import LINES
+from txgateway.lines import Options
 from txgateway.outlet import Outlet
 from txgateway.publisher import Publisher
 
