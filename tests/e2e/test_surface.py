@@ -209,7 +209,7 @@ def records(result: Any) -> bool:
 
 
 def story(result: Any) -> bool:
-    members = {"seq", "time", "kind", "text", "event"}
+    members = {"seq", "time", "kind", "order_id", "text", "event"}
     kinds = [each["kind"] for each in result["story"]]
     return all(set(each) == members for each in result["story"]) and kinds[0] == "OrderSubmitted"
 
