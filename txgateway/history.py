@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from txgateway import state
+from txgateway import life, state
 from txgateway.brokers import Broker
 from txgateway.journal import Journal
 from txgateway.model.errors import Reason, Refused
@@ -109,7 +109,7 @@ class History:
             fill = event.execution
             if (fill.day or fill.time.date()) >= day:
                 order = await self._folded(fill.order_id) if fill.order_id else None
-                found[fill.execution_id] = state.enriched(fill, order, entry.seq, None)
+                found[fill.execution_id] = life.enriched(fill, order, entry.seq, None)
         return found
 
     async def _entries(self, kinds: Sequence[str]):  # type: ignore[no-untyped-def]
@@ -132,7 +132,7 @@ def fold(records: Iterable[tuple[Record, str]]) -> tuple[Order | None, list[Exec
     fills: list[Execution] = []
     for record, _ in records:
         if order is not None or isinstance(record.event, ENTRIES):
-            order = state.advance(order, record)
+            order = life.advance(order, record)
         if isinstance(record.event, Executed):
-            fills.append(state.enriched(record.event.execution, order, record.seq, None))
+            fills.append(life.enriched(record.event.execution, order, record.seq, None))
     return order, fills

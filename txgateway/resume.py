@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway import bulletins, state, wire
+from txgateway import bulletins, life, wire
 from txgateway.audience import CHUNK, Audience, Member
 from txgateway.bulletins import News
 from txgateway.model.account import Position
@@ -216,7 +216,7 @@ class Replay:
         if not order_id or isinstance(event, NOTES) or not self._audience.wanted & _OF_ORDERS:
             order = None
         elif isinstance(event, ENTRIES):
-            order = state.advance(None, record)
+            order = life.advance(None, record)
         else:
             before = self._orders.pop(order_id, None) or await self._order_before(order_id, record.seq)
             order = _advanced(before, record)
@@ -225,7 +225,7 @@ class Replay:
         execution = None
         if isinstance(event, Executed):
             fill = event.execution
-            execution = state.enriched(fill, order, record.seq, self._days.get(fill.venue))
+            execution = life.enriched(fill, order, record.seq, self._days.get(fill.venue))
         return Change(record, order, execution)
 
     async def _order_before(self, order_id: str, seq: int) -> Order | None:
@@ -241,7 +241,7 @@ def _advanced(order: Order | None, record: Record) -> Order | None:
     if order is None and not isinstance(record.event, ENTRIES):
         return None
     try:
-        return state.advance(order, record)
+        return life.advance(order, record)
     except IllegalMove:
         return None
 
