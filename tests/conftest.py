@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import pytest_twisted
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run in the background is started so, and every program that a test starts would be deaf to Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
