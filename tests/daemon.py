@@ -28,7 +28,13 @@ class Daemon:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        self.environment = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), **environment}
+        self.environment = {
+            "HTTP_PORT": "0",
+            "TCP_PORT": "0",
+            "LOGIN_DELAY": "0.01",
+            "DATA_DIR": str(folder),
+            **environment,
+        }
         self.variables: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = folder / "daemon.log"

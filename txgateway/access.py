@@ -81,13 +81,19 @@ class Caller:
 class Access:
     """All who may come in: the configured user, other users by name, tokens by digest. `tokens` is the state's own."""
 
-    def __init__(self, username: str, password: str, tokens: Mapping[str, Token] | None = None) -> None:
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        tokens: Mapping[str, Token] | None = None,
+        login_delay: float = LONGEST_DELAY,
+    ) -> None:
         self.owner = User(username)
         self._password = password.encode()
         self.users: Mapping[str, User] = {}
         """Everyone else with a password."""
         self.tokens: Mapping[str, Token] = {} if tokens is None else tokens
-        self.failures = Failures()
+        self.failures = Failures(login_delay)
 
     def is_owner(self, username: str, password: str) -> bool:
         """True for the configured pair; the time taken tells nothing."""
@@ -136,6 +142,8 @@ class Source:
 class Failures:
     """Failed logins, counted by source: bounded, however many there are."""
 
+    longest: float = LONGEST_DELAY
+    """Seconds that an answer takes at most."""
     total: int = 0
     turned_away: int = 0
     """Logins that were not even looked at, because too many from the same source were waiting."""
@@ -145,7 +153,7 @@ class Failures:
         """Count one more; gives how long its answer should take. Names that are tried in turn add up, more slowly."""
         self.total += 1
         count = max(self._count(host, user, now, seconds), self._count(host, ANY_USER, now, seconds) // 8)
-        return float(min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(count - 1, 16)))
+        return float(min(self.longest, FIRST_DELAY * 2 ** min(count - 1, 16)))
 
     def _count(self, host: str, user: str, now: datetime, seconds: float) -> int:
         source = self.sources.pop((host, user), None) or Source(host, user)

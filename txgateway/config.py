@@ -110,6 +110,10 @@ class Config:
         "requests a second of each user; 0: no limit; empty: 5000, and none for USERNAME",
     )
 
+    login_delay: float = _set(
+        read.wait, "5", "seconds until a wrong login is answered, at most; the first takes 0.25; 0: at once"
+    )
+
     data_dir: Path = _set(Path, "", "all state; default ~/.local/share/txgateway (XDG)")
     config_file: Path | None = _set(read.optional_path, "", "the TOML file, see txgateway.toml", name="CONFIG")
     journal: str = _set(read.journal, "", "the SQLite file; default journal.sqlite3 in DATA_DIR")

@@ -137,7 +137,7 @@ class GatewayService(Service):
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
         )
-        self.access = Access(self.config.username, self.config.password, rebuilt.tokens)
+        self.access = Access(self.config.username, self.config.password, rebuilt.tokens, self.config.login_delay)
         self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access, self.keeper.trouble)
         self._read_users()
         self.gateway.listeners.append(self._watch)

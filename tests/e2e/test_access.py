@@ -579,7 +579,7 @@ def test_users_of_the_toml_file(make_daemon: MakeDaemon, tmp_path: Any) -> None:
 
 
 def test_failed_logins_are_slow_counted_and_lock_nobody_else_out(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon().start().up()
+    daemon = make_daemon(LOGIN_DELAY="5").start().up()
     begun = time.monotonic()
     for at in range(3):
         assert as_user(daemon, "txtrader_user", f"guess-{at}").status_code == 401

@@ -229,7 +229,7 @@ class House:
         )
         self.api = Api(self.gateway, self.feed, brokers, about)
         self.gateway.listeners.append(self.fragments.changed)
-        self.access = Access(USER, PASSWORD, self.gateway.state.tokens)
+        self.access = Access(USER, PASSWORD, self.gateway.state.tokens, login_delay=0.01)
         self.api.access = self.access
         self.logins = Logins(self.access, self.reactor, self.broker.now)
         self.site = make_site(self.api, self.logins, self.settings, self.reactor, self.fragments)

@@ -219,7 +219,7 @@ class House:
         self.api = Api(self.gateway, self.feed, self.brokers, about)
         flags, access, fragments = (
             Flags(ZONE, ticker=ticker),
-            Access(USER, PASSWORD, self.gateway.state.tokens),
+            Access(USER, PASSWORD, self.gateway.state.tokens, login_delay=0.01),
             Fragments(),
         )
         self.api.access = access

@@ -67,6 +67,10 @@ class Feed(Protocol):
         """Bars that start in [start, end), up to now: the running one as far as it has come."""
 
 
+LEAST_WORTH = Decimal(10)
+"""What an order of a crypto currency must come to, as their exchanges have it."""
+
+
 def instrument_of(name: Name, venue: str, sessions: Sessions) -> Instrument:
     """A name as an instrument, with raw fields in the manner of a quote vendor."""
     session = sessions.session(name.asset_class)
@@ -81,6 +85,7 @@ def instrument_of(name: Name, venue: str, sessions: Sessions) -> Instrument:
         tick_size=name.tick_size,
         lot_size=name.lot_size,
         min_quantity=name.lot_size,
+        min_notional=LEAST_WORTH if name.asset_class is AssetClass.CRYPTO else Decimal(0),
         shortable=name.asset_class is not AssetClass.CRYPTO,
         session=session,
         raw={
