@@ -483,7 +483,8 @@ def _why_waits(order: Order) -> str:
     what = "closing order" if order.origin is Origin.FLATTEN else "order"
     doubt = f" ({order.text})" if order.status is OrderStatus.UNKNOWN and order.text else ""
     filled = f", {order.filled_quantity:f} of {order.quantity:f} filled" if order.filled_quantity else ""
-    return f"Waits for {what} {order.order_id}, which is {order.status}{filled}{doubt}."
+    help = " If nothing will tell what became of it, resolve_order ends it." if order.reason is Reason.MISSING else ""
+    return f"Waits for {what} {order.order_id}, which is {order.status}{filled}{doubt}.{help}"
 
 
 def _said(order: Order) -> str:

@@ -398,7 +398,9 @@ class Gateway:
     def cancel_all(self, by: str, grant: Grant = EVERYTHING) -> int:
         """Ask for the end of every working order in reach, tickets left as they are; gives how many were asked for."""
         working = [order for order in self.state.working.values() if order.status is not OrderStatus.STAGED]
-        orders = [order for order in working if order.may(Move.ASK_CANCEL) and grant.reaches(order.account)]
+        orders = [
+            order for order in working if order.may(Move.ASK_CANCEL) and grant.covers(order.account, order.symbol)
+        ]
         for order in orders:
             self.intake.go(self.cancel(order.order_id, by), f"cancel of {order.order_id}")
         return len(orders)

@@ -365,7 +365,10 @@ class Keeper:
             assert isinstance(kin, Family)
             self._go(key, memory, name, self._send(kin, step))
         elif isinstance(step, Cancel):
-            self._go(key, memory, name, self._gateway.cancel(step.order_id, KEEPER))
+            reason, text = None, ""
+            if isinstance(kin, Group):
+                reason, text = Reason.OCO_FILLED, f"Another order of the oco group {kin.name} was filled."
+            self._go(key, memory, name, self._gateway.cancel(step.order_id, KEEPER, reason, text))
         elif step.quantity is not None or step.stop_price is None or self._may_move(memory):
             change = self._gateway.replace(
                 step.order_id, step.quantity, step.limit_price, step.stop_price, KEEPER, reduced=step.reduced

@@ -144,6 +144,7 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
 _SAID_BEFORE = frozenset(
     {
         Reason.DISCONNECTED,
+        Reason.OCO_FILLED,
         Reason.FLATTENED,
         Reason.TICKET_REJECTED,
         Reason.TICKET_EXPIRED,

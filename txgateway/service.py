@@ -463,7 +463,8 @@ class GatewayService(Service):
         path = config.generated_password_file if source == "default" else source
         word = f'$(cat "{path}")' if "/" in str(path) else f"${path}"
         tls = config.tls_cert is not None
-        secure, ca = ("s", "--cacert ca.pem ") if tls else ("", "")
+        secure, ca = ("s", "--cacert CA.pem ") if tls else ("", "")
+        ca += "--cert CLIENT.pem --key CLIENT-KEY.pem " if config.tls_client_ca is not None else ""
         client = "; clients need a certificate, too" if config.tls_client_ca is not None else ""
         return "\n".join(
             [

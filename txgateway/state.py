@@ -100,6 +100,11 @@ class Day:
         )
 
 
+def _closes_for_all(order: Order) -> bool:
+    """Whether an order is one of a flatten that closes what all owners hold."""
+    return order.origin is Origin.FLATTEN and order.owner == FLATTENER
+
+
 def client_key(account: str, client_order_id: str) -> str:
     """How an idempotency key is written where keys are kept."""
     return f"{account}/{client_order_id}"
@@ -273,7 +278,7 @@ class State:
             if isinstance(event, Executed):
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)
-                self._fill(execution, order.owner if order is not None else "")
+                self._fill(execution, order)
                 if order is not None:
                     self._own(order, execution)
         self.seq = record.seq
@@ -333,7 +338,7 @@ class State:
             if not self.books[key]:
                 del self.books[key]
 
-    def _fill(self, execution: Execution, owner: str) -> None:
+    def _fill(self, execution: Execution, order: Order | None) -> None:
         day = self._day(execution.venue)
         name = execution.execution_id
         if any(name in each.executions for each in self.days.values()):
@@ -345,11 +350,36 @@ class State:
             value += execution.quantity * execution.price
             day.loose[broker] = (quantity + execution.quantity, value)
         self.last_execution[execution.venue] = execution.time
-        book = self._book(execution.venue, execution.account, execution.symbol, owner)
-        self._keep(book.filled(execution.signed_quantity, execution.price, execution.commission))
+        parts, fees = self._parts(execution, order), execution.commission
+        whole = sum((abs(part) for _, part in parts), ZERO)
+        for at, (owner, part) in enumerate(parts, 1):
+            fee = fees if at == len(parts) else round(execution.commission * abs(part) / whole, 8)
+            fees -= fee
+            book = self._book(execution.venue, execution.account, execution.symbol, owner)
+            self._keep(book.filled(part, execution.price, fee))
         held = self.positions.setdefault(execution.account, {})
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
         self._hold(position.after(execution.signed_quantity, execution.price))
+
+    def _parts(self, execution: Execution, order: Order | None) -> list[tuple[str, Decimal]]:
+        """Whose books a fill belongs to: what closes an account closes its owners' parts, the largest first.
+
+        Once the account holds nothing, neither does any of them: what is left of one is another's other side.
+        """
+        owner, left = order.owner if order is not None else "", execution.signed_quantity
+        if order is None or not _closes_for_all(order):
+            return [(owner, left)]
+        held = [each for each in self.books.get((execution.account, execution.symbol), {}).values() if each.quantity]
+        held.sort(key=lambda each: (-abs(each.quantity), each.owner))
+        if sum((each.quantity for each in held), left) == 0:
+            return [(each.owner, -each.quantity) for each in held]
+        parts: list[tuple[str, Decimal]] = []
+        for book in held:
+            if book.quantity * left < 0:
+                part = max(left, -book.quantity) if left < 0 else min(left, -book.quantity)
+                parts.append((book.owner, part))
+                left -= part
+        return [*parts, (owner, left)] if left else parts
 
     def _own(self, order: Order, execution: Execution) -> None:
         pair, owner = (order.account, order.symbol), (order.owner, order.origin)
@@ -357,8 +387,7 @@ class State:
         total = owned.pop(owner, ZERO) + execution.signed_quantity
         if total:
             owned[owner] = total
-        closed_for_all = order.origin is Origin.FLATTEN and order.owner == FLATTENER
-        if not owned or (closed_for_all and order.symbol not in self.positions[order.account]):
+        if not owned or (_closes_for_all(order) and order.symbol not in self.positions[order.account]):
             del self.owned[pair]
 
     def _hold(self, position: Position) -> None:

@@ -283,6 +283,29 @@ def test_who_is_kept_to_an_account_halts_that_and_no_more(daemon: Daemon, kept: 
         daemon.call("resume", scope=scope)
 
 
+def test_who_is_kept_to_a_symbol_touches_no_other(daemon: Daemon) -> None:
+    kept = Holder(daemon, "one-symbol", scopes="trade,approve", accounts="API_ACCOUNT", symbols="MSFT")
+    theirs = daemon.call("limit_order", **TERMS, limit_price=1, quantity=1)["permid"]
+    own = kept.call("limit_order", **{**TERMS, "symbol": "MSFT"}, limit_price=1, quantity=1)["permid"]
+    ticket = daemon.call("stage_market_order", tag="t", **TERMS, quantity=1)["permid"]
+    for name, arguments in (
+        ("cancel_order", {"id": theirs}),
+        ("replace_order", {"id": theirs, "quantity": 2}),
+        ("cancel_exits", {"id": theirs}),
+        ("approve_ticket", {"id": ticket}),
+        ("reject_ticket", {"id": ticket}),
+    ):
+        refused = kept.call(name, **arguments)
+        assert (refused["reason"], refused["errorMsg"]) == ("NOT_ALLOWED", "This login may not trade IBM, only MSFT.")
+    for scope in ("gateway", "account:API_ACCOUNT", "symbol:IBM", "symbol:MSFT"):
+        for name in ("halt", "flatten"):
+            assert kept.ask(name, reason="mine", scope=scope).status_code == 403, (name, scope)
+    kept.call("global_cancel")
+    until(lambda: daemon.call("query_order", id=own)["status"] == "Cancelled", daemon)
+    assert daemon.call("query_order", id=theirs)["status"] == "Accepted"
+    assert daemon.call("query_order", id=ticket)["order_status"] == "STAGED"
+
+
 EVENTS = {
     "order-notification": 1,
     "order-data": 1,

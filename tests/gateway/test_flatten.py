@@ -468,3 +468,31 @@ def test_what_is_under_way_and_what_is_whose_is_in_the_snapshot() -> None:
     assert (again.flattens, again.owned) == (state.flattens, state.owned)
     assert list(again.dump()) == list(state.dump())
     assert bench.restart().gateway.state.owned == state.owned
+
+
+def test_what_closes_an_account_closes_the_books_of_its_owners() -> None:
+    """No owner holds a part of what the account no longer holds, and the commissions are all in somebody's book."""
+    bench = desk()
+    for owner, quantity, side in (("alice", 100, Side.BUY), ("bob", 30, Side.BUY), ("carol", 10, Side.SELL)):
+        send(bench, owner, quantity=D(quantity), side=side)
+    assert flattened(bench, "account:ACC").flat
+    for state in (bench.gateway.state, bench.restart().gateway.state):
+        books = state.books["ACC", "IBM"]
+        assert {owner: book.quantity for owner, book in books.items()} == {"alice": 0, "bob": 0, "carol": 0}
+        assert sum(book.fees for book in books.values()) == 4
+        assert sum(book.cash for book in books.values()) == 0
+
+
+def test_a_part_of_a_closing_order_goes_to_the_largest_part_of_the_position() -> None:
+    bench = desk()
+    bench.broker.largest = D(80)
+    send(bench, "alice", quantity=D(60))
+    send(bench, "bob", quantity=D(70))
+    bench.broker.mode = "accept"
+    flatten(bench, "account:ACC")
+    run(bench, 1)
+    (closing,) = closings(bench)
+    bench.gateway.report(Executed(bench.broker.fill(closing, D(80)), bench.now()))
+    bench.turn()
+    books = bench.gateway.state.books["ACC", "IBM"]
+    assert {owner: book.quantity for owner, book in books.items() if book.quantity} == {"alice": 50}

@@ -78,18 +78,23 @@ async def query_halts(api: Api, caller: Caller) -> list[Halt]:
 
 
 def _check_reach(caller: Caller, scope: Scope) -> None:
-    """Who is kept to some accounts halts those, or themselves: the rest is others' business."""
+    """Who is kept to some accounts or symbols halts those, or themselves: the rest is others' business."""
     if not _reaches(caller, scope):
-        assert caller.accounts is not None
-        may = ", ".join([*(f"account:{each}" for each in caller.accounts), f"owner:{caller.user}"])
+        accounts = [] if caller.grant.symbols is not None else caller.accounts or ()
+        symbols = [] if caller.accounts is not None else caller.grant.symbols or ()
+        scopes = [*(f"account:{each}" for each in accounts), *(f"symbol:{each}" for each in symbols)]
+        may = ", ".join([*scopes, f"owner:{caller.user}"])
         raise NotAllowed(f"{scope} is more than {caller.user} may halt, which is {may}.")
 
 
 def _reaches(caller: Caller, scope: Scope) -> bool:
-    """Whether a scope is no more than who is kept to some accounts may see and halt."""
-    mine = scope.kind is ScopeKind.OWNER and scope.name == caller.user
-    theirs = scope.kind is ScopeKind.ACCOUNT and caller.grant.reaches(scope.name)
-    return caller.accounts is None or mine or theirs
+    """Whether a scope is no more than who is kept to some accounts or symbols may see and halt."""
+    grant = caller.grant
+    if grant.is_whole or (scope.kind is ScopeKind.OWNER and scope.name == caller.user):
+        return True
+    if scope.kind is ScopeKind.ACCOUNT:
+        return grant.symbols is None and grant.reaches(scope.name)
+    return scope.kind is ScopeKind.SYMBOL and grant.accounts is None and scope.name in (grant.symbols or ())
 
 
 def _reason(text: str) -> str:

@@ -264,7 +264,7 @@ async def cancel_order(api: Api, caller: Caller, id: str) -> Order:
 
 @command(Right.TRADE, narrow=True, urgent=True)
 def global_cancel(api: Api, caller: Caller) -> str:
-    """Ask for the end of every working order (of the caller's accounts); tickets stay."""
+    """Ask for the end of every working order (of the caller's accounts and symbols); tickets stay."""
     api.gateway.cancel_all(caller.user, caller.grant)
     return "global cancel requested"
 
@@ -321,11 +321,15 @@ def get_order_route(api: Api, caller: Caller) -> dict[str, Any]:
 
 async def _mine(api: Api, caller: Caller, order_id: str) -> None:
     """Refuse unless an order is in reach: to who is kept to some accounts, others' orders are not there."""
-    if caller.accounts is None:
+    grant = caller.grant
+    if grant.is_whole:
         return
     order = await api.gateway.history.find(order_id)
-    if order is None or not caller.grant.reaches(order.account):
+    if order is None or not grant.reaches(order.account):
         raise Refused(Reason.NO_SUCH_ORDER, "Order not found", order_id)
+    if not grant.covers(order.account, order.symbol):
+        only = ", ".join(grant.symbols or ())
+        raise Refused(Reason.NOT_ALLOWED, f"This login may not trade {order.symbol}, only {only}.", order_id)
 
 
 def _account(api: Api, name: str) -> str:

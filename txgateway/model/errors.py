@@ -64,7 +64,10 @@ class Reason(StrEnum):
     )
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS", "The account cannot pay for the order."
     NOT_SHORTABLE = "NOT_SHORTABLE", "The account or the instrument cannot be sold short."
-    NOT_FILLABLE = "NOT_FILLABLE", "A fill-or-kill order that the market does not show enough for."
+    NOT_FILLABLE = (
+        "NOT_FILLABLE",
+        "The market does not show enough for a fill-or-kill order or the rest of an IOC.",
+    )
     TOO_LATE = "TOO_LATE", "The order had ended before the cancel or replace came to the broker."
     NO_SUCH_ORDER = "NO_SUCH_ORDER", "There is no such order."
     NO_SUCH_DIFFERENCE = "NO_SUCH_DIFFERENCE", "No such difference is open."

@@ -41,6 +41,15 @@ class Grant:
         """Whether an account is among the holder's."""
         return self.accounts is None or account in self.accounts
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is kept to no accounts and no symbols."""
+        return self.accounts is None and self.symbols is None
+
+    def covers(self, account: str, symbol: str) -> bool:
+        """Whether an order or a position is among what the holder may touch."""
+        return self.reaches(account) and (self.symbols is None or symbol in self.symbols)
+
     def __str__(self) -> str:
         told = [" and ".join(self.scopes) or "nothing"]
         if self.accounts is not None:
