@@ -1,9 +1,9 @@
 """The stream's fan-out: quotes to 1, 10 and 100 clients, lines a second that arrive at all of them together.
 
-The daemon's venue reports a ready quote of each symbol a reactor turn (ready_market), and whatever a turn brought is
-written to every client at its end; the yardstick writes such lines, ready, to each transport that is not full, once a
-turn. On either side the transport may send what two turns wrote in one go. With eight symbols what it takes to write a
-quote as a line counts that much more. Either one rests while the other is measured.
+The daemon's venue reports a ready quote of each symbol at a time (ready_market), and each report is a buffer and a send
+of its own; the yardstick writes such lines, ready, to each transport that is not full, once a turn. With eight symbols
+a buffer has eight lines, and what it takes to write a quote as a line counts that much more. Either one rests while the
+other is measured.
 """
 
 from __future__ import annotations
