@@ -1,6 +1,6 @@
-"""A venue whose market is ready: every other turn it reports one quote of each subscribed symbol, made beforehand.
+"""A venue whose market is ready: every turn it reports one quote of each subscribed symbol, made beforehand.
 
-The turn between lets the transports send what was written, so that no two reports share a send.
+The next is due once the last has been written, so that no two reports share a send (strace shows it).
 
 It comes in by the door that strangers use, an entry point on the path, so that what lies between `report` and the
 sockets is measured, and not what it takes to make a quote.
@@ -82,12 +82,9 @@ class ReadyMarket:
         self._made.pop(symbol, None)
 
     def _turn(self) -> None:
-        self._timer = self._setup.reactor.callLater(0, self._rest)
         self._at = (self._at + 1) % MADE
         for quotes in self._made.values():
             self._setup.report(quotes[self._at])
-
-    def _rest(self) -> None:
         self._timer = self._setup.reactor.callLater(0, self._turn)
 
     async def submit(self, order: Order) -> None:

@@ -121,10 +121,19 @@ class Audience:
             return news
         return news_of_accounts(self.accounts) if news.kind == "accounts" else None
 
-    def tell(self, data: bytes, key: Hashable = None) -> None:
-        """Have this written at the end of the turn. With a key, those behind get the newest of that key only."""
+    def tell(self, data: bytes, key: Hashable = None) -> bool:
+        """Have this written; True when that waits for `flush`. With a key, those behind get its newest only.
+
+        To the only one who listens it is written at once: its transport gathers what a turn brings.
+        """
+        if len(self.live) == 1 and not self.behind and not self._turn:
+            self.position += 1
+            (outlet,) = self.live
+            outlet.write(data)
+            return False
         self._turn.append(data)
         self._keys.append(key)
+        return True
 
     def flush(self) -> None:
         """Write what this turn brought."""

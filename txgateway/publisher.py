@@ -232,9 +232,8 @@ class Publisher:
             data = told.get(words) if meant is news else audience.dialect.news(audience.channel, meant, part)
             if data is None:
                 data = told[words] = audience.dialect.news(audience.channel, news, part)
-            if data:
-                audience.tell(data, key)
-        self._flush_later()
+            if data and audience.tell(data, key):
+                self._flush_later()
 
     def _flush_later(self) -> None:
         if not self._flushing:
@@ -267,8 +266,10 @@ class Publisher:
             if data is None:
                 name = symbol if venue == audience.channel else f"{symbol}@{venue}"
                 data = told[words] = audience.dialect.quote(audience.channel, name, quote)
-            audience.tell(data, (venue, symbol))
-        self._market_told(quote)
+            if audience.tell(data, (venue, symbol)):
+                self._flush_later()
+        if self.settings.log_messages:
+            log.info("to clients: {event}", event=quote)
 
     def _trade(self, venue: str, symbol: str, trade: Trade) -> None:
         volume = self._feed.volume(venue, symbol)
@@ -279,13 +280,10 @@ class Publisher:
             if data is None:
                 name = symbol if venue == audience.channel else f"{symbol}@{venue}"
                 data = told[words] = audience.dialect.trade(audience.channel, name, trade, volume)
-            audience.tell(data, ("trade", venue, symbol))
-        self._market_told(trade)
-
-    def _market_told(self, event: Quote | Trade) -> None:
+            if audience.tell(data, ("trade", venue, symbol)):
+                self._flush_later()
         if self.settings.log_messages:
-            log.info("to clients: {event}", event=event)
-        self._flush_later()
+            log.info("to clients: {event}", event=trade)
 
     # the clock
 

@@ -84,7 +84,7 @@ STEPS = some.lists(
 
 
 @settings(deadline=None, max_examples=200)
-@given(STEPS, some.lists(some.integers(1, 3), min_size=2, max_size=4), some.sampled_from([1, 30, 10_000]))
+@given(STEPS, some.lists(some.integers(1, 3), min_size=1, max_size=4), some.sampled_from([1, 30, 10_000]))
 def test_each_line_once_in_order_and_the_newest_prices(
     steps: list[tuple[int, int, bool]], rooms: list[int], chunk: int
 ) -> None:
@@ -132,6 +132,18 @@ def _check(steps: list[tuple[int, int, bool]], rooms: list[int]) -> None:
     assert not audience.behind
     assert not audience._kept
     assert not audience._newest
+
+
+def test_to_the_only_one_it_is_written_at_once_and_who_joins_hears_what_follows() -> None:
+    of = a_publisher()
+    first = a_listener(of, 10)
+    audience = the_audience(of)
+    assert audience.tell(b"1:a,") is False
+    assert first.heard == ["a"]
+    second = a_listener(of, 10)
+    assert audience.tell(b"1:b,") is True
+    audience.flush()
+    assert (first.heard, second.heard) == (["a", "b"], ["b"])
 
 
 def test_what_is_kept_is_forgotten_when_all_have_it() -> None:
