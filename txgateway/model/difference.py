@@ -38,6 +38,8 @@ class What(StrEnum):
     """The broker could not be asked, so nothing is known."""
 
 
+NO_SUCH_ORDER = "no such order"
+"""The broker's side of a MISSING_ORDER where it has searched its whole history, and not only what works."""
 Key = tuple[str, str, str, str]
 """What makes a difference one and the same: venue, account, what, key."""
 _Event = DifferenceFound | DifferenceRaised | DifferenceResolved
