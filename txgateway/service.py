@@ -54,7 +54,7 @@ from txgateway.snapshots import Snapshots
 from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
-from txgateway.tls import server_context
+from txgateway.tls import Certificates
 from txgateway.wire import Flags
 
 log = Logger()
@@ -262,17 +262,28 @@ class GatewayService(Service):
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
         site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket})
-        self._tls = self._context()
+        self._tls = self._certificates()
         self._bind(config.http_port, site, "HTTP_PORT")
         self._bind(config.tcp_port, stream, "TCP_PORT")
 
-    def _context(self) -> Any:
+    def reload(self) -> None:
+        """Read the certificates anew, for new connections; those that cannot be used leave the old ones in use."""
+        if self._tls is None:
+            return
+        try:
+            until = self._tls.reload()
+        except ValueError as error:
+            log.critical("TLS: {error}; the certificate that was read before stays in use.", error=str(error))
+        else:
+            log.warn("TLS: {cert} was read anew, good until {until:%Y-%m-%d}.", cert=self._tls.cert, until=until)
+
+    def _certificates(self) -> Certificates | None:
         """What our ports speak TLS with, if they do."""
         config = self.config
         if config.tls_cert is None or config.tls_key is None:
             return None
         try:
-            return server_context(config.tls_cert, config.tls_key, config.tls_client_ca)
+            return Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
         except ValueError as error:
             raise CannotStart(f"TLS: {error}; `txgateway certs make` makes files that fit.") from error
 
