@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 
-from txgateway.model.account import Position
+from txgateway.model.account import Position, adds_up
 from txgateway.model.difference import NO_SUCH_ORDER, What
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
@@ -293,3 +293,12 @@ def positions(ours: Iterable[Position], theirs: Iterable[Position]) -> Mapping[t
         if (held or flat).quantity != (said or flat).quantity:
             found[key] = (held or flat, said or flat)
     return found
+
+
+# ---------------------------------------------------------------- balances
+
+
+def balances(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> Mapping[str, tuple[Decimal, Decimal]]:
+    """Every currency whose amounts differ by more than rounding: ours and theirs, nought where there is none."""
+    both = {each: (ours.get(each, ZERO), theirs.get(each, ZERO)) for each in sorted(ours.keys() | theirs.keys())}
+    return {currency: amounts for currency, amounts in both.items() if not adds_up(*amounts)}

@@ -23,10 +23,17 @@ from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.ledger import Ledger
-from txgateway.model.account import Position
-from txgateway.model.difference import Key, What
+from txgateway.model.account import Position, adds_up
+from txgateway.model.difference import Difference, Key, What
 from txgateway.model.errors import GatewayError, Reason, TimedOut
-from txgateway.model.events import AccountsOpened, ExternalOrderFound, PositionReported, Severity, VenueStatus
+from txgateway.model.events import (
+    AccountsOpened,
+    BalancesReported,
+    ExternalOrderFound,
+    PositionReported,
+    Severity,
+    VenueStatus,
+)
 from txgateway.model.execution import Execution
 from txgateway.model.order import CLOSED, PENDING, Order, OrderReport, OrderStatus, Origin, Terms
 from txgateway.reconcile import Absent, Shown, Verdict, Word
@@ -73,6 +80,8 @@ class _Look:
     seqs: dict[str, int]
     filled: set[str] = field(default_factory=set)
     judged: set[str] = field(default_factory=set)
+    weighed: set[str] = field(default_factory=set)
+    """Accounts whose cash was compared."""
     found: set[Key] = field(default_factory=set)
     skipped: set[Key] = field(default_factory=set)
     suspects: dict[Any, Any] = field(default_factory=dict)
@@ -247,11 +256,11 @@ class Reconciler:
         seqs = {order.order_id: reconcile.moved(order)[0] for order in self._at_broker(venue)}
         look = _Look(venue, connecting, link, self._state.seq, seqs)
         reports = await self._asked(look, broker.open_orders())
-        fills = await self._asked(look, broker.executions(self._since(venue)))
+        fills = await self._unknown(look, self._since(venue))
         echoes = Can.CLIENT_ORDER_ID in broker.can
         known, strangers = reconcile.match(self._at_broker(venue), reports, echoes)
         if any(self._filled_before(venue, report, fills)[1] for report in strangers):
-            fills = await self._asked(look, broker.executions(None))
+            fills = await self._unknown(look, None)
         closed = await self._take_in(look, strangers, fills)
         await self._settle_replaces(look, known)
         await self._take_fills(look, fills)
@@ -269,6 +278,8 @@ class Reconciler:
             if self._state.order(order.order_id) in (None, order):
                 self._follow(look, order, reconcile.reopened(order, report, self._clock()))
         await self._positions(look)
+        if Can.CASH in broker.can:
+            await self._balances(look, asked_at - OVERLAP)
         self._settle(look)
         self._suspects[venue] = look.suspects
         self._asked_at[venue] = asked_at
@@ -353,6 +364,20 @@ class Reconciler:
         return after
 
     # fills
+
+    async def _unknown(self, look: _Look, since: datetime | None) -> list[Execution]:
+        """The executions after `since` that are not among today's; the others are let go one by one.
+
+        After a burst there are tens of thousands of them, and all but a few are known.
+        """
+        fills: list[Execution] = []
+        asked = await self._asked(look, self._brokers[look.venue].executions(since))
+        for number, fill in enumerate(asked, 1):
+            if not self._intake.knows(fill):
+                fills.append(fill)
+            if number % PAUSE_EVERY == 0:
+                await self._pause(look)
+        return fills
 
     async def _take_fills(self, look: _Look, fills: Iterable[Execution]) -> None:
         for number, fill in enumerate(fills, 1):
@@ -536,6 +561,7 @@ class Reconciler:
             judged = over_order and each.key in look.judged
             closed = each.what == What.ORDER_STATUS and each.key not in self._state.working
             judged = judged or closed or each.what in (What.POSITION, What.UNKNOWN_ORDER)
+            judged = judged or (each.what == What.BALANCE and each.account in look.weighed)
             if judged and each.name not in look.found and each.name not in look.skipped:
                 self._differences.gone(each.name, "It is no longer so.")
 
@@ -600,6 +626,88 @@ class Reconciler:
         figures = (position.account, position.symbol, position.quantity, position.average_price)
         self._ledger.record(PositionReported(venue, *figures, self._clock()))
 
+    # balances
+
+    async def _balances(self, look: _Look, since: datetime) -> None:
+        """Compare each account's cash with what the broker once said and what our executions have moved since.
+
+        What is not known yet counts when no fill came to light from before the balances were asked for until the
+        executions were, after them: then they are of the very fills that we have.
+        """
+        venue, broker = look.venue, self._brokers[look.venue]
+        traded = self._trades(venue)
+        theirs = {account: await self._cash(look, account) for account in broker.accounts()}
+        theirs = {account: totals for account, totals in theirs.items() if _are_amounts(venue, account, totals)}
+        unsure = [key for account, totals in theirs.items() for key in self._unsure(venue, account, totals)]
+        if unsure:
+            seen = any(key in self._suspects.get(venue, {}) for key in unsure)
+            fills = broker.executions(None if seen else since)  # one of long ago may be missing
+            await self._take_fills(look, await self._asked(look, fills))
+        now = self._trades(venue)
+        for account, totals in theirs.items():
+            if now.get(account) == traded.get(account):
+                self._weigh(look, account, totals)
+
+    async def _cash(self, look: _Look, account: str) -> dict[str, Decimal]:
+        report = await self._asked(look, self._brokers[look.venue].balances(account))
+        return {each.currency: each.total for each in report.balances}
+
+    def _trades(self, venue: str) -> dict[str, int]:
+        """How many fills there were in each account."""
+        counts: dict[str, int] = {}
+        for (at, account, _), count in self._intake.traded.items():
+            if at == venue:
+                counts[account] = counts.get(account, 0) + count
+        return counts
+
+    def _unsure(self, venue: str, account: str, totals: Mapping[str, Decimal]) -> list[Key]:
+        """What is new of an account's cash: all of it, or the currencies whose gap is not the one that is shown."""
+        ours = self._state.cash.get((venue, account))
+        if ours is None:
+            return [(venue, account, What.BALANCE, "")]
+        keys = {(venue, account, What.BALANCE, name): each for name, each in reconcile.balances(ours, totals).items()}
+        return [key for key, (mine, its) in keys.items() if not adds_up(mine + self._gap(key), its)]
+
+    def _gap(self, key: Key) -> Decimal:
+        """How much more the broker has than we, as it is shown."""
+        known = self._state.differences.get(key)
+        return Decimal(known.theirs) - Decimal(known.ours) if known else ZERO
+
+    def _weigh(self, look: _Look, account: str, totals: Mapping[str, Decimal]) -> None:
+        """Show the gaps of an account that two looks in a row have found; one that is shown is told anew if it changes.
+
+        An account that is compared for the first time begins with what the broker says.
+        """
+        venue = look.venue
+        ours = self._state.cash.get((venue, account))
+        if ours is None:
+            self._take_cash(venue, account, totals)
+            return
+        look.weighed.add(account)
+        for currency, (mine, its) in reconcile.balances(ours, totals).items():
+            key = (venue, account, What.BALANCE, currency)
+            known = self._state.differences.get(key)
+            before = self._suspects.get(venue, {}).get(key)
+            if known is not None and adds_up(mine + self._gap(key), its):
+                figures = (known.ours, known.theirs)
+            elif before is not None and adds_up(mine + before, its):
+                figures = (f"{mine:f}", f"{its:f}")
+            else:
+                look.suspects[key] = its - mine
+                look.skipped.add(key)
+                continue
+            self._differences.found(key, *figures, Severity.WARNING)
+            look.found.add(key)
+
+    def _take_cash(self, venue: str, account: str, totals: Mapping[str, Decimal]) -> None:
+        self._ledger.record(BalancesReported(venue, account, tuple(sorted(totals.items())), self._clock()))
+
+    def take_gap(self, difference: Difference) -> None:
+        """Take the gap of a balance over as it is shown: what was traded since it was found stays counted."""
+        venue, account, _, currency = difference.name
+        ours = self._state.cash.get((venue, account), {}).get(currency, ZERO)
+        self._take_cash(venue, account, {currency: ours + self._gap(difference.name)})
+
     # orders in doubt
 
     async def _look_at(self, venue: str, orders: Sequence[Order]) -> None:
@@ -634,3 +742,11 @@ class Reconciler:
 def _is_older(shown: Shown) -> bool:
     """Whether a difference comes only of a list that is older than the fills: it shows fewer."""
     return shown.what is What.FILLED_QUANTITY and Decimal(shown.theirs) < Decimal(shown.ours)
+
+
+def _are_amounts(venue: str, account: str, totals: Mapping[str, Decimal]) -> bool:
+    """Whether an account's cash can be compared at all."""
+    wrong = {currency: str(total) for currency, total in totals.items() if not total.is_finite()}
+    if wrong:
+        log.warn("Venue {venue} told of {wrong} in {account}: not compared.", venue=venue, wrong=wrong, account=account)
+    return not wrong

@@ -172,7 +172,7 @@ def test_a_duplicated_fill_has_one_id(venue: Any, seconds: int) -> None:
     venue.clock.advance(seconds)
     first, second = venue.fills(order)
     assert first == second
-    assert venue.do(venue.broker.executions(None)) == [first]
+    assert list(venue.do(venue.broker.executions(None))) == [first]
 
 
 def test_reordered_fills(venue: Any) -> None:
@@ -279,7 +279,7 @@ def test_a_half_open_link_swallows_everything_until_it_is_found_dead(venue: Any)
     venue.later(1)
     assert statuses(venue) == ["DOWN", "CONNECTING", "RECONCILING"]
     assert venue.do(venue.broker.lookup(order)) is None, "it never arrived"
-    executions = venue.do(venue.broker.executions(None))
+    executions = list(venue.do(venue.broker.executions(None)))
     assert [each.order_id for each in executions] == [resting.order_id], "the market went on meanwhile"
 
 
@@ -433,7 +433,7 @@ def test_a_restart_without_the_book(open_venue: Open) -> None:
     for order in (resting, filled):
         assert venue.do(venue.broker.lookup(order)) is None
     assert venue.do(venue.broker.open_orders()) == venue.do(venue.broker.positions()) == []
-    assert venue.do(venue.broker.executions(None)) == []
+    assert list(venue.do(venue.broker.executions(None))) == []
     assert venue.cash() == 10_000_000
     (after,) = venue.fills(venue.send("BUY", 100))
     assert after.execution_id != before.execution_id
