@@ -86,7 +86,7 @@ MEANINGS: dict[FaultKind, Meaning] = {
     ),
     FaultKind.UNTOLD_FEE: Meaning(
         "An order costs its account 1 (of the currency it is kept in) that no execution tells of; with seconds it is "
-        "paid back so much later.",
+        "paid back so much later, or when the fault is cleared.",
         None,
         True,
     ),

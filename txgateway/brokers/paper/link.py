@@ -103,7 +103,7 @@ class Link:
         self._delays: dict[str, float] = {}
         self._muted: dict[str, float] = {}
         self._timers: list[Any] = []
-        self._debts: list[Any] = []
+        self._debts: dict[Any, str] = {}
 
     # in
 
@@ -292,8 +292,7 @@ class Link:
             self._tell()
         self.cut_silently()
         for debt in self._debts:
-            if debt.active():
-                debt.cancel()
+            debt.cancel()
         self._debts.clear()
 
     def cut_silently(self) -> None:
@@ -304,12 +303,15 @@ class Link:
         self._fail_hanging()
 
     def clear(self, kind: FaultKind | None) -> None:
-        """Take faults away, and end what they left: a mute feed speaks, a dead link is found dead."""
+        """Take faults away, and end what they left: a mute feed speaks, a dead link is found dead, debts are paid."""
         self.faults.clear(kind)
         if kind in (None, FaultKind.MUTE_FEED):
             self._muted.clear()
         if kind in (None, FaultKind.HALF_OPEN):
             self._find_dead()
+        if kind in (None, FaultKind.UNTOLD_FEE):
+            for debt in list(self._debts):
+                debt.reset(0)
 
     def _reconnect(self) -> None:
         self.begin()
@@ -423,10 +425,12 @@ class Link:
 
     def _owe(self, seconds: float, account: str) -> None:
         """The book pays back, whatever becomes of the link; later, where it is closed just then."""
-        self._debts = [debt for debt in self._debts if debt.active()]
-        self._debts.append(self._reactor.callLater(seconds, self._pay, account))
+        box: list[Any] = []
+        box.append(self._reactor.callLater(seconds, self._pay, box))
+        self._debts[box[0]] = account
 
-    def _pay(self, account: str) -> None:
+    def _pay(self, box: list[Any]) -> None:
+        account = self._debts.pop(box[0])
         if self.up:
             self._there.do(lambda now: self._there.exchange.charge(account, -FEE))
         else:
