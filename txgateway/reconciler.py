@@ -80,8 +80,6 @@ class _Look:
     seqs: dict[str, int]
     filled: set[str] = field(default_factory=set)
     judged: set[str] = field(default_factory=set)
-    weighed: set[str] = field(default_factory=set)
-    """Accounts whose cash was compared."""
     found: set[Key] = field(default_factory=set)
     skipped: set[Key] = field(default_factory=set)
     suspects: dict[Any, Any] = field(default_factory=dict)
@@ -124,6 +122,8 @@ class Reconciler:
         self._due: dict[str, float] = {}
         self._doubts: dict[str, _Doubt] = {}
         self._suspects: dict[str, dict[Any, Any]] = {}
+        self._gaps: dict[str, dict[Key, Decimal]] = {}
+        """By venue, of each balance that may differ: how much more the broker has."""
         self._links = dict.fromkeys(brokers, 0)
         self._asked_at: dict[str, datetime] = {}
 
@@ -160,12 +160,14 @@ class Reconciler:
         self._cancel(venue)
         self._due.pop(venue, None)
         self._suspects.pop(venue, None)
+        self._gaps.pop(venue, None)
         self._begin(venue, self._whole(venue, connecting=True))
 
     def _lost(self, venue: str) -> None:
         """The link is gone, and with it whatever was being asked."""
         self._due.pop(venue, None)
         self._suspects.pop(venue, None)
+        self._gaps.pop(venue, None)
         self._cancel(venue)
 
     def _soon(self, venue: str) -> None:
@@ -229,7 +231,7 @@ class Reconciler:
             if whole:
                 self.failures[venue] = 0
                 self._differences.gone(key, "The venue was reconciled.")
-                wait = CONFIRM_SECONDS if self._suspects.get(venue) else self._seconds
+                wait = CONFIRM_SECONDS if self._suspects.get(venue) or self._gaps.get(venue) else self._seconds
                 if wait:
                     self._due[venue] = min(now + wait, self._due.get(venue, now + wait))
             return
@@ -278,14 +280,14 @@ class Reconciler:
             if self._state.order(order.order_id) in (None, order):
                 self._follow(look, order, reconcile.reopened(order, report, self._clock()))
         await self._positions(look)
-        if Can.CASH in broker.can:
-            await self._balances(look, asked_at - OVERLAP)
         self._settle(look)
         self._suspects[venue] = look.suspects
         self._asked_at[venue] = asked_at
         self.last[venue] = self._clock()
         if connecting:
             await self._intake.reconciled(venue)
+        if Can.CASH in broker.can:  # that it cannot be had is shown, and keeps nobody from trading
+            await self._balances(look, asked_at - OVERLAP)
 
     def _at_broker(self, venue: str) -> list[Order]:
         """The working orders of a venue, without the tickets that we hold ourselves."""
@@ -561,7 +563,6 @@ class Reconciler:
             judged = over_order and each.key in look.judged
             closed = each.what == What.ORDER_STATUS and each.key not in self._state.working
             judged = judged or closed or each.what in (What.POSITION, What.UNKNOWN_ORDER)
-            judged = judged or (each.what == What.BALANCE and each.account in look.weighed)
             if judged and each.name not in look.found and each.name not in look.skipped:
                 self._differences.gone(each.name, "It is no longer so.")
 
@@ -635,18 +636,19 @@ class Reconciler:
         executions were, after them: then they are of the very fills that we have.
         """
         venue, broker = look.venue, self._brokers[look.venue]
+        before = self._gaps.pop(venue, {})
         traded = self._trades(venue)
         theirs = {account: await self._cash(look, account) for account in broker.accounts()}
         theirs = {account: totals for account, totals in theirs.items() if _are_amounts(venue, account, totals)}
         unsure = [key for account, totals in theirs.items() for key in self._unsure(venue, account, totals)]
         if unsure:
-            seen = any(key in self._suspects.get(venue, {}) for key in unsure)
+            seen = any(key in before for key in unsure)
             fills = broker.executions(None if seen else since)  # one of long ago may be missing
             await self._take_fills(look, await self._asked(look, fills))
         now = self._trades(venue)
         for account, totals in theirs.items():
             if now.get(account) == traded.get(account):
-                self._weigh(look, account, totals)
+                self._weigh(venue, account, totals, before)
 
     async def _cash(self, look: _Look, account: str) -> dict[str, Decimal]:
         report = await self._asked(look, self._brokers[look.venue].balances(account))
@@ -673,31 +675,29 @@ class Reconciler:
         known = self._state.differences.get(key)
         return Decimal(known.theirs) - Decimal(known.ours) if known else ZERO
 
-    def _weigh(self, look: _Look, account: str, totals: Mapping[str, Decimal]) -> None:
+    def _weigh(self, venue: str, account: str, totals: Mapping[str, Decimal], before: Mapping[Key, Decimal]) -> None:
         """Show the gaps of an account that two looks in a row have found; one that is shown is told anew if it changes.
 
         An account that is compared for the first time begins with what the broker says.
         """
-        venue = look.venue
         ours = self._state.cash.get((venue, account))
         if ours is None:
             self._take_cash(venue, account, totals)
             return
-        look.weighed.add(account)
+        differing: set[Key] = set()
         for currency, (mine, its) in reconcile.balances(ours, totals).items():
             key = (venue, account, What.BALANCE, currency)
+            differing.add(key)
             known = self._state.differences.get(key)
-            before = self._suspects.get(venue, {}).get(key)
             if known is not None and adds_up(mine + self._gap(key), its):
-                figures = (known.ours, known.theirs)
-            elif before is not None and adds_up(mine + before, its):
-                figures = (f"{mine:f}", f"{its:f}")
+                self._differences.found(key, known.ours, known.theirs, known.severity)
+            elif key in before and adds_up(mine + before[key], its):
+                self._differences.found(key, f"{mine:f}", f"{its:f}", Severity.WARNING)
             else:
-                look.suspects[key] = its - mine
-                look.skipped.add(key)
-                continue
-            self._differences.found(key, *figures, Severity.WARNING)
-            look.found.add(key)
+                self._gaps.setdefault(venue, {})[key] = its - mine
+        for each in self._differences.open(venue):
+            if each.what == What.BALANCE and each.account == account and each.name not in differing:
+                self._differences.gone(each.name, "It adds up again.")
 
     def _take_cash(self, venue: str, account: str, totals: Mapping[str, Decimal]) -> None:
         self._ledger.record(BalancesReported(venue, account, tuple(sorted(totals.items())), self._clock()))

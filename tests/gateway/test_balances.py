@@ -359,6 +359,10 @@ def test_balances_that_cannot_be_had_are_a_reconciliation_that_failed() -> None:
     kept, bench.broker.balances = bench.broker.balances, down  # type: ignore[method-assign]
     pass_time(bench, 61)
     assert [each[0] for each in shown(bench)] == ["reconciliation"]
+    bench.broker.stopService()
+    bench.up()
+    assert bench.submit().order.filled_quantity == 100, "that nobody can say what the cash is stops no trading"
+    assert [each[0] for each in shown(bench)] == ["reconciliation"]
     bench.broker.balances = kept  # type: ignore[method-assign]
     pass_time(bench, 5)
     assert shown(bench) == []
