@@ -13,6 +13,7 @@ VERSION = re.search(r'^__version__ = "([^"]+)"$', (HERE / "txgateway/__init__.py
 assert VERSION, "txgateway/__init__.py has the version"
 
 CALENDARS = ["exchange_calendars>=4.5"]
+IB = ["ib_async>=2.1,<3"]
 PARQUET = ["pyarrow>=17"]
 TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
@@ -66,8 +67,9 @@ setup(
     ],
     extras_require={
         "calendars": CALENDARS,
+        "ib": IB,
         "parquet": PARQUET,
-        "dev": TESTS + LINT + TYPES + CALENDARS + PARQUET,
+        "dev": TESTS + LINT + TYPES + CALENDARS + PARQUET + IB,
     },
     entry_points={
         "console_scripts": [
@@ -75,7 +77,11 @@ setup(
             "txgateway = txgateway_client.cli:main",
             "txgateway-monitor = txgateway_monitor.cli:main",
         ],
-        "txgateway.brokers": ["paper = txgateway.brokers.paper:PaperBroker"],
+        "txgateway.brokers": [
+            "paper = txgateway.brokers.paper:PaperBroker",
+            "tws = txgateway.brokers.ib:IbBroker",
+            "ib = txgateway.brokers.ib:IbBroker",
+        ],
         "txgateway.commands": [
             "journal = txgateway.cli:journal",
             "users = txgateway.users:users",

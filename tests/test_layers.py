@@ -29,12 +29,13 @@ MAY_IMPORT = {
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
+    "futures": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
         "model"
     ),
     "brokers": "model",
-    "brokers.*": "brokers model",
+    "brokers.*": "brokers futures model",
     "journal": "model codec",
     "journal.*": "journal chain codec model",
     "bots": "",

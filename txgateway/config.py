@@ -33,7 +33,7 @@ PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
 DEFAULT_PASSWORD = "txtrader_pass"
 EMBEDDED = "paper"
 """The kind that is in this process, and connects to nobody."""
-NEEDS_ASYNCIO = frozenset({"tws", "ccxt"})
+NEEDS_ASYNCIO = frozenset({"tws", "ib", "ccxt"})
 """Kinds whose library runs on asyncio's loop."""
 CLIENT_VARIABLES = frozenset(
     {"CLIENT_CERT", "CLIENT_KEY", "CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE", "TLS_CA"}

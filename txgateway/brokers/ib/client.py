@@ -1,0 +1,113 @@
+"""ib_async's client on one link, with its messages paced, and what comes handed on by name."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC
+from typing import Any
+
+from ib_async import Client
+from twisted.logger import Logger
+
+log = Logger()
+
+_CANCEL, _ORDER = {"4", "58"}, {"3"}
+_RESERVED = (0, 2, 6)
+"""Of the messages of a second, how many orders leave free for cancels, and questions for both."""
+
+
+class PacedClient(Client):
+    """No more than `rate` messages a second; cancels go before orders, and orders before questions."""
+
+    def __init__(self, inbox: Inbox, reactor: Any, rate: int) -> None:
+        super().__init__(inbox)
+        self._reactor = reactor
+        self._rates = tuple(max(1, rate - reserved) for reserved in _RESERVED)
+        self._lanes: tuple[deque[str], deque[str], deque[str]] = (deque(), deque(), deque())
+        self._times: deque[float] = deque()
+        self._turn: Any = None
+
+    def sendMsg(self, msg: str) -> None:
+        """Send a message now, or when it is its turn."""
+        kind = msg.partition("\0")[0]
+        self._lanes[0 if kind in _CANCEL else 1 if kind in _ORDER else 2].append(msg)
+        if self._turn is None:
+            self._send_due()
+
+    def _send_due(self) -> None:
+        self._turn = None
+        now = self._reactor.seconds()
+        while self._times and now - self._times[0] >= 1.0:
+            self._times.popleft()
+        for lane, rate in zip(self._lanes, self._rates, strict=True):
+            while lane and len(self._times) < rate:
+                self.conn.sendMsg(self._prefix(lane.popleft().encode()))
+                self._times.append(now)
+        if any(self._lanes):
+            self._turn = self._reactor.callLater(max(0.001, self._times[0] + 1.0 - now), self._send_due)
+
+    def close(self, abort: bool) -> None:
+        """End the connection: in good order, or at once. What was not sent is not."""
+        for lane in self._lanes:
+            lane.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        transport = self.conn.transport
+        with suppress(OSError, RuntimeError):
+            if abort and transport is not None:
+                transport.abort()
+            self.disconnect()
+
+
+class Inbox:
+    """What ib_async's decoder calls, by the names of IB's API: handed to `on_NAME` of the ears, if it is there.
+
+    A message that breaks something breaks nothing else; ib_async would only write it into Python's log.
+    """
+
+    defaultTimezone = UTC
+
+    def __init__(self, ears: Any, timezone: str) -> None:
+        self._ears = ears
+        self.TimezoneTWS = timezone
+        """Of times that come without a zone."""
+
+    @property
+    def ib(self) -> Inbox:
+        """Where the decoder looks for TimezoneTWS."""
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        handler = getattr(self._ears, f"on_{name}", None)
+
+        def handed(*args: Any) -> None:
+            if handler is None:
+                return
+            try:
+                handler(*args)
+            except Exception:
+                log.failure("TWS's {name}{args} could not be taken in.", name=name, args=args)
+
+        self.__dict__[name] = handed
+        return handed
+
+
+class _ToTwisted(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        log.error("ib_async: {text}", text=self.format(record))
+
+
+def quiet_ib_async() -> None:
+    """Of what ib_async writes into Python's log, only messages that cannot be decoded go into ours."""
+    whole, decoder = logging.getLogger("ib_async"), logging.getLogger("ib_async.Decoder")
+    whole.setLevel(logging.CRITICAL)
+    decoder.setLevel(logging.ERROR)
+    decoder.propagate = False
+    if not any(isinstance(each, _ToTwisted) for each in decoder.handlers):
+        decoder.addHandler(_ToTwisted())

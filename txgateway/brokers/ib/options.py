@@ -1,0 +1,167 @@
+"""The settings of a tws venue, as text or TOML values, read into one frozen object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+import pytz
+
+from txgateway.brokers.ib import window
+from txgateway.brokers.ib.window import Window
+
+DATA_TYPES = {"live": 1, "frozen": 2, "delayed": 3, "delayed-frozen": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class IbOptions:
+    """Where TWS or IB Gateway is, and how it is spoken to.
+
+    `accounts`: only these of the login's, or all. `silence`: after so many seconds without a sign of life the link is
+    given up. `patience`: so long an order may stay without a word until it is in doubt. `commission_wait`: so long a
+    fill waits for its commission. `rate`: messages a second, at most. `restart`: when TWS restarts, and down is
+    expected. `primary_exchanges`: by symbol, where several exchanges have it. `timezone`: of times that come without
+    one, and of the day whose orders TWS remembers.
+    """
+
+    host: str
+    port: int
+    client_id: int
+    accounts: tuple[str, ...]
+    market_data: int
+    crypto_exchange: str
+    regular_hours: bool
+    primary_exchanges: Mapping[str, str]
+    timezone: str
+    restart: Window | None
+    silence: float
+    patience: float
+    commission_wait: float
+    rate: int
+    domain: str
+
+
+def read(options: Mapping[str, Any]) -> IbOptions:
+    """The settings; ValueError names the first that is wrong."""
+    wrong = mistakes(options)
+    if wrong:
+        name, instead = next(iter(wrong.items()))
+        raise ValueError(f"{name}={options.get(name)!r}: {instead}.")
+    return IbOptions(**{name: reader(options.get(name, default)) for name, (default, reader) in _READERS.items()})
+
+
+def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
+    """What to give instead, for each option that cannot be used."""
+    wrong: dict[str, str] = {}
+    for name, value in options.items():
+        if name in _IGNORED:
+            continue
+        if name not in _READERS:
+            close = get_close_matches(name, [*_READERS], n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            wrong[name] = f"there is no such option{hint}; correct it or take it away"
+            continue
+        try:
+            _READERS[name][1](value)
+        except ValueError as error:
+            wrong[name] = str(error)
+    return wrong
+
+
+_IGNORED = frozenset({"route"})
+"""What the environment gives to every kind and this one does not need: a route is the order's own."""
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\S{1,255}", value):
+        raise ValueError("give a name or an address without spaces")
+    return value
+
+
+def _whole(low: int, high: int, instead: str) -> Callable[[Any], int]:
+    def read_whole(value: Any) -> int:
+        if isinstance(value, bool) or not re.fullmatch(r"\d{1,10}", str(value)) or not low <= int(value) <= high:
+            raise ValueError(instead)
+        return int(value)
+
+    return read_whole
+
+
+def _seconds(low: float) -> Callable[[Any], float]:
+    def read_seconds(value: Any) -> float:
+        text = str(value)
+        number = float(text) if re.fullmatch(r"\d{0,4}\.?\d{1,6}", text) else -1.0
+        if isinstance(value, bool) or not low <= number <= 3600:
+            raise ValueError(f"give seconds, from {low:g} to 3600")
+        return number
+
+    return read_seconds
+
+
+def _accounts(value: Any) -> tuple[str, ...]:
+    """A list keeps the venue to these accounts; one name, as API_ACCOUNT gives it, is only the one at the start."""
+    if isinstance(value, str):
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each.strip() for each in value):
+        raise ValueError('give a list of accounts, such as ["DU1234567"]')
+    return tuple(each.strip() for each in value)
+
+
+def _data_type(value: Any) -> int:
+    if value not in DATA_TYPES:
+        raise ValueError(f"give one of {', '.join(DATA_TYPES)}")
+    return DATA_TYPES[value]
+
+
+def _code(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z0-9.]{1,16}", value):
+        raise ValueError("give an exchange in capitals, such as NASDAQ or PAXOS")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("give true or false")
+    return value
+
+
+def _exchanges(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value):
+        raise ValueError('give a table of exchanges by symbol, such as {MSFT = "NASDAQ"}')
+    return MappingProxyType({symbol.upper(): _code(exchange) for symbol, exchange in value.items()})
+
+
+def _timezone(value: Any) -> str:
+    try:
+        return str(pytz.timezone(str(value)).zone)
+    except pytz.UnknownTimeZoneError:
+        raise ValueError("there is no such time zone; give one such as America/New_York") from None
+
+
+def _window(value: Any) -> Window | None:
+    if not isinstance(value, str):
+        raise ValueError('give a time of day such as "23:45-00:45 America/New_York", or "" for none')
+    return window.parse(value)
+
+
+_READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "host": ("localhost", _word),
+    "port": (7497, _whole(1, 65535, "give the port that TWS or IB Gateway listens on, a whole number from 1 to 65535")),
+    "client_id": (0, _whole(0, 2**31 - 1, "give a client number, a whole number from 0 to 2147483647")),
+    "accounts": ("", _accounts),
+    "market_data": ("live", _data_type),
+    "crypto_exchange": ("PAXOS", _code),
+    "regular_hours": (False, _flag),
+    "primary_exchanges": (MappingProxyType({}), _exchanges),
+    "timezone": ("America/New_York", _timezone),
+    "restart": ("23:45-00:45 America/New_York", _window),
+    "silence": (15, _seconds(0.5)),
+    "patience": (10, _seconds(0.1)),
+    "commission_wait": (1, _seconds(0.0)),
+    "rate": (45, _whole(1, 100_000, "give messages a second, a whole number from 1")),
+    "domain": ("live", _word),
+}
