@@ -13,8 +13,8 @@ VERSION = re.search(r'^__version__ = "([^"]+)"$', (HERE / "txgateway/__init__.py
 assert VERSION, "txgateway/__init__.py has the version"
 
 CALENDARS = ["exchange_calendars>=4.5"]
-IB = ["ib_async>=2.1,<3"]
 PARQUET = ["pyarrow>=17"]
+IB = ["ib_async>=2.1,<3"]
 TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
@@ -67,8 +67,8 @@ setup(
     ],
     extras_require={
         "calendars": CALENDARS,
-        "ib": IB,
         "parquet": PARQUET,
+        "ib": IB,
         "dev": TESTS + LINT + TYPES + CALENDARS + PARQUET + IB,
     },
     entry_points={

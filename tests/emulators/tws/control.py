@@ -1,0 +1,356 @@
+"""The emulator's controls: a JSON object a line, `{"do": "quote", "symbol": "IBM", …}`.
+
+The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input. A contract is named by its
+local symbol (IBM, ESZ6, EUR.USD, BTC.USD) or its conId; an order by its permId or its orderRef.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import LineReceiver
+
+from tests.emulators.tws.contracts import Asked, Contract
+from tests.emulators.tws.faults import KINDS
+from tests.emulators.tws.orders import Order, Ticket
+from tests.emulators.tws.server import Emulator
+
+PREFIX = "do_"
+NOTICES = {
+    2103: "Market data farm connection is broken:usfarm",
+    2104: "Market data farm connection is OK:usfarm",
+    2105: "HMDS data farm connection is broken:ushmds",
+    2106: "HMDS data farm connection is OK:ushmds",
+}
+
+
+def number(value: Any) -> Decimal:
+    """As it was written."""
+    return Decimal(str(value)).normalize()
+
+
+class Control:
+    """Every command once."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def obey(self, line: str | bytes) -> dict[str, Any]:
+        """One command as JSON; the answer."""
+        try:
+            message = json.loads(line)
+            name = message.pop("do")
+            command = getattr(self, PREFIX + name, None)
+            if command is None:
+                raise ValueError(f"no command {name!r}; there are: {', '.join(self.names())}")
+            return {"ok": command(**message)}
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The commands."""
+        return [name.removeprefix(PREFIX) for name in dir(cls) if name.startswith(PREFIX)]
+
+    def _order(self, name: Any) -> Order:
+        orders = self.emulator.book.orders
+        if str(name).isdigit() and int(name) in orders:
+            return orders[int(name)]
+        found = [order for order in orders.values() if order.ticket.ref == name]
+        if not found:
+            raise ValueError(f"no order {name!r}")
+        return found[-1]
+
+    def _contract(self, symbol: str) -> Contract:
+        return self.emulator.contract(str(symbol))
+
+    # ---------------------------------------------------------------- to look
+
+    def do_help(self) -> dict[str, str]:
+        """Every command, its arguments and what it does."""
+        commands = {name: getattr(self, PREFIX + name) for name in self.names()}
+        return {name: f"{inspect.signature(each)}: {inspect.getdoc(each)}" for name, each in commands.items()}
+
+    def do_status(self) -> dict[str, Any]:
+        """Clients, messages by number, what clients did that they should not, how many orders."""
+        emulator = self.emulator
+        return {
+            "clients": sorted(link.client for link in emulator.links if link.client is not None),
+            "links": len(emulator.links),
+            "ticks": sorted(w.contract.local for link in emulator.links for w in link.wishes.ticks.values()),
+            "messages": {str(name): count for name, count in sorted(emulator.commands.counts.items())},
+            "violations": emulator.violations,
+            "orders": len(emulator.book.orders),
+            "now": emulator.now().isoformat(" ", "seconds"),
+        }
+
+    def do_orders(self) -> list[dict[str, Any]]:
+        """Every order that there is or was."""
+        return [
+            {
+                "id": o.id,
+                "client": o.client,
+                "perm": o.perm,
+                "contract": o.contract.local,
+                "status": o.status,
+                "action": o.ticket.action,
+                "quantity": f"{o.ticket.quantity:f}",
+                "type": o.ticket.kind,
+                "limit": o.ticket.limit and f"{o.ticket.limit:f}",
+                "stop": o.ticket.stop and f"{o.ticket.stop:f}",
+                "filled": f"{o.filled:f}",
+                "ref": o.ticket.ref,
+                "account": o.ticket.account,
+                "tif": o.ticket.tif,
+            }
+            for o in self.emulator.book.orders.values()
+        ]
+
+    def do_executions(self) -> list[dict[str, Any]]:
+        """Every execution, the oldest first."""
+        return [
+            {
+                "id": e.id,
+                "perm": e.perm,
+                "contract": e.contract.local,
+                "buys": e.buys,
+                "ref": e.ref,
+                "size": f"{e.size:f}",
+                "price": f"{e.price:f}",
+                "account": e.account,
+            }
+            for e in self.emulator.book.executions.values()
+        ]
+
+    def do_net(self) -> dict[str, dict[str, str]]:
+        """The positions, signed, by account and local symbol; zeros left out."""
+        accounts = self.emulator.book.accounts.values()
+        return {a.name: {h.contract.local: f"{h.size:f}" for h in a.held.values() if h.size} for a in accounts}
+
+    # ---------------------------------------------------------------- faults
+
+    def do_fault(self, name: str, **more: Any) -> None:
+        """Set a fault: count (1; null: for ever), chance (1), seconds, symbol, when, arrives."""
+        self.emulator.faults.set(name, **more)
+
+    def do_faults(self) -> dict[str, Any]:
+        """What faults there are, and what is set."""
+        return {"there are": KINDS, "set": [asdict(fault) for fault in self.emulator.faults.all]}
+
+    def do_clear(self, name: str = "") -> None:
+        """Take away the faults of a name, or all."""
+        self.emulator.faults.clear(name)
+
+    def do_drop(self, seconds: float = 0) -> None:
+        """Break every link; nobody can connect for so many seconds."""
+        if seconds:
+            self.emulator.close_port(seconds)
+        self.emulator.drop()
+
+    def do_freeze(self) -> None:
+        """Every link that is there goes half open; new ones are well, but their client ids are still in use."""
+        for link in self.emulator.links:
+            link.freeze()
+
+    def do_free_clients(self) -> None:
+        """The gateway finds out that frozen links are dead."""
+        for link in [each for each in self.emulator.links if each.frozen]:
+            link.transport.abortConnection()
+
+    def do_mute(self, what: str = "ticks") -> None:
+        """No more ticks, orders or accounts, until `unmute`."""
+        if what not in ("ticks", "orders", "accounts"):
+            raise ValueError("ticks, orders or accounts")
+        self.emulator.teller.muted.add(what)
+
+    def do_unmute(self) -> None:
+        """All is told again."""
+        self.emulator.teller.unmute()
+
+    def do_lose(self) -> None:
+        """1100: no ticks, nothing told of orders, orders wait, until `regain`. The exchange goes on."""
+        self.emulator.lose()
+
+    def do_regain(self, data: bool = True) -> None:
+        """1102; with data false 1101, and subscriptions to ticks and bars are gone."""
+        self.emulator.regain(data)
+
+    def do_farm(self, ok: bool, history: bool = False) -> None:
+        """2104 or 2103 (with history 2106 or 2105); a broken farm sends no ticks."""
+        muted = self.emulator.teller.muted
+        if not history:
+            muted.discard("ticks") if ok else muted.add("ticks")
+        code = (2106 if ok else 2105) if history else (2104 if ok else 2103)
+        self.emulator.say_all(code, NOTICES[code])
+
+    def do_error(self, code: int, text: str = "", id: int = -1) -> None:
+        """Any error to every client."""
+        self.emulator.say_all(code, text or NOTICES.get(code, f"Error {code}"), id)
+
+    def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
+        """End and be back after so many seconds, with the book or (memory false) an empty one."""
+        self.emulator.restart(seconds, not memory)
+
+    def do_nightly(self, seconds: float = 1) -> None:
+        """The nightly restart: 1100, then the links end, nobody can connect for so long; fills happen meanwhile."""
+        self.emulator.lose()
+        self.emulator.restart(seconds, empty=False)
+
+    def do_reset(self) -> None:
+        """Links broken, faults cleared, all told, an empty book, a market that moves by itself: as at the start."""
+        emulator = self.emulator
+        emulator.faults.clear()
+        emulator.teller.unmute()
+        emulator.market.tapes.clear()
+        emulator.unsubscribed.clear()
+        emulator.violations.clear()
+        emulator.commands.counts.clear()
+        emulator.pacing.forget()
+        emulator.restart(0, empty=True)
+
+    def do_roll_back(self, client: int | None = None, to: int = 0) -> None:
+        """The order ids of a client (or all) go on behind this one; ids of orders that have ended are free again."""
+        self.emulator.book.roll_back(client, to)
+
+    def do_pacing(self, on: bool) -> None:
+        """Whether requests for bars are paced."""
+        self.emulator.pacing.on = on
+
+    def do_subscribed(self, symbol: str, on: bool) -> None:
+        """Whether there is live data of a contract, or only delayed data (354, 10167)."""
+        con_id = self._contract(symbol).con_id
+        change = self.emulator.unsubscribed.discard if on else self.emulator.unsubscribed.add
+        change(con_id)
+
+    def do_send(self, fields: list[Any]) -> None:
+        """Any message at all to every client."""
+        self.emulator.send(fields)
+
+    # ---------------------------------------------------------------- the market
+
+    def do_quote(self, symbol: str, bid: Any, ask: Any, bid_size: Any = 1000, ask_size: Any = 1000) -> None:
+        """Set a contract's quote, which stays until `free`; a size of 0 empties a side. What can be filled is."""
+        contract = self._contract(symbol)
+        tape = self.emulator.market.tape(contract, self.emulator.now())
+        tape.bid, tape.ask, tape.bid_size, tape.ask_size = map(number, (bid, ask, bid_size, ask_size))
+        tape.pinned = True
+        self.emulator.moved(contract)
+
+    def do_trade(self, symbol: str, price: Any, size: Any = 100) -> None:
+        """A trade of others is printed; stops that it reaches are triggered."""
+        contract = self._contract(symbol)
+        self.emulator.market.trade(contract, number(price), number(size), self.emulator.now())
+        self.emulator.moved(contract, traded=True)
+
+    def do_free(self, symbol: str) -> None:
+        """The contract moves by itself again."""
+        self.emulator.market.tape(self._contract(symbol), self.emulator.now()).pinned = False
+
+    def do_tick(self, symbol: str = "") -> None:
+        """One step of a contract, or of all that are watched."""
+        self.emulator.tick(symbol)
+
+    def do_close(self) -> None:
+        """The market closes: orders are taken (399) and wait."""
+        self.emulator.book.closed = True
+
+    def do_open(self) -> None:
+        """The market opens."""
+        self.emulator.traded(self.emulator.book.open_market)
+
+    # ---------------------------------------------------------------- orders
+
+    def do_hold(self, on: bool = True) -> None:
+        """New orders stay PreSubmitted until `accept` or `reject`."""
+        self.emulator.book.hold = on
+
+    def do_accept(self, order: Any) -> None:
+        """The exchange accepts an order that waits."""
+        self.emulator.traded(lambda: self.emulator.book.accept(self._order(order).perm))
+
+    def do_reject(self, order: Any, reason: str = "the exchange does not want it", status: str = "Inactive") -> None:
+        """201, and the order ends so."""
+        self.emulator.book.reject(self._order(order).perm, reason, status)
+
+    def do_latency(self, seconds: float) -> None:
+        """From PreSubmitted to Submitted, and from PendingCancel to Cancelled."""
+        self.emulator.book.latency = seconds
+
+    def do_oca_cancels(self, on: bool = True) -> None:
+        """Whether a cancel of one order of an OCA group cancels all."""
+        self.emulator.book.oca_cancels = on
+
+    def do_fill(self, order: Any, size: Any, price: Any = None) -> None:
+        """Fill an open order, whatever the market says; at its limit or the market when no price is given."""
+        given = None if price is None else number(price)
+        self.emulator.traded(lambda: self.emulator.book.fill(self._order(order).perm, number(size), given))
+
+    def do_kill(self, order: Any, reason: str = "") -> None:
+        """The exchange or IB cancels an open order: Cancelled and 202."""
+        self.emulator.book.kill(self._order(order).perm, reason)
+
+    def do_place(
+        self, symbol: str, action: str, quantity: Any, type: str = "MKT", client: int = 0, id: int = 0, **more: Any
+    ) -> int | None:
+        """An order of a person in TWS (client 0, id 0) or of another client; limit, stop, tif, account, ref."""
+        contract = self._contract(symbol)
+        words = {name: str(more.pop(name)) for name in ("tif", "account", "ref") if name in more}
+        prices = {name: number(more.pop(name)) for name in ("limit", "stop") if name in more}
+        if more:
+            raise ValueError(f"unknown: {', '.join(more)}")
+        account = words.pop("account", next(iter(self.emulator.book.accounts)))
+        ticket = Ticket(
+            *(action, number(quantity), type, prices.get("limit"), prices.get("stop"), words.get("tif", "DAY")),
+            account=account,
+            ref=words.get("ref", ""),
+        )
+        asked = Asked(con_id=contract.con_id, exchange=contract.exchanges[0])
+        made: list[Order | None] = []
+        self.emulator.traded(lambda: made.append(self.emulator.book.place(client, id, asked, ticket)))
+        return made[0].perm if made[0] else None
+
+    def do_cancel(self, order: Any) -> None:
+        """A person in TWS cancels any order."""
+        self.emulator.book.kill(self._order(order).perm)
+
+    def do_end_day(self) -> int:
+        """DAY orders are cancelled; how many."""
+        return self.emulator.book.end_day()
+
+
+class ControlLines(LineReceiver):
+    """The control port, or standard input."""
+
+    delimiter = b"\n"
+
+    def __init__(self, control: Control, ended: Any = None) -> None:
+        self.control = control
+        self._ended = ended
+
+    def lineReceived(self, line: bytes) -> None:
+        """A command."""
+        if line.strip():
+            self.transport.write(json.dumps(self.control.obey(line)).encode() + b"\n")
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """On standard input the end of it all."""
+        if self._ended:
+            self._ended()
+
+
+class ControlFactory(Factory):
+    """Control connections."""
+
+    noisy = False
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+
+    def buildProtocol(self, addr: Any) -> ControlLines:
+        """One has come."""
+        return ControlLines(self.control)
