@@ -27,7 +27,7 @@ def a_book() -> Book:
 
 
 def sent(book: Book, number: int = 7, **terms: Any) -> Entry:
-    return book.sent(an_order(**terms), number, ibm())
+    return book.sent(an_order(**terms), number, ibm(), NOW)
 
 
 def accepted() -> tuple[Book, Entry]:
@@ -203,7 +203,7 @@ def test_orders_of_others_have_ib_s_id() -> None:
     entry = book.find("", "55")
     assert entry is not None
     assert (entry.name, entry.key, entry.accepted) == ("", "55", True)
-    assert entry.report("IBM", NOW).order_id is None
+    assert entry.report("IBM").order_id is None
     entry.cancel_asked = True
     (event,) = book.order_status(9, 2, 55, "Cancelled", 0.0, 0.0, NOW)
     assert event.order_id == "55"
@@ -214,7 +214,7 @@ def test_an_order_from_before_is_known_by_its_reference() -> None:
     assert shown(book, orderId=2) == []
     entry = book.find(ID)
     assert entry is not None
-    assert (entry.name, entry.number, entry.report("IBM", NOW).order_id) == (ID, 2, ID)
+    assert (entry.name, entry.number, entry.report("IBM").order_id) == (ID, 2, ID)
     assert book.numbered(2) is entry
 
 
@@ -255,7 +255,7 @@ def test_an_order_that_vanished_stays_unsure_until_it_is_found_among_the_complet
 def test_a_report_has_every_term() -> None:
     book, entry = accepted()
     told(book, "Submitted", 40.0)
-    found = entry.report("IBM", NOW)
+    found = entry.report("IBM")
     assert (found.order_id, found.broker_order_id, found.account, found.symbol) == (ID, str(PERM), "DU1", "IBM")
     assert (found.quantity, found.limit_price, found.stop_price) == (100, D("101.5"), None)
     assert (found.status, found.filled_quantity) == (OrderStatus.PARTIALLY_FILLED, 40)

@@ -39,7 +39,7 @@ MOST = 20_000
 class Entry:
     """One order. `name` is ours, or empty; `perm_id` is 0 until IB has given one.
 
-    `accepted` and `ended` are what was told; `refusal` is the last error that may have ended it, `end_text` the reason
+    `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that may have ended it, `end_text` the reason
     that came with its end. `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages.
     """
 
@@ -52,6 +52,7 @@ class Entry:
     order_type: OrderType
     time_in_force: TimeInForce
     terms: Terms
+    since: datetime
     symbol: str = ""
     perm_id: int = 0
     status: str = "PendingSubmit"
@@ -77,7 +78,7 @@ class Entry:
         """Whether it may still be filled, as far as was heard."""
         return not self.ended and self.status in LIVE | SENT
 
-    def report(self, symbol: str, now: datetime) -> OrderReport:
+    def report(self, symbol: str) -> OrderReport:
         """The order as IB has it."""
         status = OrderStatus.REJECTED if self.ended and self.refused else translate.status_in(self.status, self.filled)
         code, text = self.refusal or (0, self.end_text)
@@ -90,7 +91,7 @@ class Entry:
             quantity=self.terms.quantity,
             order_type=self.order_type,
             status=status,
-            time=now,
+            time=self.since,
             order_id=self.name or None,
             time_in_force=self.time_in_force,
             limit_price=self.terms.limit,
@@ -153,7 +154,7 @@ class Book:
 
     # what we do
 
-    def sent(self, order: Order, number: int, contract: Contract) -> Entry:
+    def sent(self, order: Order, number: int, contract: Contract, now: datetime) -> Entry:
         """An order is about to be sent."""
         entry = Entry(
             name=order.order_id,
@@ -165,6 +166,7 @@ class Book:
             order_type=order.order_type,
             time_in_force=order.time_in_force,
             terms=translate.terms_of(order),
+            since=now,
             symbol=order.symbol,
         )
         self._keep(entry)
@@ -196,7 +198,7 @@ class Book:
             return []
         entry = self._find(order.clientId, order.orderId, order.permId, order.orderRef)
         if entry is None:
-            entry = self._new(contract, order, status)
+            entry = self._new(contract, order, status, now)
             self._keep(entry)
             if self.listed is not None:
                 self.listed.add(entry)
@@ -213,7 +215,7 @@ class Book:
             events += self._terms(entry, shown, now)
         return events
 
-    def _new(self, contract: Contract, order: IbOrder, status: str) -> Entry:
+    def _new(self, contract: Contract, order: IbOrder, status: str, now: datetime) -> Entry:
         """An order that was there before us, or is another's: what it was before is not told."""
         reference = order.orderRef or ""
         return Entry(
@@ -226,6 +228,7 @@ class Book:
             order_type=translate.type_in(order.orderType),
             time_in_force=translate.time_in_force_in(order.tif),
             terms=translate.terms_in(order),
+            since=now,
             perm_id=order.permId,
             status=status,
             filled=translate.amount(order.filledQuantity),
@@ -396,7 +399,9 @@ class Book:
         return entry
 
 
-def as_entry(contract: Contract, order: IbOrder, status: str, text: str, names: Iterable[str]) -> Entry:
+def as_entry(
+    contract: Contract, order: IbOrder, status: str, text: str, names: Iterable[str], now: datetime
+) -> Entry:  # fmt: skip
     """A completed order, which has no number any more."""
     reference = order.orderRef or ""
     terms = translate.terms_in(order)
@@ -410,6 +415,7 @@ def as_entry(contract: Contract, order: IbOrder, status: str, text: str, names: 
         order_type=translate.type_in(order.orderType),
         time_in_force=translate.time_in_force_in(order.tif),
         terms=terms,
+        since=now,
         perm_id=order.permId,
         status=status,
         filled=translate.amount(order.filledQuantity),

@@ -247,7 +247,7 @@ class IbBroker:
         except OSError as error:
             text = f"The next order number of {self.venue} cannot be kept ({error}): nothing was sent."
             raise Refused(Reason.JOURNAL_FAILED, text) from None
-        entry = session.book.sent(order, number, contract)
+        entry = session.book.sent(order, number, contract, self.now())
         self._remember(order.order_id)
         made = translate.ib_order(order, number, translate.terms_of(order), route)
         session.client.placeOrder(number, _routed(contract, route), made)
@@ -351,7 +351,7 @@ class IbBroker:
         reports = []
         for entry in [each for each in listed if each.working and each.account in session.accounts]:
             entry.symbol = entry.symbol or await session.name(entry.contract)
-            reports.append(entry.report(entry.symbol, self.now()))
+            reports.append(entry.report(entry.symbol))
         return reports
 
     async def lookup(self, order: Order) -> OrderReport | None:
@@ -364,7 +364,7 @@ class IbBroker:
         listed = await session.open_list()
         entry = session.book.find(name, order.broker_order_id)
         if entry is not None and entry in listed and entry.working:
-            return entry.report(order.symbol, self.now())
+            return entry.report(order.symbol)
         ended = await self._completed(session, order, name)
         fills = [its for _, its in await session.executions() if _is_of(its, order, name)]
         if ended is None and entry is not None and (entry.ended or entry.status == translate.FILLED):
@@ -378,7 +378,12 @@ class IbBroker:
                     f"Of {order.order_id} venue {self.venue} has fills, and no word what became of the rest."
                 )
             made = as_entry(
-                Contract(), translate.ib_order(order, 0, translate.terms_of(order), Route()), "Filled", "", [name]
+                Contract(),
+                translate.ib_order(order, 0, translate.terms_of(order), Route()),
+                "Filled",
+                "",
+                [name],
+                self.now(),
             )
             return self._told_of(made, order, fills)
         if order.created.astimezone(self._zone).date() < self.now().astimezone(self._zone).date():
@@ -389,7 +394,7 @@ class IbBroker:
         for contract, its, state in await session.completed_list():
             same = its.orderRef == name if name else str(its.permId) == order.broker_order_id
             if same:
-                return as_entry(contract, its, state.status, state.completedStatus, [name])
+                return as_entry(contract, its, state.status, state.completedStatus, [name], self.now())
         return None
 
     def _told_of(self, entry: Entry, order: Order, fills: Sequence[IbExecution]) -> OrderReport:
@@ -397,7 +402,7 @@ class IbBroker:
         latest = _latest(fills)
         shares = sum((translate.amount(each.shares) for each in latest), ZERO)
         value = sum((translate.amount(each.shares) * translate.amount(each.price) for each in latest), ZERO)
-        report = entry.report(order.symbol, self.now())
+        report = entry.report(order.symbol)
         changed: dict[str, Any] = {name: getattr(report, name) for name in OrderReport.__dataclass_fields__}
         changed["filled_quantity"] = filled = max(shares, report.filled_quantity)
         if shares:

@@ -22,7 +22,7 @@ log = Logger()
 
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds until the next attempt to connect; after a link that could be asked they begin anew."""
-TAKEN = 3
+TAKEN = 2
 """Another link has our client number, perhaps our own last one: the attempts begin a little later."""
 CONNECT_SECONDS = 15.0
 LOUD_SECONDS = 300.0

@@ -94,7 +94,8 @@ class Session:
         self.over = False
         self.ready = False
         self.accounts: tuple[str, ...] = ()
-        self.book = Book(options.client_id, lambda reference: translate.ours(reference, sent))
+        self.is_ours: Callable[[str], bool] = lambda reference: translate.ours(reference, sent)
+        self.book = Book(options.client_id, self.is_ours)
         self.told = Told(reactor, options.commission_wait, report, complain)
         self.numbers = numbers
         self._venue = venue
@@ -312,7 +313,7 @@ class Session:
         self, symbol: str, contract: Contract, its: IbExecution, entry: Entry | None, fee: CommissionReport | None
     ) -> Execution:
         reference = its.orderRef or ""
-        name = entry.name if entry is not None else reference if translate.OURS.fullmatch(reference) else ""
+        name = entry.name if entry is not None else reference if self.is_ours(reference) else ""
         made = translate.execution(self._venue, symbol, contract, its, name, fee)
         if entry is None:
             return made
