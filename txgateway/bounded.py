@@ -59,6 +59,8 @@ class BoundedBroker:
         self.release = self._logged("release", broker.release)
         self.cancel = self._logged("cancel", broker.cancel)
         self.replace = self._logged("replace", broker.replace)
+        if Can.PRIMARY_EXCHANGE in broker.can:
+            self.set_primary_exchange = broker.set_primary_exchange
         if Can.FAULTS in broker.can:
             self.faults = broker.faults
             self.set_fault = broker.set_fault

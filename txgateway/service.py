@@ -37,6 +37,7 @@ from txgateway.model.credential import User
 from txgateway.model.errors import GatewayError, JournalError
 from txgateway.model.events import (
     Executed,
+    SettingChanged,
     TokenRevoked,
     UserChanged,
     UserRemoved,
@@ -388,6 +389,8 @@ class GatewayService(Service):
                 log.info("order {id}: {text}", id=event.order_id, text=sentence(event))
         elif isinstance(event, TokenRevoked | UserChanged | UserRemoved):
             self._review()
+        elif isinstance(event, SettingChanged):
+            self._set_primary_exchange(event.name, event.value)
         elif change.order is not None and config.log_order_updates:
             order = change.order
             log.info("order {id} {status}: {text}", id=order.order_id, status=order.status.value, text=sentence(event))
@@ -508,6 +511,8 @@ class GatewayService(Service):
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
+        for name, value in self.gateway.state.settings.items():
+            self._set_primary_exchange(name, value)
         self._note_faults()
         self._note_users()
         self._watch_users()
@@ -517,6 +522,15 @@ class GatewayService(Service):
             self._start_venue(name, broker)
         if self.config.enable_auto_reset:
             self._plan_reset()
+
+    def _set_primary_exchange(self, setting: str, exchange: str | None) -> None:
+        """Tell the venue of a symbol, where it can be told, which exchange's contract is meant."""
+        prefix = "primary_exchange:"
+        if setting.startswith(prefix):
+            venue, symbol = self.feed.place(setting.removeprefix(prefix))
+            broker = self.brokers.get(venue)
+            if broker is not None and Can.PRIMARY_EXCHANGE in broker.can:
+                broker.set_primary_exchange(symbol, exchange)
 
     def _note_faults(self) -> None:
         """Put on record which faults the configuration sets: those that were set by hand ended with the last run."""

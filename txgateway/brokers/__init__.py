@@ -40,6 +40,7 @@ class Can(Flag):
     is bought is a balance itself.
     OCO: of the orders of one account with one `oco`, and of the exits with one `parent`, the broker itself takes off
     the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
+    PRIMARY_EXCHANGE: several exchanges have contracts of one symbol, and it can be told which is meant.
     """
 
     MARKET = auto()
@@ -64,6 +65,7 @@ class Can(Flag):
     FAULTS = auto()
     OCO = auto()
     CASH = auto()
+    PRIMARY_EXCHANGE = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:
@@ -163,6 +165,9 @@ class Broker(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars whose start lies in [start, end), oldest first."""
+
+    def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
+        """Mean this exchange's contract by a symbol; None: as it is configured (PRIMARY_EXCHANGE only)."""
 
     def faults(self) -> Sequence[Fault]:
         """The faults that are set, with how often each has happened (FAULTS only, as are the next two)."""

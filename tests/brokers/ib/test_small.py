@@ -63,10 +63,20 @@ def test_the_clock_is_ours_unless_theirs_differs() -> None:
 def test_sixty_questions_in_ten_minutes() -> None:
     pacing = Pacing()
     for each in range(60):
-        assert pacing.wait(float(each)) == 0
-        pacing.asked(float(each))
-    assert pacing.wait(60.0) == 540
-    assert pacing.wait(600.0) == 0
+        assert pacing.wait(float(each), "IBM") == 0
+        pacing.asked(float(each), "IBM")
+    assert pacing.wait(60.0, "IBM") == 540
+    assert pacing.wait(600.0, "IBM") == 0
+
+
+def test_five_questions_of_a_contract_in_two_seconds() -> None:
+    pacing = Pacing()
+    for each in range(5):
+        assert pacing.wait(each / 10, "IBM") == 0
+        pacing.asked(each / 10, "IBM")
+    assert pacing.wait(0.5, "IBM") == 1.5
+    assert pacing.wait(0.5, "TSLA") == 0
+    assert pacing.wait(2.0, "IBM") == 0
 
 
 def test_the_same_question_has_the_same_answer_for_a_while() -> None:

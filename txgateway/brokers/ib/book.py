@@ -39,8 +39,9 @@ MOST = 20_000
 class Entry:
     """One order. `name` is ours, or empty; `perm_id` is 0 until IB has given one.
 
-    `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that may have ended it, `end_text` the reason
-    that came with its end. `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages.
+    `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that
+    may have ended it, `end_text` the reason that came with its end. `replace_asked` has no answer yet. `limited`: TWS
+    said that there were too many messages.
     """
 
     name: str
@@ -140,7 +141,7 @@ class Book:
         found = self._perms.get(perm_id) if perm_id else None
         if found is not None:
             return found
-        found = self._numbers.get((client_id, number)) if number > 0 else None
+        found = self._numbers.get((client_id, number)) if number else None
         if found is None or (perm_id and found.perm_id not in (0, perm_id)):
             return None
         return found if not reference or not found.name or reference == found.name else None
@@ -177,7 +178,7 @@ class Book:
             self._named[entry.name] = entry
         if entry.perm_id:
             self._perms[entry.perm_id] = entry
-        if entry.number > 0:
+        if entry.number:
             self._numbers[entry.client_id, entry.number] = entry
         if len(self._perms) > 2 * MOST:
             self._forget()
@@ -206,6 +207,9 @@ class Book:
         entry.heard = True
         entry.raw = order
         self._identify(entry, order.permId)
+        if entry.number == 0 and order.orderId:  # a person's order, which TWS has bound to client 0
+            entry.number, entry.client_id = order.orderId, order.clientId
+            self._numbers[entry.client_id, entry.number] = entry
         if self.listed is not None:
             self.listed.add(entry)
         events = self._status(entry, status, now)

@@ -63,6 +63,7 @@ class IbBroker:
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.QUOTES | Can.TRADES | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
+        | Can.PRIMARY_EXCHANGE
     )  # fmt: skip
     """Not CASH: IB tells cash a while after the fills, and futures and conversions move it too. Not STAGE: an order
     that TWS holds back is lost when TWS restarts; the gateway keeps tickets itself."""
@@ -330,6 +331,8 @@ class IbBroker:
         if entry is None:
             await session.open_list()
             entry = session.book.find(name, order.broker_order_id)
+        if entry is not None and entry.number == 0 and self._options.client_id == 0:
+            await session.open_list(bind=True)
         if entry is None:
             raise Refused(Reason.NO_SUCH_ORDER, f"Venue {self.venue} has no open order {order.order_id}.")
         return entry

@@ -1,4 +1,4 @@
-"""IB's limits on historical questions: 60 in ten minutes, and none twice within 15 seconds. Pure."""
+"""IB's limits on historical questions: 60 in ten minutes, 5 of a contract in two seconds, none twice in 15 s. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 MOST = 60
 WINDOW = 600.0
 SAME = 15.0
+BURST, BURST_WINDOW = 5, 2.0
 
 
 class Pacing:
@@ -18,18 +19,22 @@ class Pacing:
         self._most = most
         self._window = window
         self._same = same
-        self._asked: deque[float] = deque()
+        self._asked: deque[tuple[float, Hashable]] = deque()
         self._answers: dict[Hashable, tuple[float, Any]] = {}
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more may be asked; 0 when it may be asked now."""
-        while self._asked and now - self._asked[0] >= self._window:
+    def wait(self, now: float, contract: Hashable) -> float:
+        """Seconds until one more may be asked of a contract; 0 when it may be asked now."""
+        while self._asked and now - self._asked[0][0] >= self._window:
             self._asked.popleft()
-        return 0.0 if len(self._asked) < self._most else self._asked[0] + self._window - now
+        its = [at for at, of in self._asked if of == contract and now - at < BURST_WINDOW]
+        ends = [its[-BURST] + BURST_WINDOW] if len(its) >= BURST else []
+        if len(self._asked) >= self._most:
+            ends.append(self._asked[0][0] + self._window)
+        return max([0.0, *(end - now for end in ends)])
 
-    def asked(self, now: float) -> None:
+    def asked(self, now: float, contract: Hashable) -> None:
         """One was asked."""
-        self._asked.append(now)
+        self._asked.append((now, contract))
 
     def answered(self, key: Hashable, answer: Any, now: float) -> None:
         """What came of it: it stands for the same question for 15 seconds."""

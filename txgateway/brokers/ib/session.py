@@ -40,6 +40,8 @@ GRACE_SECONDS = 0.15
 """After an error or an end of an order: so soon the open orders are asked for. What belongs to it has come by then."""
 FIRST_QUOTE_SECONDS = 1.0
 """A first quote waits so long for its other side."""
+PATIENT_SECONDS = 5.0
+"""A question for bars waits so long for its turn; longer than that it is refused."""
 RT_VOLUME = "233"
 NO_TRADES = frozenset({"CASH", "IND"})
 
@@ -219,13 +221,19 @@ class Session:
 
     # orders
 
-    async def open_list(self) -> set[Entry]:
-        """The orders that IB has open, all clients'; what the list says of each is told."""
+    async def open_list(self, bind: bool = False) -> set[Entry]:
+        """The orders that IB has open, all clients'; what the list says of each is told.
+
+        `bind`: only our own and, for client 0, a person's, which are given numbers by it.
+        """
         listed: set[Entry] = set()
 
         def send() -> None:
             self.book.listed = listed
-            self.client.reqAllOpenOrders()
+            if bind:
+                self.client.reqOpenOrders()
+            else:
+                self.client.reqAllOpenOrders()
 
         await self._list("open", send)
         return listed
@@ -421,11 +429,13 @@ class Session:
         known: Sequence[BarData] | None = self._pacing.known(key, self._reactor.seconds())
         if known is not None:
             return known
-        wait = self._pacing.wait(self._reactor.seconds())
-        if wait:
-            text = f"IB answers 60 questions for bars in 10 minutes, and has had them: ask again in {wait:.0f} s."
-            raise GatewayError(text)
-        self._pacing.asked(self._reactor.seconds())
+        while wait := self._pacing.wait(self._reactor.seconds(), contract.conId):
+            if wait > PATIENT_SECONDS:
+                text = f"IB answers 60 questions for bars in 10 minutes, and has had them: ask again in {wait:.0f} s."
+                raise GatewayError(text)
+            await self._pause(wait)
+            self._require()
+        self._pacing.asked(self._reactor.seconds(), contract.conId)
 
         def send(number: int) -> None:
             self.client.reqHistoricalData(
