@@ -264,3 +264,17 @@ def test_a_report_has_every_term() -> None:
         TimeInForce.DAY,
         D("101.25"),
     )
+
+
+def test_a_person_s_order_that_tws_binds_to_client_0_can_be_named() -> None:
+    book = Book(0, lambda reference: False)
+    shown(book, orderRef="", clientId=0, orderId=0)
+    entry = book.find("", str(PERM))
+    assert entry is not None
+    assert entry.number == 0
+    shown(book, orderRef="", clientId=0, orderId=-3)
+    assert entry.number == -3
+    shown(book, orderRef="", clientId=0, orderId=0)
+    assert entry.number == -3
+    entry.cancel_asked = True
+    assert book.error(-3, 10148, "cannot be cancelled", NOW)[0].order_id == str(PERM)
