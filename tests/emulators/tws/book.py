@@ -140,7 +140,7 @@ class Book:
         return found[0]
 
     def _completed(self, client: int, number: int, ticket: Ticket, contract: Contract) -> Ticket:
-        """With the only account, the preset's TIF."""
+        """With the only account, the preset's TIF, and only the prices that mean something."""
         account = ticket.account or next(iter(self.accounts)) if len(self.accounts) == 1 else ticket.account
         if not account:
             raise Refused(435, "You must specify an account.")
@@ -148,7 +148,9 @@ class Book:
             raise Refused(321, f"Error validating request.-'bN' : cause - Invalid account code '{account}'.")
         if not ticket.tif:
             self._error(client, number, 10349, "Order TIF was set to DAY based on order preset.")
-        return replace(ticket, account=account, tif=ticket.tif or "DAY")
+        prices = {"limit": ticket.limit if ticket.kind in WITH_LIMIT else None}
+        prices["stop"] = ticket.stop if ticket.kind in WITH_STOP else None
+        return replace(ticket, account=account, tif=ticket.tif or "DAY", **prices)
 
     def _check(self, client: int, ticket: Ticket, contract: Contract) -> None:
         cause = "Error validating request.-'bN' : cause - "
