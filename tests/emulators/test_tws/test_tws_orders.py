@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ib_async import Contract, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
+from ib_async import Contract, ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
 
 from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, statuses, until
 from tests.emulators.tws.control import Control
@@ -359,3 +359,25 @@ async def test_a_person_decides(ib: Peer, tws: Control) -> None:
     tws.do_reject(then.orderStatus.permId, "no", "Cancelled")
     await until(lambda: then.orderStatus.status == "Cancelled")
     assert first.orderStatus.status == "Filled"
+
+
+@on_loop
+async def test_executions_are_filtered(ib: Peer, tws: Control) -> None:
+    await ib.sent(market(orderRef="ibm"), "Filled")
+    tws.do_place("AAPL", "SELL", 5, "LMT", limit="1", ref="aapl", client=8, id=1)
+    tws.do_fill("aapl", 5, "1") if tws.do_orders()[-1]["status"] != "Filled" else None
+
+    async def found(**filters: object) -> list[str]:
+        return [fill.execution.orderRef for fill in await ib.reqExecutionsAsync(ExecutionFilter(**filters))]
+
+    assert await found() == ["ibm", "aapl"]
+    assert await found(symbol="IBM") == ["ibm"]
+    assert await found(side="SELL") == ["aapl"]
+    assert await found(clientId=8) == ["aapl"]
+    assert await found(acctCode="DU0") == []
+    assert await found(secType="FUT") == []
+    assert await found(time="20260304 10:59:59") == ["ibm", "aapl"]
+    assert await found(time="20260304 11:00:01") == []
+    tws.emulator.reactor.advance(13 * 3600)
+    assert await found() == [], "another day"
+    assert await ib.reqCompletedOrdersAsync(False) == []
