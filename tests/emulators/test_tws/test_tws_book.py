@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.emulators.tws.book import Book, Told
+from tests.emulators.tws.book import Book
 from tests.emulators.tws.contracts import PAIRS, STOCKS, Asked, catalogue, find, third_friday
 from tests.emulators.tws.faults import Faults
 from tests.emulators.tws.history import Pacing, Refused, Wanted, read_end
 from tests.emulators.tws.market import DAY, WEEK, Market, rounded
+from tests.emulators.tws.matching import Told
 from tests.emulators.tws.money import realized, unrealized, values
 from tests.emulators.tws.orders import Account, Ticket
 

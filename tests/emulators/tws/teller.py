@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.tws import messages, money
-from tests.emulators.tws.book import Book, Told
+from tests.emulators.tws.book import Book
 from tests.emulators.tws.contracts import Contract
 from tests.emulators.tws.faults import Faults
 from tests.emulators.tws.link import Link
 from tests.emulators.tws.market import Market
+from tests.emulators.tws.matching import Told
 from tests.emulators.tws.orders import Account, Held, Order
 from tests.emulators.tws.ticks import by_tick, changes
 from tests.emulators.tws.wire import pack
