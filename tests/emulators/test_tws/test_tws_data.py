@@ -180,7 +180,7 @@ async def test_ticks_that_are_refused(ib: Peer, tws: Control) -> None:
     ib.client.reqMktData(903, IBM, "", False, False, [])
     ib.client.reqMktData(903, IBM, "", False, False, [])
     ib.client.reqMktDepth(904, IBM, 5, False, [])
-    await until(lambda: ib.codes() == [200, 200, 300, 102, 10092])
+    await until(lambda: ib.codes() == [200, 200, 300, 102, 322])
 
 
 @on_loop
@@ -281,6 +281,27 @@ async def test_bars_that_are_kept_up(ib: Peer, tws: Control) -> None:
     await until(lambda: heard)
     assert heard == [True]
     ib.cancelHistoricalData(bars)
+
+
+@on_loop
+async def test_sessions(ib: Peer) -> None:
+    found = await ib.reqHistoricalScheduleAsync(IBM, 3)
+    assert [each.refDate for each in found.sessions] == ["20260302", "20260303", "20260304"]
+    assert (found.sessions[0].startDateTime, found.timeZone) == ("20260302-09:30:00", "US/Eastern")
+    details = await one(ib, IBM)
+    assert details.liquidHours.split(";")[3] == "20260307:CLOSED"
+
+
+@on_loop
+async def test_what_there_is_not_is_refused_at_once(ib: Peer) -> None:
+    with pytest.raises(Exception, match="not available here"):
+        await ib.reqHistoricalTicksAsync(IBM, "20260304 10:00:00 US/Eastern", "", 10, "TRADES", True)
+    with pytest.raises(Exception, match="not available here"):
+        await ib.reqHistogramDataAsync(IBM, True, "1 day")
+    with pytest.raises(Exception, match="not available here"):
+        await ib.reqFundamentalDataAsync(IBM, "ReportSnapshot")
+    ib.reqRealTimeBars(IBM, 5, "TRADES", True)
+    await until(lambda: ib.codes() == [322] * 4)
 
 
 @on_loop

@@ -462,6 +462,49 @@ async def test_any_error_and_any_message(ib: Peer, tws: Control) -> None:
     await until(lambda: ib.codes() == [2103, 1300, 9999])
 
 
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+@on_loop
+async def test_after_all_that_a_client_can_find_out_what_is_true(make: Callable[..., Control], seed: str) -> None:
+    tws = make(seed=seed)
+    tws.do_quote("IBM", "185.10", "185.20", bid_size=9000, ask_size=9000)
+    for name in ("lost_ack", "lost_order", "dropped_link", "duplicated_fill", "late_fill", "reordered_fills"):
+        tws.do_fault(name, count=None, chance=0.1)
+    for name in ("code_10349", "cancel_race", "fill_after_cancel", "rejected_replace", "corrected_fill"):
+        tws.do_fault(name, count=None, chance=0.1)
+    ib = Peer(tws.emulator.port)
+    fate: dict[str, Trade] = {}
+    try:
+        await ib.begin()
+        for number in range(60):
+            if not ib.isConnected():
+                await until(lambda: not tws.emulator.links)
+                await ib.begin()
+            ref = f"{seed}-{number}"
+            fate[ref] = ib.send(limit(price=185.20 if number % 2 else 185.15, quantity=10, orderRef=ref))
+            if number % 3 == 0:
+                ib.cancelOrder(fate[ref].order)
+            tws.emulator.reactor.advance(0.3)
+            await asyncio.wait([asyncio.ensure_future(ib.settled())], timeout=1)
+        tws.do_clear()
+        tws.emulator.reactor.advance(10)
+        ib.disconnect()
+        await until(lambda: not tws.emulator.links)
+        again = await Peer(tws.emulator.port).begin()
+        fills = {fill.execution.execId: fill.execution.shares for fill in await again.reqExecutionsAsync()}
+        assert fills == {each["id"]: float(each["size"]) for each in tws.do_executions()}
+        net = sum(position.position for position in again.positions())
+        assert net == sum(fills.values()) == float(tws.do_net()["DU1234567"]["IBM"])
+        live = {trade.order.orderRef for trade in again.openTrades()}
+        done = {trade.order.orderRef for trade in await again.reqCompletedOrdersAsync(False)}
+        assert live == {order["ref"] for order in tws.do_orders() if order["status"] == "Submitted"}
+        assert live.isdisjoint(done)
+        assert live | done == {order["ref"] for order in tws.do_orders()} < set(fate), "some have never arrived"
+        again.disconnect()
+    finally:
+        ib.disconnect()
+    assert tws.emulator.violations == []
+
+
 def test_chance_is_seeded_and_a_count_runs_out() -> None:
     def drawn(seed: str) -> list[bool]:
         faults = Faults(seed)

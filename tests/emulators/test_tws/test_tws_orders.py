@@ -238,6 +238,15 @@ async def test_the_children_end_with_their_parent(ib: Peer, tws: Control) -> Non
 
 
 @on_loop
+async def test_the_children_end_with_a_parent_that_is_rejected(ib: Peer, tws: Control) -> None:
+    tws.do_fault("rejected_order")
+    trades = [ib.send(order) for order in ib.bracketOrder("BUY", 100, 184.0, 190.0, 180.0, tif="GTC")]
+    await until(lambda: trades[2].orderStatus.status == trades[1].orderStatus.status == "Cancelled")
+    assert trades[0].orderStatus.status == "Inactive"
+    assert [order["status"] for order in tws.do_orders()] == ["Inactive", "Cancelled", "Cancelled"]
+
+
+@on_loop
 async def test_one_cancels_all(ib: Peer, tws: Control) -> None:
     orders = ib.oneCancelsAll([limit(price=150), limit(price=184), limit(price=183)], "group", 1)
     trades = [ib.send(order) for order in orders]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from tests.emulators.tws.contracts import Asked, Contract, find
 from tests.emulators.tws.market import ZONE
@@ -130,12 +131,12 @@ class Book(Matching):
     def _transmit(self, order: Order) -> None:
         """The order, its parent and the parent's other children go out together."""
         parent = self._parent(order) or order
-        family = [parent, *self._children(parent)]
-        for each in [one for one in family if one is order or not one.transmitted]:
+        family = [each for each in (parent, *self._children(parent)) if each is order or not each.transmitted]
+        for each in family:
             each.transmitted = True
             self._told(each)
-            if not self.hold:
-                self.later(self.latency, lambda each=each: self.accept(each.perm))  # type: ignore[misc]
+        for each in () if self.hold else family:
+            self.later(self.latency, partial(self.accept, each.perm))
 
     def accept(self, perm: int) -> None:
         """The exchange takes an order, or it is rejected for what is wrong with it."""
@@ -160,9 +161,11 @@ class Book(Matching):
         ticket, contract = order.ticket, order.contract
         if ticket.quantity > LARGEST:
             return "the order size exceeds the maximum of the exchange"
+        account = self.accounts[ticket.account]
+        covers = contract.con_id in account.held and account.held[contract.con_id].size <= -ticket.quantity
         price = ticket.limit if ticket.kind in WITH_LIMIT and ticket.limit else self._price_of(order)
         needs = price * ticket.quantity * contract.times / (10 if contract.kind == "FUT" else 1)
-        if ticket.buys and contract.kind != "CASH" and needs > self.accounts[ticket.account].cash * LEVERAGE:
+        if ticket.buys and not covers and contract.kind != "CASH" and needs > account.cash * LEVERAGE:
             return "We are unable to accept your order. Your Available Funds are insufficient."
         return ""
 
@@ -173,6 +176,8 @@ class Book(Matching):
             raise ValueError(f"{perm} is {order.status}")
         self._error(order.client, order.id, 201, f"{REJECTED}{reason}")
         self._end(order, status, reason)
+        for child in self._children(order):
+            self.kill(child.perm, "its parent was rejected")
 
     # ---------------------------------------------------------------- changes
 
