@@ -89,6 +89,16 @@ async def test_rejected_order(ib: Peer, tws: Control) -> None:
     assert ib.codes() == [201, 201]
 
 
+@on_loop
+async def test_held_short(ib: Peer, tws: Control) -> None:
+    tws.do_fault("held_short")
+    trade = ib.send(market("SELL"))
+    await until(lambda: trade.orderStatus.whyHeld == "locate")
+    assert (ib.codes(), tws.do_orders()[0]["status"]) == ([404], "PreSubmitted")
+    tws.do_accept(trade.orderStatus.permId)
+    await until(lambda: trade.orderStatus.status == "Filled")
+
+
 # -------------------------------------------------------------------- changes and cancels
 
 

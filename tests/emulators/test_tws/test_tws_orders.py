@@ -250,6 +250,7 @@ async def test_the_children_end_with_a_parent_that_is_rejected(ib: Peer, tws: Co
 async def test_one_cancels_all(ib: Peer, tws: Control) -> None:
     orders = ib.oneCancelsAll([limit(price=150), limit(price=184), limit(price=183)], "group", 1)
     trades = [ib.send(order) for order in orders]
+    tws.do_oca_cancels(False)
     await until(lambda: trades[2].orderStatus.status == "Submitted")
     ib.cancelOrder(trades[2].order)
     await until(lambda: trades[2].orderStatus.status == "Cancelled")
@@ -257,7 +258,7 @@ async def test_one_cancels_all(ib: Peer, tws: Control) -> None:
     tws.do_quote("IBM", "183.90", "184.00", ask_size=10)
     await until(lambda: trades[0].orderStatus.status == "Cancelled")
     assert trades[1].orderStatus.filled == 10
-    tws.do_oca_cancels()
+    tws.do_oca_cancels(True)
     more = [await ib.sent(limit(ocaGroup="b", ocaType=1)), await ib.sent(limit(ocaGroup="b", ocaType=1))]
     ib.cancelOrder(more[0].order)
     await until(lambda: more[1].orderStatus.status == "Cancelled")
@@ -319,6 +320,17 @@ async def test_ids_are_a_clients_own_and_go_on(ib: Peer, peer: Callable[[], Peer
     assert [each.order.orderId for each in again.openTrades()] == [trade.order.orderId]
     again.cancelOrder(again.openTrades()[0].order)
     await until(lambda: tws.do_orders()[0]["status"] == "Cancelled")
+
+
+@on_loop
+async def test_ids_must_be_higher_than_those_that_were_seen(ib: Peer, peer: Callable[[], Peer], tws: Control) -> None:
+    tws.do_place("IBM", "BUY", 10, "LMT", limit="150", client=2, id=500)
+    number = ib.client.getReqId()
+    await ib.sent(limit(orderId=number))
+    assert len(await ib.reqAllOpenOrdersAsync()) == 2
+    ib.client.placeOrder(number + 1, IBM, limit())
+    await until(lambda: ib.codes() == [103])
+    await ib.sent(limit(orderId=501))
 
 
 @on_loop

@@ -6,12 +6,13 @@ import asyncio
 import struct
 from collections.abc import Callable
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.emulators.test_tws.peer import IBM, PATIENCE, Peer, on_loop, until
+from tests.emulators.test_tws.peer import IBM, PATIENCE, Peer, limit, on_loop, until
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.wire import Frames, NotUnderstood, Reader, pack, text
 
@@ -141,14 +142,25 @@ async def test_what_means_nothing(tws: Control) -> None:
     await until(lambda: not tws.emulator.links)
 
 
+@pytest.mark.parametrize("seed", range(4))
 @on_loop
-async def test_whatever_a_client_says_the_next_is_served(ib: Peer, tws: Control) -> None:
-    nonsense = ["", "x", "-1", "1e9999", "NaN", "\u00e9", "9" * 400, "1", "0", "IBM", "STK", "SMART"]
-    for number in (1, 2, 3, 4, 5, 6, 7, 9, 16, 20, 25, 58, 59, 61, 62, 74, 76, 78, 81, 87, 91, 92, 94, 97, 99):
-        for shift in range(4):
-            ib.client.send(number, *(nonsense[(shift * 5 + i * 7) % len(nonsense)] for i in range(40)))
+async def test_whatever_a_client_says_the_next_is_served(ib: Peer, tws: Control, seed: int) -> None:
+    chance, words = Random(seed), ["", "", "x", "-1", "1e9999", "NaN", "\u00e9", "9" * 400, "-5", "1e-9", "1.5"]
+    words += ["1", "0", "8314", "IBM", "STK", "FUT", "SMART", "USD", "BUY", "LMT", "DAY", "1 D", "1 day", "TRADES"]
+    for number in [n for n in range(1, 105) if n not in (49, 71)] * 6:
+        ib.client.send(number, *(chance.choice(words) for _ in range(chance.randrange(120))))
+    place: list[str] = []
+    ib.client.sendMsg = place.append
+    ib.client.placeOrder(9000, IBM, limit())
+    del ib.client.sendMsg
+    for _ in range(200):
+        fields = place[0].split("\0")[:-1]
+        for _ in range(chance.randrange(4)):
+            fields[chance.randrange(1, len(fields))] = chance.choice(words)
+        ib.client.send(*fields)
     await ib.settled()
     assert tws.emulator.links, "the link stands"
+    assert [said for said in tws.emulator.violations if "broke" in said] == []
 
 
 @on_loop

@@ -15,6 +15,7 @@ D = Decimal
 LARGEST = D(10_000_000)
 LEVERAGE = 4
 REJECTED = "Order rejected - reason:"
+LOCATE = "Order held while securities are located."
 
 
 class Refused(Exception):
@@ -34,6 +35,11 @@ class Book(Matching):
     def next_id(self, client: int) -> int:
         """The client's nextValidId."""
         return self.highest.get(client, 0) + 1
+
+    def seen(self, client: int, order: Order) -> None:
+        """A client that is shown an order of another must go on with higher ids than that order's."""
+        if order.client != client:
+            self.highest[client] = max(self.highest.get(client, 0), order.id)
 
     def roll_back(self, client: int | None = None, to: int = 0) -> None:
         """The order ids of a client, or all, go on behind this one; ids of orders that have ended are free."""
@@ -147,7 +153,12 @@ class Book(Matching):
         if reason := self._objection(order) or (fault and "the exchange does not want it"):
             self.reject(perm, reason, (fault and fault.when) or "Inactive")
             return
-        order.pending = False
+        if self.faults.happens("held_short", order.contract.symbol):
+            order.locating = True
+            self._error(order.client, order.id, 404, LOCATE)
+            self._told(order)
+            return
+        order.pending = order.locating = False
         if self.closed and not order.held:
             text = f"Order Message:\n{order.ticket.action} {order.ticket.quantity:f} {order.contract.local}\n"
             self._error(order.client, order.id, 399, f"{text}Warning: your order will not be placed until the open.")
@@ -177,7 +188,8 @@ class Book(Matching):
         self._error(order.client, order.id, 201, f"{REJECTED}{reason}")
         self._end(order, status, reason)
         for child in self._children(order):
-            self.kill(child.perm, "its parent was rejected")
+            if not child.is_over:
+                self.kill(child.perm, "its parent was rejected")
 
     # ---------------------------------------------------------------- changes
 

@@ -12,6 +12,7 @@ KINDS = {
     "late_ack": "An order, change or cancel is done; what is told of that moment is told so many seconds later (1).",
     "code_10349": "Behind an order's acceptance comes 10349 (TIF set by preset), which is no cancel: the order lives.",
     "rejected_order": "Error 201, and the order Inactive (`when` Cancelled: that).",
+    "held_short": "404, and the order waits PreSubmitted, whyHeld locate, until it is accepted by the control.",
     "rejected_replace": "Error 201 for a change; the order lives as it was, and nothing else is told.",
     "half_replace": "Of a change's values one is done (of stop, limit, quantity the first); it is told as done.",
     "rejected_cancel": "Error 10148 for a cancel that could have been done; the order lives.",

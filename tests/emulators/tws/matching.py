@@ -65,8 +65,8 @@ class Matching:
         """True: the market is closed, orders wait for it."""
         self.latency = 0.0
         """Seconds from PreSubmitted to Submitted, and from PendingCancel to Cancelled."""
-        self.oca_cancels = False
-        """True: when one order of an OCA group is cancelled, all are."""
+        self.oca_cancels = True
+        """When one order of an OCA group is cancelled, all are."""
         self.tell: Callable[[Told], None] = lambda told: None
         self.moved: Callable[[Account, Contract], None] = lambda account, contract: None
         self.later: Callable[[float, Callable[[], None]], None] = lambda seconds, do: do()

@@ -94,6 +94,8 @@ class Teller:
         assert order is not None
         deliveries: list[Delivery] = []
         for link in self.hears(told.client):
+            if link.client is not None:
+                self.book.seen(link.client, order)
             if told.what == "order":
                 deliveries.append((link, pack(*messages.open_order(link.version, order))))
             deliveries.append((link, pack(*messages.order_status(order))))
