@@ -223,6 +223,14 @@ async def test_late_commission(ib: Peer, tws: Control, seconds: float) -> None:
 
 
 @on_loop
+async def test_untold_fee(ib: Peer, tws: Control) -> None:
+    tws.do_fault("untold_fee")
+    trade = await ib.sent(market(), "Filled")
+    await until(lambda: trade.fills[0].commissionReport.commission == 1)
+    assert tws.emulator.book.accounts["DU1234567"].cash == 1_000_000 - 18520 - 2
+
+
+@on_loop
 async def test_corrected_fill(ib: Peer, tws: Control) -> None:
     tws.do_fault("corrected_fill")
     trade = await ib.sent(market(), "Filled")
@@ -288,15 +296,15 @@ async def test_mute_feed(ib: Peer, tws: Control) -> None:
     await ib.settled()
     assert ticker.bid == 185.12
     tws.do_unmute()
-    tws.do_quote("IBM", "185.15", "185.20")
-    await until(lambda: ticker.bid == 185.15)
+    tws.do_trade("IBM", "185.15")
+    await until(lambda: ticker.bid == 185.14, "what was not told is told with the next tick")
 
 
-@pytest.mark.parametrize("how", ["fault", "control"])
+@pytest.mark.parametrize("how", ["fault", "control", "found out"])
 @on_loop
 async def test_half_open(ib: Peer, peer: Callable[[], Peer], tws: Control, how: str) -> None:
-    if how == "fault":
-        tws.do_fault("half_open")
+    if how != "control":
+        tws.do_fault("half_open", seconds=None if how == "fault" else 30)
         ib.send(limit())
         await until(lambda: tws.emulator.links[0].frozen)
     else:
@@ -309,7 +317,10 @@ async def test_half_open(ib: Peer, peer: Callable[[], Peer], tws: Control, how: 
     assert tws.do_orders() == []
     with pytest.raises(asyncio.TimeoutError):
         await peer().begin(1, timeout=0.1)
-    tws.do_free_clients()
+    if how == "found out":
+        await passes(tws, 30)
+    else:
+        tws.do_free_clients()
     with pytest.raises(ConnectionError):
         await answer
     await peer().begin(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -64,6 +65,14 @@ def test_a_command_line_that_means_nothing() -> None:
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
         assert ended.returncode == 1
         assert ended.stderr.startswith("tws emulator: ")
+
+
+def test_it_shares_no_code_with_the_gateway() -> None:
+    sources = [path.read_text() for path in (ROOT / "tests/emulators/tws").glob("*.py")]
+    assert len(sources) > 15
+    assert not [
+        line for text in sources for line in text.splitlines() if re.match(r"\s*(from|import) (txgateway|ib_)", line)
+    ]
 
 
 def test_options() -> None:

@@ -167,8 +167,10 @@ class Commands:
         if emulator.teller.lost:
             self.waiting.append(lambda: self._trade(link, symbol, number, do))
             return
-        if happens("half_open", symbol):
+        if dead := happens("half_open", symbol):
             link.freeze()
+            if dead.seconds is not None:
+                emulator.later(dead.seconds, link.end)
             return
         if happens("lost_order", symbol):
             return

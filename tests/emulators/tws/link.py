@@ -104,6 +104,7 @@ class Link(TwistedProtocol):
         """What was said still arrives, then the link is closed; a frozen one breaks."""
         if self.frozen:
             self.transport.abortConnection()
+            return
         self.transport.loseConnection()
         self.frozen = True
 

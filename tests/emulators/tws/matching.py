@@ -192,6 +192,8 @@ class Matching:
         commission = _commission(contract, size, price)
         signed = size if ticket.buys else -size
         realized = self.accounts[ticket.account].trade(contract, signed, price, commission)
+        if self.faults.happens("untold_fee", contract.symbol):
+            self.accounts[ticket.account].cash -= 1
         self.last_fill += 1
         name = f"0000e1a7.{self.last_fill:08x}.01.01"
         execution = Execution(

@@ -13,7 +13,7 @@ from tests.emulators.tws.link import Link
 from tests.emulators.tws.market import Market
 from tests.emulators.tws.matching import Told
 from tests.emulators.tws.orders import Account, Held, Order
-from tests.emulators.tws.ticks import by_tick, changes
+from tests.emulators.tws.ticks import by_tick, changes, shown
 from tests.emulators.tws.wire import pack
 
 Delivery = tuple[Link, bytes]
@@ -226,6 +226,7 @@ class Teller:
                 if watch.contract.con_id == contract.con_id:
                     several = changes(number, watch, tape)
                     if several and not self._is_muted(contract.symbol):
+                        watch.shown = shown(contract, tape)
                         link.write(b"".join(pack(*fields) for fields in several))
             for number, (each, kind) in link.wishes.by_tick.items():
                 wanted = traded if kind in ("Last", "AllLast") else quoted
