@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.task import Clock
 
 from tests.emulators.test_tws.peer import Peer, on_loop
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.server import Emulator, Options
 
-OPTIONS: dict[str, Any] = {"tick": 0, "begins": datetime(2026, 3, 4, 11, 0)}  # noqa: DTZ001
+OPTIONS: dict[str, Any] = {"tick": 0, "rate": 0, "begins": datetime(2026, 3, 4, 11, 0)}  # noqa: DTZ001
 
 
 @pytest.fixture(autouse=True)
@@ -30,15 +31,23 @@ def _quiet() -> None:
     logging.getLogger("ib_async").setLevel(logging.ERROR)
 
 
+class Hands(Clock):
+    """A reactor with real sockets, whose time passes when it is told to."""
+
+    def listenTCP(self, *arguments: Any, **named: Any) -> Any:
+        """Really."""
+        from twisted.internet import reactor  # pytest-twisted must have installed its own by then
+
+        return reactor.listenTCP(*arguments, **named)
+
+
 @pytest_twisted.async_yield_fixture
 async def make() -> AsyncIterator[Callable[..., Control]]:
     """Makes emulators, and ends them."""
-    from twisted.internet import reactor  # pytest-twisted must have installed its own by then
-
     made: list[Emulator] = []
 
     def make(**more: Any) -> Control:
-        made.append(Emulator(Options(**OPTIONS | more), reactor))
+        made.append(Emulator(Options(**OPTIONS | more), Hands()))
         made[-1].start()
         return Control(made[-1])
 

@@ -10,6 +10,8 @@ from typing import Any
 from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, Stock, Trade
 from twisted.internet.defer import Deferred
 
+from tests.emulators.tws.control import Control
+
 PATIENCE = 5.0
 IBM = Stock("IBM", "SMART", "USD", conId=8314, localSymbol="IBM", primaryExchange="NYSE")
 
@@ -31,6 +33,13 @@ async def until(condition: Callable[[], Any], why: str = "") -> Any:
         assert asyncio.get_running_loop().time() < ends, f"never: {why or condition}"
         await asyncio.sleep(0.001)
     return found
+
+
+async def passes(tws: Control, seconds: float) -> None:
+    """So much time, once something waits for it."""
+    clock = tws.emulator.reactor
+    await until(lambda: clock.getDelayedCalls(), "nothing waits for time to pass")
+    clock.advance(seconds)
 
 
 class Peer(IB):  # type: ignore[misc]
@@ -56,16 +65,6 @@ class Peer(IB):  # type: ignore[misc]
         given = {"timeout": PATIENCE, "raiseSyncErrors": True} | more
         await self.connectAsync("127.0.0.1", self.port, clientId=client, **given)
         return self
-
-    async def again(self, client: int = 1) -> Peer:
-        """Connected as soon as that is possible."""
-        ends = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                return await self.begin(client)
-            except (TimeoutError, OSError):
-                assert asyncio.get_running_loop().time() < ends, "nobody listens"
-                await asyncio.sleep(0.005)
 
     def send(self, order: Order, contract: Contract = IBM) -> Trade:
         """Place it."""

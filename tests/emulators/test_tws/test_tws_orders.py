@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ib_async import Contract, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
+from ib_async import Contract, ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
 
 from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, statuses, until
 from tests.emulators.tws.control import Control
@@ -238,9 +238,19 @@ async def test_the_children_end_with_their_parent(ib: Peer, tws: Control) -> Non
 
 
 @on_loop
+async def test_the_children_end_with_a_parent_that_is_rejected(ib: Peer, tws: Control) -> None:
+    tws.do_fault("rejected_order")
+    trades = [ib.send(order) for order in ib.bracketOrder("BUY", 100, 184.0, 190.0, 180.0, tif="GTC")]
+    await until(lambda: trades[2].orderStatus.status == trades[1].orderStatus.status == "Cancelled")
+    assert trades[0].orderStatus.status == "Inactive"
+    assert [order["status"] for order in tws.do_orders()] == ["Inactive", "Cancelled", "Cancelled"]
+
+
+@on_loop
 async def test_one_cancels_all(ib: Peer, tws: Control) -> None:
     orders = ib.oneCancelsAll([limit(price=150), limit(price=184), limit(price=183)], "group", 1)
     trades = [ib.send(order) for order in orders]
+    tws.do_oca_cancels(False)
     await until(lambda: trades[2].orderStatus.status == "Submitted")
     ib.cancelOrder(trades[2].order)
     await until(lambda: trades[2].orderStatus.status == "Cancelled")
@@ -248,7 +258,7 @@ async def test_one_cancels_all(ib: Peer, tws: Control) -> None:
     tws.do_quote("IBM", "183.90", "184.00", ask_size=10)
     await until(lambda: trades[0].orderStatus.status == "Cancelled")
     assert trades[1].orderStatus.filled == 10
-    tws.do_oca_cancels()
+    tws.do_oca_cancels(True)
     more = [await ib.sent(limit(ocaGroup="b", ocaType=1)), await ib.sent(limit(ocaGroup="b", ocaType=1))]
     ib.cancelOrder(more[0].order)
     await until(lambda: more[1].orderStatus.status == "Cancelled")
@@ -313,6 +323,17 @@ async def test_ids_are_a_clients_own_and_go_on(ib: Peer, peer: Callable[[], Peer
 
 
 @on_loop
+async def test_ids_must_be_higher_than_those_that_were_seen(ib: Peer, peer: Callable[[], Peer], tws: Control) -> None:
+    tws.do_place("IBM", "BUY", 10, "LMT", limit="150", client=2, id=500)
+    number = ib.client.getReqId()
+    await ib.sent(limit(orderId=number))
+    assert len(await ib.reqAllOpenOrdersAsync()) == 2
+    ib.client.placeOrder(number + 1, IBM, limit())
+    await until(lambda: ib.codes() == [103])
+    await ib.sent(limit(orderId=501))
+
+
+@on_loop
 async def test_what_if(ib: Peer, tws: Control) -> None:
     state = await ib.whatIfOrderAsync(IBM, limit(price=180))
     assert float(state.initMarginChange) == 4500
@@ -359,3 +380,25 @@ async def test_a_person_decides(ib: Peer, tws: Control) -> None:
     tws.do_reject(then.orderStatus.permId, "no", "Cancelled")
     await until(lambda: then.orderStatus.status == "Cancelled")
     assert first.orderStatus.status == "Filled"
+
+
+@on_loop
+async def test_executions_are_filtered(ib: Peer, tws: Control) -> None:
+    await ib.sent(market(orderRef="ibm"), "Filled")
+    tws.do_place("AAPL", "SELL", 5, "LMT", limit="1", ref="aapl", client=8, id=1)
+    tws.do_fill("aapl", 5, "1") if tws.do_orders()[-1]["status"] != "Filled" else None
+
+    async def found(**filters: object) -> list[str]:
+        return [fill.execution.orderRef for fill in await ib.reqExecutionsAsync(ExecutionFilter(**filters))]
+
+    assert await found() == ["ibm", "aapl"]
+    assert await found(symbol="IBM") == ["ibm"]
+    assert await found(side="SELL") == ["aapl"]
+    assert await found(clientId=8) == ["aapl"]
+    assert await found(acctCode="DU0") == []
+    assert await found(secType="FUT") == []
+    assert await found(time="20260304 10:59:59") == ["ibm", "aapl"]
+    assert await found(time="20260304 11:00:01") == []
+    tws.emulator.reactor.advance(13 * 3600)
+    assert await found() == [], "another day"
+    assert await ib.reqCompletedOrdersAsync(False) == []

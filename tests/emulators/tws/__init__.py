@@ -22,14 +22,15 @@ Then by number, asked -> told:
 
 The released ib_async 2.1 connects and trades on this in the tests: its decoder was taken to be right about the wire.
 What IB's documents and years of users' logs say about behaviour is followed: an order id that is open is a change; one
-that has ended is error 103; a client hears only of its own orders, live, and of others' by 16; completed orders have
-neither id nor client; a rejected order is Inactive behind its 201; a failed change is a 201 alone; cancels that
-come too late are 10148; children wait for their parent, and share an OCA group named by its permId.
+that has ended, or is lower than one that the client has used or seen, is error 103; a client hears only of its own
+orders, live, and of others' by 16; completed orders have neither id nor client; a rejected order is Inactive behind
+its 201; a failed change is a 201 alone; cancels that come too late are 10148; children wait for their parent, and share
+an OCA group named by its permId; when one order of a group is cancelled, all are (`oca_cancels`).
 
 Where nobody says anything certain, this is our choice: orders that are not transmitted are told to nobody; children
-become live when the parent is filled whole; they end with a parent that is cancelled, though it was partly filled; an
-order of an OCA group that is cancelled leaves the others alone (`oca_cancels`); stops are reached by trades, those of
-currency pairs by the other side's quote; account values are told at each fill; what is shown at a price is gone once
-it was filled, until the next quote; a lost server (1100) keeps orders, and what is told of them, until it is back;
-of a corrected execution only the correction is in the list; permIds and execution ids are never given anew.
+become live when the parent is filled whole; they end with a parent that is cancelled, though it was partly filled;
+stops are reached by trades, those of currency pairs by the other side's quote; account values are told at each fill;
+what is shown at a price is gone once it was filled, until the next quote; a lost server (1100) keeps orders, and what
+is told of them, until it is back; of a corrected execution only the correction is in the list; permIds and execution
+ids are never given anew; five-second bars, depth, news, scanners, combos and conditions are refused.
 """

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twisted.python import log
+
 from tests.emulators.tws import messages
 from tests.emulators.tws.faults import Fault
 from tests.emulators.tws.feeds import Feeds
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 ORDERS = (3, 4, 58)
 START = 71
+SILENT = (12, 13, 14, 15, 23, 53, 56, 57, 70, 89, 101, 103)
+"""Log level, automatic binding, bulletins, cancels of what there is not: taken without an answer."""
 IN_USE = "Unable to connect as the client id is already in use. Retry with a unique client id."
 TOO_FAST = "Max rate of messages per second has been exceeded:max={most} rec={many} (1)"
 FARMS = ((2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data farm connection is OK:ushmds"))
@@ -39,11 +43,10 @@ class Commands:
         self._handlers: dict[int, Callable[[Link, Reader], None]] = {
             **queries.handlers,
             **feeds.handlers,
+            **dict.fromkeys(SILENT, lambda link, reader: None),
             3: self._place,
             4: self._cancel,
             8: self._ids,
-            14: lambda link, reader: None,
-            15: lambda link, reader: None,
             17: self._accounts,
             49: self._time,
             58: self._global_cancel,
@@ -99,6 +102,9 @@ class Commands:
         except NotUnderstood as error:
             self._violation(f"message {number}: {error}")
             link.say(*messages.error(link.version, -1, 320, f"Error reading request: {error}"))
+        except Exception:
+            self._violation(f"message {number} broke the emulator: {fields}")
+            log.err(None, "the emulator")
 
     # ---------------------------------------------------------------- the start
 
@@ -161,8 +167,10 @@ class Commands:
         if emulator.teller.lost:
             self.waiting.append(lambda: self._trade(link, symbol, number, do))
             return
-        if happens("half_open", symbol):
+        if dead := happens("half_open", symbol):
             link.freeze()
+            if dead.seconds is not None:
+                emulator.later(dead.seconds, link.end)
             return
         if happens("lost_order", symbol):
             return

@@ -281,7 +281,7 @@ class Control:
         """From PreSubmitted to Submitted, and from PendingCancel to Cancelled."""
         self.emulator.book.latency = seconds
 
-    def do_oca_cancels(self, on: bool = True) -> None:
+    def do_oca_cancels(self, on: bool) -> None:
         """Whether a cancel of one order of an OCA group cancels all."""
         self.emulator.book.oca_cancels = on
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tests.emulators.tws import messages
 from tests.emulators.tws.contracts import Asked, Contract, find
-from tests.emulators.tws.history import Refused, Wanted, bars_of, read_history
+from tests.emulators.tws.history import Refused, Wanted, bars_of, read_history, span
 from tests.emulators.tws.link import Link, Watch
-from tests.emulators.tws.market import YEARS_BACK
+from tests.emulators.tws.market import YEARS_BACK, sessions
 from tests.emulators.tws.orders import read_contract
 from tests.emulators.tws.ticks import by_tick
 from tests.emulators.tws.wire import Reader
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tests.emulators.tws.server import Emulator
 
 MOST_TICKERS = 100
+ABSENT = {10: 1, 22: 0, 50: 1, 52: 1, 54: 1, 55: 1, 67: 1, 83: 0, 84: 0, 86: 0, 88: 0, 96: 0, 100: 0, 102: 0}
+"""Depth, scanners, five-second bars, fundamentals, news…: how many fields come before the request's number."""
+NOT_HERE = "Error processing request.-'bN' : cause - not available here"
 NOT_SUBSCRIBED = "Requested market data is not subscribed.Delayed market data is available."
 DELAYED = "Requested market data is not subscribed. Displaying delayed market data."
 
@@ -33,19 +37,18 @@ class Feeds:
         self.handlers: dict[int, Callable[[Link, Reader], None]] = {
             1: self._ticks,
             2: self._no_ticks,
-            10: lambda link, reader: self._refuse(link, reader, 1, 10092, "Deep market data is not supported here."),
             11: lambda link, reader: None,
             20: self._bars,
             25: self._no_bars,
-            50: lambda link, reader: self._refuse(link, reader, 1, 420, "Invalid Real-time Query: none here."),
             51: lambda link, reader: None,
-            52: lambda link, reader: self._refuse(link, reader, 1, 430, "Fundamentals are not available here."),
             59: self._data_type,
             87: self._head,
             90: lambda link, reader: None,
             97: self._by_tick,
             98: self._no_by_tick,
         }
+        for number, skip in ABSENT.items():
+            self.handlers[number] = partial(self._refuse, skip=skip, code=322, text=NOT_HERE)
 
     def _refuse(self, link: Link, reader: Reader, skip: int, code: int, text: str) -> None:
         reader.skip(skip)
@@ -130,7 +133,7 @@ class Feeds:
         if contract is None:
             return
         if wanted.show == "SCHEDULE":
-            self._error(link, wanted.number, 321, "Error validating request.-'bN' : cause - no schedules here")
+            self._schedule(link, wanted, contract)
             return
         try:
             if self.emulator.faults.happens("pacing", contract.symbol):
@@ -147,6 +150,20 @@ class Feeds:
         link.say(*messages.history(wanted.number, rows, start, end, wanted.show in ("TRADES", "ADJUSTED_LAST")))
         if wanted.keep:
             link.wishes.bars[wanted.number] = (wanted, contract)
+
+    def _schedule(self, link: Link, wanted: Wanted, contract: Contract) -> None:
+        """106: the sessions of so many days."""
+        try:
+            start, end = span(replace(wanted, show="BID"), contract, self.emulator.now())
+        except Refused as refused:
+            self._error(link, wanted.number, refused.code, refused.text)
+            return
+        zone = ZoneInfo(contract.zone)
+        rows: list[str] = []
+        for opens, closes in sessions(contract, start, end, wanted.regular):
+            rows += [f"{at.astimezone(zone):%Y%m%d-%H:%M:%S}" for at in (opens, closes)] + [f"{opens:%Y%m%d}"]
+        ends = (rows[0], rows[-2]) if rows else ("", "")
+        link.say(106, wanted.number, *ends, contract.zone, len(rows) // 3, *rows)
 
     def tell_bars(self, contract: Contract) -> None:
         """90: the last bar again, or the next."""

@@ -100,6 +100,14 @@ class Link(TwistedProtocol):
         if not self.frozen:
             self.transport.write(data)
 
+    def end(self) -> None:
+        """What was said still arrives, then the link is closed; a frozen one breaks."""
+        if self.frozen:
+            self.transport.abortConnection()
+            return
+        self.transport.loseConnection()
+        self.frozen = True
+
     def freeze(self) -> None:
         """From now on the link is half open."""
         self.frozen = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -174,14 +174,14 @@ def rule_of(contract: Contract) -> int:
 
 
 def _hours(contract: Contract, now: datetime, regular: bool) -> str:
-    """20261124:0930-20261124:1600;… for a week, in the contract's zone."""
-    zone = ZoneInfo(contract.zone)
-    ends = datetime.fromtimestamp(now.timestamp() + 7 * DAY, ZONE)
-    pairs = (
-        [at.astimezone(zone) for at in pair]
-        for pair in sessions(contract, now.astimezone(ZONE).replace(hour=0, minute=0), ends, regular)
-    )
-    return ";".join(f"{start:%Y%m%d:%H%M}-{end:%Y%m%d:%H%M}" for start, end in pairs)
+    """20261124:0930-20261124:1600;20261128:CLOSED;… for a week, in the contract's zone."""
+    zone, first = ZoneInfo(contract.zone), now.astimezone(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [first + timedelta(days=count) for count in range(7)]
+    said = {f"{day:%Y%m%d}": f"{day:%Y%m%d}:CLOSED" for day in days}
+    for pair in sessions(contract, days[0], days[-1] + timedelta(days=1), regular):
+        start, end = (at.astimezone(zone) for at in pair)
+        said[f"{pair[0]:%Y%m%d}"] = f"{start:%Y%m%d:%H%M}-{end:%Y%m%d:%H%M}"
+    return ";".join(said.values())
 
 
 # -------------------------------------------------------------------- accounts

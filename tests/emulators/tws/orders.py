@@ -66,6 +66,8 @@ class Order:
     transmitted: bool = True
     pending: bool = True
     """Not at the exchange yet."""
+    locating: bool = False
+    """Shares to sell short are looked for."""
     completed_at: str = ""
     completed_how: str = ""
 
@@ -94,8 +96,9 @@ class Order:
         """As orderStatus has it."""
         if self.is_over:
             return ""
-        why = ["child"] if self.held and self.ticket.parent else []
-        return ",".join(why + ([] if self.triggered else ["trigger"]))
+        child = self.held and self.ticket.parent
+        whys = (("child", child), ("locate", self.locating), ("trigger", not self.triggered))
+        return ",".join(why for why, so in whys if so)
 
     def may_pay(self, price: Decimal) -> bool:
         """Whether it may be filled at a price."""

@@ -67,6 +67,8 @@ class Queries:
             if order.transmitted and which(order):
                 link.say(*messages.open_order(link.version, order))
                 link.say(*messages.order_status(order))
+                if link.client is not None:
+                    self.emulator.book.seen(link.client, order)
         link.say(53, 1)
 
     def _open_orders(self, link: Link, reader: Reader) -> None:

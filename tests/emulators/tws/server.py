@@ -195,7 +195,8 @@ class Emulator(Factory):
 
     def restart(self, seconds: float, empty: bool) -> None:
         """End and begin again, on the same port; with nothing in the book if it is to be empty. The market goes on."""
-        self.drop()
+        for link in list(self.links):
+            link.end()
         if seconds:
             self.close_port(seconds)
         self.teller.forget()

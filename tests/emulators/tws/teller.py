@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.tws import messages, money
-from tests.emulators.tws.book import Book, Told
+from tests.emulators.tws.book import Book
 from tests.emulators.tws.contracts import Contract
 from tests.emulators.tws.faults import Faults
 from tests.emulators.tws.link import Link
 from tests.emulators.tws.market import Market
+from tests.emulators.tws.matching import Told
 from tests.emulators.tws.orders import Account, Held, Order
-from tests.emulators.tws.ticks import by_tick, changes
+from tests.emulators.tws.ticks import by_tick, changes, shown
 from tests.emulators.tws.wire import pack
 
 Delivery = tuple[Link, bytes]
@@ -93,6 +94,8 @@ class Teller:
         assert order is not None
         deliveries: list[Delivery] = []
         for link in self.hears(told.client):
+            if link.client is not None:
+                self.book.seen(link.client, order)
             if told.what == "order":
                 deliveries.append((link, pack(*messages.open_order(link.version, order))))
             deliveries.append((link, pack(*messages.order_status(order))))
@@ -223,6 +226,7 @@ class Teller:
                 if watch.contract.con_id == contract.con_id:
                     several = changes(number, watch, tape)
                     if several and not self._is_muted(contract.symbol):
+                        watch.shown = shown(contract, tape)
                         link.write(b"".join(pack(*fields) for fields in several))
             for number, (each, kind) in link.wishes.by_tick.items():
                 wanted = traded if kind in ("Last", "AllLast") else quoted

@@ -55,7 +55,6 @@ def changes(number: int, watch: Watch, tape: Tape) -> list[Fields]:
         at = int(tape.traded_at.timestamp() * 1000)
         text = f"{tape.last};{tape.last_size};{at};{tape.volume};{tape.last};true"
         messages.append([46, 6, number, 48, text])
-    watch.shown = now
     return messages
 
 

@@ -12,6 +12,8 @@ GREETING = b"API\0"
 LARGEST = 1 << 24
 UNSET_DOUBLE = "1.7976931348623157E308"
 UNSET_INTEGER = 2147483647
+SMALLEST = 18
+"""Numbers with more digits than that before or behind the point mean nothing."""
 
 
 class NotUnderstood(ValueError):
@@ -93,9 +95,12 @@ class Reader:
         """A whole number; empty: `otherwise`."""
         raw = self.next()
         try:
-            return int(raw) if raw else otherwise
+            value = int(raw) if raw else otherwise
         except ValueError:
-            raise NotUnderstood(f"field {self._at} is {raw!r}, not a whole number") from None
+            value = 1 << 64
+        if abs(value) >> 63:
+            raise NotUnderstood(f"field {self._at} is {raw[:40]!r}, not a whole number")
+        return value
 
     def bool(self) -> bool:
         """1 or true is yes."""
@@ -110,7 +115,7 @@ class Reader:
             value = Decimal(raw)
         except InvalidOperation:
             raise NotUnderstood(f"field {self._at} is {raw!r}, not a number") from None
-        if not value.is_finite():
+        if not value.is_finite() or (value and not -SMALLEST <= value.adjusted() <= SMALLEST):
             raise NotUnderstood(f"field {self._at} is {raw!r}, not a number")
         return value.normalize()
 
