@@ -39,6 +39,7 @@ class Tws(Subject):
     def __init__(self, folder: Path, tick: float = 0.0, version: int = 178, **options: Any) -> None:
         self.folder = folder
         self.timers: list[Any] = []
+        self.clock = utc_now
         self.emulator = Emulator(Options(tick=tick, version=version, rate=0), reactor)
         self.control = Control(self.emulator)
         self.port = self.emulator.start()
@@ -53,7 +54,7 @@ class Tws(Subject):
         }
 
     def make(self, report: Report) -> Broker:
-        return IbBroker(Setup("tws", self.options, self.folder, report, reactor, utc_now))
+        return IbBroker(Setup("tws", self.options, self.folder, report, reactor, self.clock))
 
     async def pause(self) -> None:
         await deferLater(reactor, 0.005)
@@ -71,8 +72,8 @@ class Tws(Subject):
             self.control.do_fault("late_commission", count=2, seconds=-1)
         if fault.kind is FaultKind.MUTE_FEED:  # a market that stands still shows nothing when it can be heard again
             self.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_tick(self.symbol))
-        if fault.kind is FaultKind.HALF_OPEN:  # TWS keeps the client id until it finds its own end dead
-            self.later(float(fault.seconds or 0) + 5, self.control.do_free_clients)
+        if fault.kind is FaultKind.HALF_OPEN:  # TWS finds its own end dead, and the client id free, after we have
+            more["seconds"] = 7
         self.control.do_fault(str(fault.kind), count=fault.count, **more)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:

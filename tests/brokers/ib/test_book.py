@@ -41,8 +41,8 @@ def shown(book: Book, status: str = "Submitted", **more: Any) -> list[Any]:
     return book.open_order(ibm(), theirs(**more), status, NOW)
 
 
-def told(book: Book, status: str, filled: float = 0.0, number: int = 7, perm: int = PERM) -> list[Any]:
-    return book.order_status(3, number, perm, status, filled, 101.25 if filled else 0.0, NOW)
+def told(book: Book, status: str, filled: float = 0.0, number: int = 7, perm: int = PERM, held: str = "") -> list[Any]:
+    return book.order_status(3, number, perm, status, filled, 101.25 if filled else 0.0, held, NOW)
 
 
 def look(book: Book, *listed: Entry) -> list[Any]:
@@ -205,7 +205,7 @@ def test_orders_of_others_have_ib_s_id() -> None:
     assert (entry.name, entry.key, entry.accepted) == ("", "55", True)
     assert entry.report("IBM").order_id is None
     entry.cancel_asked = True
-    (event,) = book.order_status(9, 2, 55, "Cancelled", 0.0, 0.0, NOW)
+    (event,) = book.order_status(9, 2, 55, "Cancelled", 0.0, 0.0, "", NOW)
     assert event.order_id == "55"
 
 
@@ -278,3 +278,17 @@ def test_a_person_s_order_that_tws_binds_to_client_0_can_be_named() -> None:
     assert entry.number == -3
     entry.cancel_asked = True
     assert book.error(-3, 10148, "cannot be cancelled", NOW)[0].order_id == str(PERM)
+
+
+def test_an_inactive_order_whose_shares_are_located_lives() -> None:
+    book = a_book()
+    entry = sent(book)
+    assert shown(book, "Inactive") == []
+    assert entry in book.unsure
+    assert told(book, "Inactive", held="locate") == [OrderAccepted(ID, str(PERM), NOW)]
+    assert not book.unsure
+    assert entry.working
+    assert entry.report("IBM").status is OrderStatus.NEW
+    told(book, "Inactive")
+    (event,) = look(book)
+    assert isinstance(event, OrderRejected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from txgateway.model.events import (
     VenueStatus,
 )
 from txgateway.model.market import Period, Quote, Unit
-from txgateway.model.order import Order, OrderReport, OrderType, Origin, TimeInForce
+from txgateway.model.order import Order, OrderReport, OrderType, Origin, Side, TimeInForce
 
 LOST = [VenueStatus.DOWN, VenueStatus.CONNECTING, VenueStatus.RECONCILING]
 
@@ -89,6 +89,21 @@ async def test_a_closed_market_holds_orders(tmp_path: Path) -> None:
         assert not trial.events(order, Executed, *ENDS)
         subject.control.do_open()
         await trial.until(lambda: trial.filled(order) == order.quantity, "it is filled")
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_whose_shares_are_located_waits(tmp_path: Path) -> None:
+    subject = Tws(tmp_path)
+    async with trying(subject) as trial:
+        await trial.begin()
+        subject.control.do_fault("held_short")
+        order = await trial.submit(trial.order(side=Side.SELL_SHORT, limit_price=subject.high_price))
+        await trial.still()
+        assert 404 in codes(trial)
+        assert not trial.events(order, *ENDS)
+        assert await trial.reported(order)
+        subject.control.do_accept(order.order_id)
+        await trial.fill(order, order.quantity)
 
 
 @pytest.mark.parametrize("status", ["Inactive", "Cancelled"])
@@ -338,6 +353,25 @@ async def test_fills_of_the_night_are_there_in_the_morning(tmp_path: Path) -> No
         fills = await trial.executions_of(order)
         assert [each.quantity for each in fills] == [4]
         assert fills[0].commission > 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_down_is_expected_in_the_window_and_said_loudly_after_it(tmp_path: Path) -> None:
+    subject = Tws(tmp_path, restart="12:00-12:30 UTC")
+    times = [datetime(2026, 11, 24, 12, 29, tzinfo=UTC)]
+    subject.clock = lambda: times[0]
+    async with trying(subject) as trial:
+        await trial.begin()
+        since = len(trial.told)
+        subject.control.do_restart(seconds=4)
+        await trial.until(lambda: VenueStatus.DOWN in trial.statuses(since), "the link is gone")
+        (down,) = [each for each in trial.told[since:] if getattr(each, "status", None) is VenueStatus.DOWN]
+        assert "nightly restart" in down.text
+        assert not said(trial, "the next attempt")
+        times[0] += timedelta(minutes=8)
+        await trial.until(lambda: said(trial, "has not come back from its nightly restart"), "it is said loudly")
+        assert "7 minutes ago" in said(trial, "has not come back")[0]
+        await trial.connected(since)
 
 
 @pytest_twisted.ensureDeferred

@@ -40,8 +40,8 @@ class Entry:
     """One order. `name` is ours, or empty; `perm_id` is 0 until IB has given one.
 
     `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that
-    may have ended it, `end_text` the reason that came with its end. `replace_asked` has no answer yet. `limited`: TWS
-    said that there were too many messages.
+    may have ended it, `end_text` the reason that came with its end. `held`: why IB keeps it back (a locate).
+    `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Entry:
     symbol: str = ""
     perm_id: int = 0
     status: str = "PendingSubmit"
+    held: str = ""
     filled: Decimal = ZERO
     average: Decimal = ZERO
     heard: bool = False
@@ -77,11 +78,17 @@ class Entry:
     @property
     def working(self) -> bool:
         """Whether it may still be filled, as far as was heard."""
-        return not self.ended and self.status in LIVE | SENT
+        return not self.ended and self.stands
+
+    @property
+    def stands(self) -> bool:
+        """Whether IB has it. An inactive order is over, unless it is kept back, as one whose shares are located."""
+        return self.status in LIVE | SENT or (self.status == INACTIVE and bool(self.held))
 
     def report(self, symbol: str) -> OrderReport:
         """The order as IB has it."""
-        status = OrderStatus.REJECTED if self.ended and self.refused else translate.status_in(self.status, self.filled)
+        word = "Submitted" if self.stands else self.status
+        status = OrderStatus.REJECTED if self.ended and self.refused else translate.status_in(word, self.filled)
         code, text = self.refusal or (0, self.end_text)
         closed = status in (OrderStatus.REJECTED, OrderStatus.CANCELED)
         return OrderReport(
@@ -259,13 +266,14 @@ class Book:
         status: str,
         filled: float,
         average: float,
+        held: str,
         now: datetime,
     ) -> list[OrderEvent]:
-        """An order's status, and what is filled of it in all."""
+        """An order's status, what is filled of it in all, and why it is kept back if it is."""
         entry = self._find(client_id, number, perm_id)
         if entry is None:
             return []
-        entry.heard = True
+        entry.heard, entry.held = True, held
         self._identify(entry, perm_id)
         so_far = translate.amount(filled)
         if so_far >= entry.filled:
@@ -286,14 +294,17 @@ class Book:
                 return self._end(entry, now)
             self.unsure[entry] = None  # its reason is on the way, or it is the answer to a change and lives
             return []
-        if status == INACTIVE:
+        if status == INACTIVE and not entry.held:
             if not entry.ended:
                 self.unsure[entry] = None
             return []
-        if status in LIVE:
+        alive = entry.stands and status not in SENT
+        if alive:
             entry.ended = False
+        if alive and entry.refusal is None and not entry.end_text:
+            self.unsure.pop(entry, None)
         events: list[OrderEvent] = []
-        if status in LIVE or status == FILLED:
+        if alive or status == FILLED:
             events += self._accept(entry, now)
         if status == FILLED:
             events += self._too_late(entry, now)
@@ -373,7 +384,7 @@ class Book:
 
         It stays unsure when it was accepted and is neither open nor known to have ended.
         """
-        alive = listed and entry.status in LIVE | SENT
+        alive = listed and entry.stands
         unknown = not entry.ended and not alive and entry.status not in CANCELED | {INACTIVE, FILLED}
         if unknown and (entry.refusal is None or entry.accepted or entry.filled):
             return []

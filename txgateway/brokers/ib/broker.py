@@ -26,7 +26,7 @@ from txgateway.brokers.ib.link import Link
 from txgateway.brokers.ib.numbers import Numbers
 from txgateway.brokers.ib.options import mistakes, read
 from txgateway.brokers.ib.pacing import Pacing
-from txgateway.brokers.ib.session import Session
+from txgateway.brokers.ib.session import RequestRefused, Session
 from txgateway.brokers.ib.translate import Route, Terms
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import GatewayError, Reason, Refused, Unsupported
@@ -268,7 +268,8 @@ class IbBroker:
             details = await session.find(order.symbol)
         except GatewayError as error:
             text = f"{order.symbol} could not be looked up at {self.venue}, so nothing was sent: {error}"
-            raise Refused(Reason.UNKNOWN_SYMBOL, text) from None
+            reason = Reason.UNKNOWN_SYMBOL if isinstance(error, RequestRefused) else Reason.VENUE_DOWN
+            raise Refused(reason, text) from None
         if details is None or details.contract is None:
             raise Refused(Reason.UNKNOWN_SYMBOL, f"Venue {self.venue} does not know {order.symbol}.")
         return contracts.tradable(details.contract)

@@ -30,7 +30,7 @@ class Numbers:
         self._next = max(self._next, valid, 1)
 
     def seen(self, number: int) -> None:
-        """An order of this client has this number."""
+        """An order has this number."""
         if number < MOST:
             self._next = max(self._next, number + 1)
 

@@ -521,8 +521,7 @@ class Session:
     # what TWS says: by the names of its API
 
     def on_openOrder(self, number: int, contract: Contract, order: IbOrder, state: OrderState) -> None:
-        if order.clientId == self._options.client_id:
-            self.numbers.seen(number)
+        self.numbers.seen(number)  # other clients' too: TWS refuses one below those that it has shown us
         self._tell(self.book.open_order(contract, order, state.status, self._now()))
 
     def on_openOrderEnd(self) -> None:
@@ -540,10 +539,10 @@ class Session:
         parent_id: int,
         last: float,
         client_id: int,
+        why_held: str = "",
         *more: Any,
     ) -> None:
-        events = self.book.order_status(client_id, number, perm_id, status, filled, average, self._now())
-        self._tell(events)
+        self._tell(self.book.order_status(client_id, number, perm_id, status, filled, average, why_held, self._now()))
 
     def on_completedOrder(self, contract: Contract, order: IbOrder, state: OrderState) -> None:
         question = self._lists.get("completed")

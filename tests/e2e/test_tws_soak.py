@@ -1,0 +1,98 @@
+"""5,000 orders at the emulated TWS while links drop and things go wrong at random: it ends reconciled."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import Any
+
+import pytest
+import requests
+
+from tests.daemon import PATIENCE, Daemon, until
+from tests.e2e.conftest import PASSWORD, MakeDaemon
+from tests.emulators.tws.process import Tws
+
+pytestmark = pytest.mark.soak
+
+ACCOUNT = "DU1234567"
+ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "5000"))
+FAULTS = (
+    "lost_ack",
+    "late_fill",
+    "duplicated_fill",
+    "fill_after_cancel",
+    "cancel_race",
+    "rejected_order",
+    "rate_limit",
+)
+
+
+def test_five_thousand_orders_with_dropped_links_end_reconciled(make_daemon: MakeDaemon) -> None:
+    tws = Tws("--tick", "0", "--account", ACCOUNT, "--cash", "1000000000", "--rate", "0").start()
+    try:
+        soak(tws, make_daemon)
+    finally:
+        tws.kill()
+
+
+def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
+    chance = Random(5)
+    toml = make_daemon(MODE="paper").folder.parent / "venues.toml"
+    toml.parent.mkdir(parents=True, exist_ok=True)
+    venue = f'kind = "tws"\nhost = "127.0.0.1"\nport = {tws.port}\nclient_id = 7\nrate = 1000\npatience = 3\n'
+    toml.write_text(f"[venues.tws]\n{venue}")
+    risk = "price_collar=off,max_notional=off,reference_age=off,max_position=off,max_gross_exposure=off"
+    daemon = make_daemon(CONFIG=str(toml), API_ACCOUNT=ACCOUNT, RISK=risk, RECONCILE_SECONDS="5", LOG_HTTP_REQUESTS="0")
+    daemon.start().up()
+    size = 1_000_000
+    tws.do("quote", symbol="IBM", bid="185.10", ask="185.20", bid_size=size, ask_size=size)
+    daemon.call("add_symbol", symbol="IBM")
+    auth = ("txtrader_user", PASSWORD)
+    session = requests.Session()
+
+    def post(way: str, **body: Any) -> Any:
+        return session.post(f"{daemon.url}/{way}", json=body, auth=auth, timeout=PATIENCE).json()
+
+    def send(number: int) -> None:
+        terms = {"account": ACCOUNT, "symbol": "IBM", "route": "SMART", "quantity": 1 + number % 7}
+        key = {"client_order_id": f"soak-{number}"}
+        if number % 3 == 0:
+            post("market_order", **terms, **key)
+        else:
+            order = post("limit_order", **terms, **key, limit_price=1.5)
+            if number % 3 == 1 and "permid" in order:
+                post("cancel_order", id=order["permid"])
+
+    with ThreadPoolExecutor(16) as pool:
+        for start in range(0, ORDERS, 250):
+            tws.do("fault", name=chance.choice(FAULTS), count=3)
+            work = [pool.submit(send, number) for number in range(start, min(start + 250, ORDERS))]
+            if chance.random() < 0.5:
+                until(lambda work=work: sum(each.done() for each in work) >= len(work) // 2)
+                tws.do("drop", seconds=chance.choice((0, 0.5)))
+            for each in work:
+                each.result()
+            tws.do("quote", symbol="IBM", bid="185.10", ask="185.20", bid_size=size, ask_size=size)
+            daemon.up()
+    tws.do("clear")
+    until(lambda: is_reconciled(daemon, tws), daemon, seconds=240)
+    truth = {each["ref"]: each for each in tws.do("orders")}
+    refs = [each["ref"] for each in tws.do("orders")]
+    assert len(refs) == len(set(refs)), "an order is there twice"
+    for name, order in daemon.call("query_orders").items():
+        if order["order_status"] not in ("REJECTED", "DENIED"):
+            assert float(truth[name]["filled"]) == order["filled"], (order, truth[name])
+    assert tws.do("status")["violations"] == []
+
+
+def is_reconciled(daemon: Daemon, tws: Tws) -> bool:
+    doubted = ("UNKNOWN", "PENDING_NEW", "PENDING_CANCEL")
+    if any(each["order_status"] in doubted for each in daemon.call("query_orders").values()):
+        return False
+    if [each for each in daemon.call("query_differences") if each.get("resolved") is None]:
+        return False
+    ours = {account: held for account, held in daemon.call("query_positions").items() if held}
+    net = {account: {name: float(size) for name, size in held.items()} for account, held in tws.do("net").items()}
+    return ours == {account: held for account, held in net.items() if held}
