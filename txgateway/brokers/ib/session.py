@@ -660,6 +660,10 @@ class Session:
                 self._lines.pop(line.ticks.symbol, None)
                 self._unrequest(line)
             return
+        if code == codes.RATE_LIMIT and self.book.numbered(number) is None:
+            for entry in self._waiting:  # it names none: any of those that wait may be meant
+                entry.limited = True
+            self._tell(())
         if code in codes.FARM_BROKEN:
             self._farm_broken = True
         elif code in codes.FARM_FINE and self._farm_broken:
