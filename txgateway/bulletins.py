@@ -25,6 +25,9 @@ from txgateway.model.events import (
     RiskWarned,
     SettingChanged,
     Severity,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     TradingHalted,
     TradingResumed,
     VenueStatus,
@@ -47,6 +50,7 @@ PARTS = {
     "position": (None, "position-data"),
     "status": (None, "status-data"),
     "reconciliation": (None, "reconciliation-data"),
+    "signal": (None, "signal-data"),
     "quote": ("quotes", None),
     "trade": ("trades", None),
 }
@@ -206,6 +210,22 @@ def news_of_difference(event: DifferenceFound | DifferenceRaised | DifferenceRes
     if isinstance(event, DifferenceResolved):
         value.update(text=event.text, by=event.by)
     return News("reconciliation", "", wire.dumps(value), record.seq, account=event.account)
+
+
+_SIGNALS: dict[type, str] = {SignalReceived: "received", SignalRefused: "refused", SignalEnded: "ended"}
+
+
+def news_of_signal(event: SignalReceived | SignalRefused | SignalEnded, record: Record) -> News:
+    """A signal was taken in, or refused; or all that it asked for is sent."""
+    value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": _SIGNALS[type(event)]}
+    value.update(id=event.signal_id, source=event.source, account=event.account)
+    if isinstance(event, SignalReceived):
+        value.update(about=event.about, instructions=[str(each) for each in event.instructions], shadow=event.shadow)
+    if isinstance(event, SignalEnded):
+        value.update(outcome=event.outcome, orders=list(event.orders))
+    if not isinstance(event, SignalReceived):
+        value.update(reason=event.reason, text=event.text)
+    return News("signal", "", wire.dumps(value), record.seq, account=event.account)
 
 
 def news_of_connection(venue: str, word: str) -> News:

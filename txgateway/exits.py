@@ -201,6 +201,8 @@ def request_of(family: Family, step: Send, can: Can) -> OrderRequest:
         client_order_id=family.named(step.leg),
         parent=family.entry,
         leg=step.leg,
+        signal=family.signal,
+        strategy=family.strategy,
     )
 
 

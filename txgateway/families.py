@@ -58,6 +58,8 @@ class Family:
     owner: str
     origin: str
     route: str
+    signal: str = ""
+    strategy: str = ""
     filled: Decimal = ZERO
     cost: Decimal = ZERO
     began: datetime | None = None
@@ -294,6 +296,8 @@ def _family(order: Order, plan: ExitPlan) -> Family:
         owner=order.owner,
         origin=order.origin.value,
         route=order.route,
+        signal=order.signal,
+        strategy=order.strategy,
     )
 
 

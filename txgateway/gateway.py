@@ -349,6 +349,8 @@ class Gateway:
             oco=request.oco,
             parent=request.parent,
             leg=request.leg,
+            signal=request.signal,
+            strategy=request.strategy,
         )
 
     # keys
@@ -655,4 +657,6 @@ def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, s
         oco=order.oco if order.status is OrderStatus.STAGED else "",
         parent=order.parent,
         leg=order.leg,
+        signal=order.signal,
+        strategy=order.strategy,
     )

@@ -26,6 +26,8 @@ from txgateway.model.events import (
     Record,
     ReplaceRejected,
     ReplaceRequested,
+    SignalReceived,
+    SignalRefused,
     TicketApproved,
 )
 from txgateway.model.order import Order
@@ -219,6 +221,11 @@ class Ledger:
         )
 
 
+def signal_key(source: str, key: str) -> str:
+    """How a signal's key is written where keys are kept."""
+    return f"{source}/{key}"
+
+
 def keys_of(change: Change) -> Sequence[Key]:
     """The keys by which a record's order can be found for ever."""
     event, order, fill = change.record.event, change.order, change.execution
@@ -226,6 +233,8 @@ def keys_of(change: Change) -> Sequence[Key]:
     if isinstance(event, ENTRIES):
         terms = event.terms
         keys.append(Key("client", state.client_key(terms.account, terms.client_order_id), terms.order_id))
+    if isinstance(event, SignalReceived | SignalRefused) and event.key and event.forget is None:
+        keys.append(Key("signal", signal_key(event.source, event.key), event.signal_id))
     if order is not None and change.renamed:
         keys.append(Key("broker", state.broker_key(order.venue, order.broker_order_id), order.order_id))
     if fill is not None:

@@ -27,6 +27,9 @@ from txgateway.model.events import (
     Executed,
     PositionReported,
     Record,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     TradingDayStarted,
 )
 from txgateway.model.order import CLOSED, IllegalMove, Order
@@ -257,5 +260,7 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     event = change.record.event
     if isinstance(event, DifferenceFound | DifferenceRaised | DifferenceResolved):
         yield bulletins.news_of_difference(event, change.record)
+    elif isinstance(event, SignalReceived | SignalRefused | SignalEnded):
+        yield bulletins.news_of_signal(event, change.record)
     elif isinstance(event, bulletins.StatusEvent):
         yield bulletins.news_of_status(event, change.record, change.order)

@@ -39,6 +39,10 @@ from txgateway.model.events import (
     PositionReported,
     Record,
     SettingChanged,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
+    StrategyAdjusted,
     TokenCreated,
     TokenRevoked,
     TradingDayStarted,
@@ -52,6 +56,8 @@ from txgateway.model.halts import FLATTENER, Flatten, Halt
 from txgateway.model.lease import Lease
 from txgateway.model.order import CLOSED, Order, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY, Scope
+from txgateway.model.signal import Signal, StrategyPosition
+from txgateway.strategies import Strategies
 
 ZERO = Decimal(0)
 RESOLVED_KEPT = 10_000
@@ -154,6 +160,7 @@ class State:
         self.users: dict[str, UserChanged] = {}
         """What the journal has last said of each user: their passwords' hashes are elsewhere."""
         self.families = Families()
+        self.strategies = Strategies()
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -265,6 +272,8 @@ class State:
                 self._day(order.venue).loose.pop(broker_key(order.venue, order.broker_order_id), None)
             if order.exits is not None or order.leg is not None or order.oco:
                 self.families.take(event, order)
+            if order.signal:
+                self.strategies.take(event, None, order, self._holds(order.account, order.symbol))
         elif isinstance(event, NOTES):
             self.families.note(event)
         elif (order_id := getattr(event, "order_id", None)) is not None:
@@ -281,6 +290,8 @@ class State:
                 self._fill(execution, order)
                 if order is not None:
                     self._own(order, execution)
+            if order is not None and order.signal:
+                self.strategies.take(event, before, order, self._holds(order.account, order.symbol))
         self.seq = record.seq
         return Change(record, order, execution, order is not None and order.broker_order_id != named)
 
@@ -457,6 +468,22 @@ class State:
         if not event.quantity:
             self.owned.pop((event.account, event.symbol), None)
 
+    def _holds(self, account: str, symbol: str) -> Decimal:
+        position = self.positions.get(account, {}).get(symbol)
+        return position.quantity if position is not None else ZERO
+
+    def _receive_signal(self, event: SignalReceived) -> None:
+        self.strategies.receive(event, self.seq + 1)
+
+    def _refuse_signal(self, event: SignalRefused) -> None:
+        self.strategies.refuse(event, self.seq + 1)
+
+    def _end_signal(self, event: SignalEnded) -> None:
+        self.strategies.end(event, self.seq + 1)
+
+    def _adjust_strategy(self, event: StrategyAdjusted) -> None:
+        self.strategies.adjust(event, self._holds(event.account, event.symbol))
+
     def _change_limit(self, event: LimitChanged) -> None:
         key = (event.scope, event.limit)
         others = {each: limit for each, limit in self.limits.items() if each != key}
@@ -529,7 +556,8 @@ class State:
         books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
         access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
-        return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump())
+        signals = self.strategies.dump()
+        return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump(), signals)
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -550,6 +578,8 @@ class State:
                 state._put(None, codec.unpack_order(body))
             elif tag in ("N", "n", "O", "o"):
                 state.families.load(tag, a, body)
+            elif tag in ("S", "s"):
+                state.strategies.load(tag, body)
             elif tag == "P":
                 state._hold(codec.decode_position(body))
             elif tag == "F":
@@ -612,6 +642,10 @@ _HANDLERS: dict[type[Event], Any] = {
     TokenRevoked: State._revoke_token,
     UserChanged: State._change_user,
     UserRemoved: State._remove_user,
+    SignalReceived: State._receive_signal,
+    SignalRefused: State._refuse_signal,
+    SignalEnded: State._end_signal,
+    StrategyAdjusted: State._adjust_strategy,
 }
 
 
@@ -625,6 +659,7 @@ def _lines(
     days: list[tuple[str, Day]],
     access: list[Token | UserChanged],
     families: list[tuple[str, str, bytes]],
+    signals: list[Signal | StrategyPosition],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
@@ -645,6 +680,8 @@ def _lines(
         yield line("W", "", "", codec.pack_order(order))
     for tag, key, kin in families:
         yield line(tag, key, "", kin)
+    for signal in signals:
+        yield line("S" if isinstance(signal, Signal) else "s", "", "", codec.encode(signal))
     for venue, day in days:
         yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
         for order_id, packed in day.orders.items():

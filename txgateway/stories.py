@@ -41,7 +41,11 @@ from txgateway.model.events import (
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     StopHeld,
+    StrategyAdjusted,
     TicketApproved,
     TokenCreated,
     TokenRevoked,
@@ -118,6 +122,13 @@ def _token(event: TokenCreated) -> str:
     return f"{token.created_by} made the token {token.name}, {until}: {token.grant}."
 
 
+def _signal(event: SignalReceived) -> str:
+    asked = "; ".join(str(each) for each in event.instructions) or event.about or "nothing to be done"
+    shadow = " It is not sent: its source is in shadow mode." if event.shadow else ""
+    warned = "".join(f" Mind: {each}" for each in event.warnings)
+    return f"{event.source} signalled from {event.host or 'here'}: {asked}.{shadow}{warned} It was: {event.body}"
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -180,6 +191,18 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TokenRevoked: lambda event: f"{event.by} revoked the token {event.name}.",
     UserChanged: lambda event: f"{event.by} let {event.name} in: {event.grant}.",
     UserRemoved: lambda event: f"{event.by} removed the user {event.name}.",
+    SignalReceived: _signal,
+    SignalRefused: lambda event: (
+        f"A signal of {event.source} was refused ({event.reason}): {event.text} It was: {event.body}"
+    ),
+    SignalEnded: lambda event: (
+        f"The signal is {event.outcome}{f' ({event.reason})' if event.reason else ''}: "
+        f"{event.text or ', '.join(event.orders) or 'there was nothing to do'}."
+    ),
+    StrategyAdjusted: lambda event: (
+        f"{event.by}: strategy {event.strategy or event.source} of {event.source} holds {event.quantity:f} "
+        f"{event.symbol} now: {event.text}"
+    ),
     AdminActed: lambda event: (
         f"{event.user} gave {event.command}({event.arguments}) by {event.origin} from {event.host or 'here'}."
     ),

@@ -56,6 +56,15 @@ class Reason(StrEnum):
     MAX_POSITION = "MAX_POSITION", "The position, with all that works, would become too large (`max_position`)."
     MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE", "All positions together would become too large (`max_gross_exposure`)."
     MAX_DAILY_LOSS = "MAX_DAILY_LOSS", "Too much was lost today: only orders that reduce are taken (`max_daily_loss`)."
+    # a signal's
+    BAD_SIGNAL = "BAD_SIGNAL", "What was sent cannot be understood."
+    STALE_SIGNAL = "STALE_SIGNAL", "The signal is older than its source, or it itself, allows (`max_age`)."
+    POSITION_EXISTS = "POSITION_EXISTS", "The strategy has a position already, and may have one only."
+    NO_POSITION = "NO_POSITION", "The strategy has no position to close."
+    NO_SIZE = "NO_SIZE", "The signal and its source do not say how large the order is to be, or it comes to nothing."
+    UNFINISHED = "UNFINISHED", "Only a part of the signal could be carried out: its text says what."
+    NO_SUCH_SIGNAL = "NO_SUCH_SIGNAL", "There is no such signal."
+    NO_SUCH_SOURCE = "NO_SUCH_SOURCE", "No source has this name."
     # the broker's
     REJECTED = "REJECTED", "The broker said no; its words are in the text."
     MARKET_CLOSED = (

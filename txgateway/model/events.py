@@ -18,6 +18,7 @@ from txgateway.model.halts import HaltLevel
 from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
 from txgateway.model.rights import Grant
 from txgateway.model.scope import GATEWAY, Scope
+from txgateway.model.signal import Answer, Instruction, Outcome, Plan, SourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,79 @@ class StopHeld:
 
     order_id: str
     stop_price: Decimal
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived:
+    """A signal was understood and taken in: it is answered, and carried out, once this record is on disk.
+
+    `body` is what was sent, without secrets. `forget`: see Signal.
+    """
+
+    signal_id: str
+    source: str
+    kind: SourceKind
+    account: str
+    body: str
+    time: datetime
+    answer: Answer
+    instructions: tuple[Instruction, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    key: str = ""
+    host: str = ""
+    about: str = ""
+    warnings: tuple[str, ...] = ()
+    sent: datetime | None = None
+    until: datetime | None = None
+    forget: datetime | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRefused:
+    """A signal of a proven sender that was not taken in: nothing of it is sent."""
+
+    signal_id: str
+    source: str
+    kind: SourceKind
+    account: str
+    body: str
+    time: datetime
+    answer: Answer
+    reason: Reason
+    text: str
+    key: str = ""
+    host: str = ""
+    about: str = ""
+    forget: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalEnded:
+    """All that a signal asked for is sent; or, with a reason, the rest of it never will be."""
+
+    signal_id: str
+    source: str
+    account: str
+    outcome: Outcome
+    time: datetime
+    orders: tuple[str, ...] = ()
+    reason: Reason | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyAdjusted:
+    """What a strategy holds was changed by other hands: it is this much now."""
+
+    source: str
+    strategy: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    text: str
+    by: str
     time: datetime
 
 
@@ -583,6 +657,10 @@ Event = (
     | LeaseTaken
     | LeaseLost
     | LeaseEnded
+    | SignalReceived
+    | SignalRefused
+    | SignalEnded
+    | StrategyAdjusted
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""

@@ -202,7 +202,8 @@ class OrderRequest:
     """What a client asks for. `quantity` is positive; `tag` set means: stage it as a ticket.
 
     `exits` are to be attached to what it fills. Of the orders of one account with one `oco` name, what one fills is
-    taken from the others. `parent` and `leg` are an exit's own: its entry, and what it is for it.
+    taken from the others. `parent` and `leg` are an exit's own: its entry, and what it is for it. `signal` is the one
+    it came by, `strategy` whose position it is for.
     """
 
     account: str
@@ -220,6 +221,8 @@ class OrderRequest:
     oco: str = ""
     parent: str = ""
     leg: Leg | None = None
+    signal: str = ""
+    strategy: str = ""
 
     @property
     def bond(self) -> str:
@@ -279,6 +282,8 @@ class Terms:
     oco: str = ""
     parent: str = ""
     leg: Leg | None = None
+    signal: str = ""
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

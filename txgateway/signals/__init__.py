@@ -1,0 +1,148 @@
+"""The contract of the senders' languages: an HTTP request in, instructions out, and the answer that the sender expects.
+
+A member of this family is a `Language`, pure: no clock, no sockets, no state. It proves the sender, reads the body, and
+words the answers; what becomes of the instructions is signaling's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from hmac import compare_digest
+from typing import Any, Protocol
+
+from txgateway.model.errors import BadArgument, GatewayError, Reason
+from txgateway.model.signal import Answer, Instruction, Source
+from txgateway.wire import dumps, loads
+
+LARGEST = 256 * 1024
+"""Bytes of a body: many times any alert's."""
+MOST_INSTRUCTIONS = 100
+"""Instructions in one body."""
+
+
+class WrongSecret(GatewayError):
+    """The request does not prove that it comes from the source (HTTP 401)."""
+
+
+class BadSignal(GatewayError):
+    """The body cannot be understood (HTTP 400): one sentence that says where and what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request as it came. `rest` is the path behind the source's name; header names are in small letters.
+
+    `host` is the sender's address (the one a trusted proxy names), `certificate` the name in its TLS certificate.
+    """
+
+    body: bytes
+    time: datetime
+    rest: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    certificate: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a body says. All instructions or none are taken in; none is news that nothing is to be done for.
+
+    `key`: by what a delivery that is repeated is recognised (empty: by the body's own bytes, for a while). `sent` is
+    the sender's clock; `max_age` (seconds) its own limit. `about` says in a few words what it is, `news` what else is
+    to be known of the sender (model.integration), `warnings` what the operator should hear.
+    """
+
+    instructions: tuple[Instruction, ...] = ()
+    key: str = ""
+    sent: datetime | None = None
+    max_age: float | None = None
+    about: str = ""
+    news: Any = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a signal was not taken in: a reason code and a sentence."""
+
+    reason: Reason
+    text: str
+
+
+class Language(Protocol):
+    """How one kind of sender speaks."""
+
+    outcome: bool
+    """Whether the answer says what sizing and the checks came to: then these come before it."""
+    window: float
+    """Seconds within which the same bytes are the same signal, where the message has no key of its own."""
+
+    def verify(self, source: Source, post: Post) -> None:
+        """Find the secret where this sender puts it; WrongSecret."""
+
+    def read(self, source: Source, post: Post) -> Message:
+        """What the body says; BadSignal."""
+
+    def accepted(self, signal_id: str, message: Message, post: Post) -> Answer:
+        """The answer to what was taken in."""
+
+    def refused(self, refusal: Refusal, status: int) -> Answer:
+        """The answer to what was not; `status` is the HTTP status where the sender has no words of its own."""
+
+
+# ---------------------------------------------------------------- what members share
+
+
+def same(given: str, secret: str) -> bool:
+    """Whether a secret is right, in constant time; an empty one never is."""
+    return bool(secret) and compare_digest(given.encode(), secret.encode())
+
+
+def from_json(body: bytes) -> Any:
+    """A JSON document; BadSignal names the place that is wrong."""
+    try:
+        return loads(body)
+    except BadArgument as error:
+        raise BadSignal(f"{error} Look at the message that the sender is told to send.") from None
+
+
+def number(value: Any, what: str) -> Decimal:
+    """A number that came bare or quoted; BadSignal."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise BadSignal(f"{what} {shown(value)} is no number.")
+    try:
+        found = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+    except InvalidOperation:
+        raise BadSignal(f"{what} {shown(value)} is no number.") from None
+    if not found.is_finite() or abs(found.adjusted()) > 30 or len(found.as_tuple().digits) > 40:
+        raise BadSignal(f"{what} {shown(value)} is no number that can be traded.")
+    return found
+
+
+def shown(value: Any, most: int = 60) -> str:
+    """A value from a body, short enough for a sentence."""
+    text = value if isinstance(value, str) else repr(value)
+    return repr(text[:most] + "…") if len(text) > most else repr(text)
+
+
+_SECRET_MEMBER = re.compile(
+    r'("[^"]*(?:pass|token|secret|key|auth)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?[0-9][^,}\s]*)', re.IGNORECASE
+)
+_HEADERS = re.compile(r'("headers"\s*:\s*)\{[^{}]*\}?')
+MASK = "***"
+
+
+def redacted(body: bytes, secrets: Iterable[str], most: int = LARGEST) -> str:
+    """A body as it may be kept and shown: without the source's secrets, and whatever else looks like one."""
+    text = body[:most].decode("utf-8", "replace")
+    text = _HEADERS.sub(rf'\1{{"": "{MASK}"}}', text)
+    text = _SECRET_MEMBER.sub(rf'\1"{MASK}"', text)
+    for secret in secrets:
+        for written in {secret, dumps(secret).decode()[1:-1]} if secret else ():
+            text = text.replace(written, MASK)
+    return text

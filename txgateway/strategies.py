@@ -1,0 +1,220 @@
+"""Signals, and what each strategy of each source holds: folded from the journal with the rest of the state. Pure.
+
+A strategy's position is what its orders filled and, until they end, what its entries may still fill. What others do in
+the same account (a person who closes by hand, a flatten) shows as a change of what the account holds beside all
+strategies: what goes against a position has closed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from txgateway.model.events import Executed, OrderRestored, SignalEnded, SignalReceived, SignalRefused, StrategyAdjusted
+from txgateway.model.order import CLOSED, Order
+from txgateway.model.signal import Outcome, Signal, StrategyPosition
+
+ZERO = Decimal(0)
+KEPT = 10_000
+"""Signals that are remembered when they are over; the journal has all."""
+
+Name = tuple[str, str]
+"""(source, strategy)"""
+Place = tuple[str, str]
+"""(account, symbol)"""
+_signal = msgspec.json.Decoder(Signal).decode
+_position = msgspec.json.Decoder(StrategyPosition).decode
+
+
+@dataclass(slots=True)
+class Strategies:
+    """What came in as signals, and the positions that their orders made."""
+
+    signals: dict[str, Signal] = field(default_factory=dict)
+    """By id, the oldest first."""
+    pending: dict[str, Signal] = field(default_factory=dict)
+    positions: dict[Place, dict[Name, StrategyPosition]] = field(default_factory=dict)
+    _keys: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    # reading
+
+    def known(self, source: str, key: str, now: datetime) -> Signal | None:
+        """The signal that a delivery with this key repeats."""
+        signal = self.signals.get(self._keys.get((source, key), ""))
+        if signal is None or (signal.forget is not None and now > signal.forget):
+            return None
+        return signal
+
+    def of(self, source: str, strategy: str) -> Iterator[StrategyPosition]:
+        """All that a strategy holds."""
+        for held in list(self.positions.values()):
+            if (source, strategy) in held:
+                yield held[source, strategy]
+
+    def at(self, place: Place, name: Name) -> StrategyPosition:
+        """What a strategy holds of a symbol in an account, nothing included."""
+        found = self.positions.get(place, {}).get(name)
+        return found or StrategyPosition(source=name[0], strategy=name[1], account=place[0], symbol=place[1])
+
+    def filled(self, place: Place) -> Decimal:
+        """What all strategies together hold there, as far as they know."""
+        return sum((each.filled for each in self.positions.get(place, {}).values()), ZERO)
+
+    def held(self, position: StrategyPosition, account_holds: Decimal) -> Decimal:
+        """What a strategy truly holds (signed): less what others' hands have closed since it began."""
+        filled = position.filled
+        others = account_holds - self.filled((position.account, position.symbol))
+        moved = others - position.others
+        if filled > 0 > moved:
+            return max(ZERO, filled + moved)
+        return min(ZERO, filled + moved) if filled < 0 < moved else filled
+
+    def intended(self, position: StrategyPosition, account_holds: Decimal) -> Decimal:
+        """What a strategy will hold once everything that was taken in for it is carried out (signed)."""
+        intended = self.held(position, account_holds) + sum(position.working.values(), ZERO)
+        for signal in self.pending.values():
+            if signal.source == position.source:
+                for instruction, plan in zip(signal.instructions, signal.plans, strict=False):
+                    mine = (plan.account, plan.symbol) == (position.account, position.symbol)
+                    if mine and instruction.strategy == position.strategy and plan.after is not None:
+                        intended = plan.after
+        return intended
+
+    # the fold
+
+    def receive(self, event: SignalReceived, seq: int) -> None:
+        """A signal came in; one that asks for nothing is over at once."""
+        outcome = Outcome.PENDING if event.instructions else Outcome.DONE
+        signal = Signal(
+            signal_id=event.signal_id,
+            source=event.source,
+            kind=event.kind,
+            account=event.account,
+            time=event.time,
+            seq=seq,
+            outcome=outcome,
+            answer=event.answer,
+            key=event.key,
+            host=event.host,
+            about=event.about,
+            instructions=event.instructions,
+            plans=event.plans,
+            shadow=event.shadow,
+            sent=event.sent,
+            until=event.until,
+            forget=event.forget,
+        )
+        if signal.outcome is Outcome.PENDING:
+            self.pending[signal.signal_id] = signal
+        self._keep(signal)
+
+    def refuse(self, event: SignalRefused, seq: int) -> None:
+        """A signal was refused."""
+        self._keep(
+            Signal(
+                signal_id=event.signal_id,
+                source=event.source,
+                kind=event.kind,
+                account=event.account,
+                time=event.time,
+                seq=seq,
+                outcome=Outcome.REFUSED,
+                answer=event.answer,
+                key=event.key,
+                host=event.host,
+                about=event.about,
+                reason=event.reason,
+                text=event.text,
+                forget=event.forget,
+            )
+        )
+
+    def end(self, event: SignalEnded, seq: int) -> None:
+        """A signal is over."""
+        signal = self.pending.pop(event.signal_id, None)
+        if signal is not None:
+            self.signals[signal.signal_id] = replace(
+                signal, outcome=event.outcome, reason=event.reason, text=event.text, orders=event.orders, seq=seq
+            )
+
+    def _keep(self, signal: Signal) -> None:
+        self.signals[signal.signal_id] = signal
+        if signal.key:
+            self._keys[signal.source, signal.key] = signal.signal_id
+        if len(self.signals) > KEPT + len(self.pending):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = next(each for each in self.signals.values() if each.signal_id not in self.pending)
+        del self.signals[oldest.signal_id]
+        if self._keys.get((oldest.source, oldest.key)) == oldest.signal_id:
+            del self._keys[oldest.source, oldest.key]
+
+    def take(self, event: Any, before: Order | None, after: Order, account_holds: Decimal) -> None:
+        """Something happened to an order that a signal made; `account_holds` is the account's position after it."""
+        place, name = (after.account, after.symbol), (after.owner, after.strategy)
+        position = self.at(place, name)
+        was = before.filled_quantity if before is not None else ZERO
+        if before is None and isinstance(event, OrderRestored | Executed):
+            was = after.filled_quantity - (event.execution.quantity if isinstance(event, Executed) else ZERO)
+        filled = position.filled + after.side.sign * (after.filled_quantity - was)
+        working = {each: left for each, left in position.working.items() if each != after.order_id}
+        if after.leg is None and after.status not in CLOSED:
+            working[after.order_id] = after.side.sign * after.leaves_quantity
+        begins = bool(not position.filled and filled)
+        signal = self.signals.get(after.signal) if begins else None
+        instructions = signal.instructions if signal is not None else ()
+        mine = next((each for each in instructions if each.strategy == after.strategy), None)
+        self._put(
+            replace(
+                position,
+                filled=filled,
+                working=working,
+                opened=after.updated if begins else position.opened,
+                name=mine.strategy_name if mine is not None else position.name,
+                reference=mine.reference if mine is not None else position.reference,
+            )
+        )
+        if begins:
+            self._base(place, name, account_holds)
+
+    def adjust(self, event: StrategyAdjusted, account_holds: Decimal) -> None:
+        """What a strategy holds is this much now."""
+        place, name = (event.account, event.symbol), (event.source, event.strategy)
+        self._put(replace(self.at(place, name), filled=event.quantity))
+        if event.quantity:
+            self._base(place, name, account_holds)
+
+    def _base(self, place: Place, name: Name, account_holds: Decimal) -> None:
+        self._put(replace(self.at(place, name), others=account_holds - self.filled(place)))
+
+    def _put(self, position: StrategyPosition) -> None:
+        place, name = (position.account, position.symbol), (position.source, position.strategy)
+        if position.filled or position.working:
+            self.positions.setdefault(place, {})[name] = position
+        elif place in self.positions:
+            self.positions[place].pop(name, None)
+            if not self.positions[place]:
+                del self.positions[place]
+
+    # snapshots
+
+    def dump(self) -> list[Signal | StrategyPosition]:
+        """Everything, as it is at this moment."""
+        held = [position for each in self.positions.values() for position in each.values()]
+        return [*self.signals.values(), *held]
+
+    def load(self, tag: str, body: bytes) -> None:
+        """Take in one of `dump`, as JSON: `S` a signal, `s` a position."""
+        if tag == "s":
+            self._put(_position(body))
+            return
+        signal = _signal(body)
+        if signal.outcome is Outcome.PENDING:
+            self.pending[signal.signal_id] = signal
+        self._keep(signal)
