@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "cli": "service config logs",
     "logs": "",
     "service": "*",
-    "config": "settings brokers model",
+    "config": "settings sources brokers model",
     "settings": "model",
     "certs": "config",
     "tls": "",
     "users": "config settings passwords model",
+    "sources": "model",
     # edges
     "servers": "api wire feed access logins model",
     "links": "",

@@ -20,7 +20,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from txgateway import __date__, __version__, chain, snapshots, users
+from txgateway import __date__, __version__, chain, snapshots, sources, users
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
@@ -51,6 +51,7 @@ from txgateway.servers.http import HttpSettings, make_site
 from txgateway.servers.stream import StreamFactory
 from txgateway.servers.websocket import StreamResource
 from txgateway.snapshots import Snapshots
+from txgateway.sources import Sources
 from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
@@ -121,6 +122,7 @@ class GatewayService(Service):
         except (JournalError, OSError, ValueError) as error:
             raise CannotStart(str(error)) from error
         self._write_password()
+        self._read_sources()
         self.brokers = {name: self._bounded(broker) for name, broker in self._brokers().items()}
         self.feed = Feed(
             self.brokers,
@@ -292,6 +294,14 @@ class GatewayService(Service):
         return f"{host}:{bound.getHost().port}"
 
     # who may come in
+
+    def _read_sources(self) -> None:
+        """The sources of signals, configured and of the data folder; CannotStart when these cannot be read."""
+        self.sources = Sources(self.config.sources, self.config.data_dir / sources.FILE)
+        try:
+            self.sources.load()
+        except (ValueError, OSError) as error:
+            raise CannotStart(f"{error}: mend it, or take it away.") from error
 
     def _read_users(self) -> None:
         """The users of the configuration, and those of the data folder; CannotStart when they cannot be read."""

@@ -16,6 +16,7 @@ import pytest
 
 from txgateway import config
 from txgateway.config import SETTINGS, Check, Config, ConfigError
+from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 TOML = "/etc/txgateway.toml"
@@ -548,3 +549,4 @@ def test_the_example_file_is_good_as_it_is_and_with_its_comments_taken_off() -> 
     uncommented = re.sub(r"^#(?=[\w\[])", "", text, flags=re.MULTILINE)
     assert len(tomllib.loads(uncommented)["venues"]) > len(tomllib.loads(text)["venues"])
     assert len(load(toml=uncommented).venues) > 1
+    assert set(tomllib.loads(uncommented)["sources"]["tv-alerts"]) == {*SOURCE_SETTINGS, "venue", "limits"}
