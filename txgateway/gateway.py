@@ -228,6 +228,21 @@ class Gateway:
             self.guard.sent(request, subject)
         return Reply(await self._enter(terms, decision.warnings, staged))
 
+    async def preview(
+        self, request: OrderRequest, owner: str, origin: Origin, grant: Grant = EVERYTHING
+    ) -> Denial | None:
+        """Why `submit` would refuse this order now; nothing is recorded, and nothing sent."""
+        venue = self.venue_of(request.account)
+        subject = Subject(venue or "", request.account, owner, origin, request.symbol)
+        denial = self._check(venue, request, subject, grant)
+        if denial is not None or venue is None:
+            return denial
+        try:
+            instrument, quote = await self._desk.market(venue, request.symbol)
+        except (Refused, TimedOut) as error:
+            return Denial(Reason.VENUE_DOWN, str(error))
+        return self._judge(request, subject, instrument, quote, grant).denial
+
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
         return (await self.submit(request, owner, Origin.FLATTEN)).order
 

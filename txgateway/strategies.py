@@ -74,16 +74,16 @@ class Strategies:
             return max(ZERO, filled + moved)
         return min(ZERO, filled + moved) if filled < 0 < moved else filled
 
-    def intended(self, position: StrategyPosition, account_holds: Decimal) -> Decimal:
-        """What a strategy will hold once everything that was taken in for it is carried out (signed)."""
-        intended = self.held(position, account_holds) + sum(position.working.values(), ZERO)
+    def planned(self, position: StrategyPosition) -> Decimal | None:
+        """What a strategy is to hold (signed) by the last that was planned and not carried out; None: no such."""
+        found = None
         for signal in self.pending.values():
             if signal.source == position.source:
                 for instruction, plan in zip(signal.instructions, signal.plans, strict=False):
                     mine = (plan.account, plan.symbol) == (position.account, position.symbol)
                     if mine and instruction.strategy == position.strategy and plan.after is not None:
-                        intended = plan.after
-        return intended
+                        found = plan.after
+        return found
 
     # the fold
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from hmac import compare_digest
 from typing import Any, Protocol
 
 from txgateway.model.errors import BadArgument, GatewayError, Reason
-from txgateway.model.signal import Answer, Instruction, Source
+from txgateway.model.signal import Amount, Answer, Instruction, Measure, Source
 from txgateway.wire import dumps, loads
 
 LARGEST = 256 * 1024
@@ -122,6 +122,38 @@ def number(value: Any, what: str) -> Decimal:
     if not found.is_finite() or abs(found.adjusted()) > 30 or len(found.as_tuple().digits) > 40:
         raise BadSignal(f"{what} {shown(value)} is no number that can be traded.")
     return found
+
+
+def amount_of(value: Any, what: str) -> Amount:
+    """A quantity: units, `50%` of the account's equity, `300$` of money; BadSignal unless it is above zero."""
+    measure, text = Measure.UNITS, value
+    if isinstance(value, str):
+        text = value.strip()
+        for sign, named in (("%", Measure.PERCENT), ("$", Measure.MONEY)):
+            if sign in (text[:1], text[-1:]):
+                text, measure = text.strip(f"{sign} "), named
+    found = number(text, what)
+    if found <= 0:
+        raise BadSignal(f"{what} {shown(value)} must be above zero.")
+    return Amount(found, measure)
+
+
+def moment(value: Any, what: str) -> datetime:
+    """A time: ISO 8601 (UTC where it names no zone), or seconds or milliseconds since 1970; BadSignal."""
+    try:
+        if isinstance(value, str) and not re.fullmatch(r"\s*-?[0-9.]+\s*", value):
+            found = datetime.fromisoformat(value.strip())
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        seconds = number(value, what)
+        seconds = seconds / 1000 if abs(seconds) >= 10**11 else seconds
+        return datetime.fromtimestamp(float(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadSignal(f"{what} {shown(value)} is no time: write 2026-01-31T14:30:00Z, or seconds.") from None
+
+
+def json_answer(status: int, body: Mapping[str, Any], headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """An answer whose body is a JSON object."""
+    return Answer(status, dumps(body).decode(), headers)
 
 
 def shown(value: Any, most: int = 60) -> str:

@@ -1,0 +1,427 @@
+"""Carries signals out: each instruction's orders through the desk, once, and the signal's end on record.
+
+Every order has a key made of its signal's id, so that going over a signal again, after a crash, sends nothing twice.
+Those of one account and symbol go one after another, in the order they came. A close never opens a position: what is
+still working is ended first, and what others' hands closed is not closed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+
+from txgateway import sizing
+from txgateway.brokers import Broker, Can
+from txgateway.feed import Feed
+from txgateway.gateway import Gateway
+from txgateway.intents import Intent, act_of, as_planned, intent_of, order_of
+from txgateway.model.errors import GatewayError, Reason, Refused
+from txgateway.model.events import ExitTriggered, SignalEnded, StrategyAdjusted, VenueStatus, VenueStatusChanged
+from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, TimeInForce
+from txgateway.model.rights import Grant, Right
+from txgateway.model.signal import Act, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
+from txgateway.sizing import Ground
+from txgateway.sources import Sources
+from txgateway.standing import Standing, trigger
+from txgateway.state import Change
+from txgateway.tickers import candidates
+
+log = Logger()
+
+ZERO = Decimal(0)
+END_SECONDS = 30.0
+"""How long the end of a strategy's working orders is waited for before it is closed."""
+TICK_SECONDS = 5.0
+"""How often is looked for signals that are still to be carried out."""
+BY = "gateway:signals"
+"""Who asks for what a signal needs besides its own orders; no user has such a name."""
+
+
+class _NotNow(Exception):
+    """The daemon ends, or its journal fails: the signal stays as it is, and is gone over again."""
+
+
+@dataclass(slots=True)
+class _Report:
+    """What came of a signal so far."""
+
+    orders: dict[str, None] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+
+class Carrier:
+    """Sees to it that what was taken in is done, once."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        feed: Feed,
+        brokers: Mapping[str, Broker],
+        sources: Sources,
+        reactor: Any,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.standing = Standing(gateway.state)
+        self._gateway = gateway
+        self._state = gateway.state
+        self._feed = feed
+        self._brokers = brokers
+        self._sources = sources
+        self._reactor = reactor
+        self._clock = clock
+        self._new_id = new_id
+        self._doors: dict[str, DeferredLock] = {}
+        self._lines: dict[tuple[str, str], DeferredLock] = {}
+        self._running: set[str] = set()
+        self._ends: dict[str, list[Deferred[None]]] = {}
+        self._timer: Any = None
+
+    def start(self) -> None:
+        """Carry out what the last daemon took in and did not finish, once its venue is up."""
+        self._gateway.listeners.append(self._heard)
+        self._tick()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def begin(self, signal: Signal | None) -> None:
+        """Carry a signal out, unless that is under way."""
+        if signal is None or signal.signal_id in self._running or self._gateway.stopping:
+            return
+        self._running.add(signal.signal_id)
+        self._gateway.intake.go(self._run(signal), f"signal {signal.signal_id} of {signal.source}")
+
+    # when
+
+    def _heard(self, change: Change) -> None:
+        order, event = change.order, change.record.event
+        if order is not None and order.order_id in self._ends and order.status in CLOSED:
+            for each in self._ends.pop(order.order_id):
+                _fire(each)
+        if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
+            self._go_on()
+
+    def _tick(self) -> None:
+        self._timer = self._reactor.callLater(TICK_SECONDS, self._tick)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Go over what is not finished, in the order it came."""
+        for signal in list(self._state.strategies.pending.values()):
+            venue = self._gateway.venue_of(signal.account)
+            if venue is None or self._gateway.intake.status[venue] is VenueStatus.UP:
+                self.begin(signal)
+
+    # one signal
+
+    async def _run(self, signal: Signal) -> None:
+        report, reason = _Report(), None
+        many = len(signal.instructions) > 1
+        try:
+            for at, instruction in enumerate(signal.instructions):
+                try:
+                    await self._carry_out(signal, at, instruction, report)
+                except GatewayError as error:
+                    self._require_running()
+                    reason = error.reason if isinstance(error, Refused) else Reason.UNFINISHED
+                    where = f"Instruction {at + 1} of {len(signal.instructions)}: " if many else ""
+                    rest = " The rest was not sent." if at + 1 < len(signal.instructions) else ""
+                    report.said.append(f"{where}{error}{rest}")
+                    break
+            self._require_running()
+            self._end(signal, report, reason)
+        except _NotNow:
+            log.info("signal {signal} is gone over again later", signal=signal.signal_id)
+        finally:
+            self._running.discard(signal.signal_id)
+
+    def _require_running(self) -> None:
+        if self._gateway.stopping or self._gateway.ledger.error is not None:
+            raise _NotNow
+
+    def _end(self, signal: Signal, report: _Report, reason: Reason | None) -> None:
+        outcome = Outcome.REFUSED if reason is not None else Outcome.SHADOW if signal.shadow else Outcome.DONE
+        self._gateway.ledger.record(
+            SignalEnded(
+                signal_id=signal.signal_id,
+                source=signal.source,
+                account=signal.account,
+                outcome=outcome,
+                time=self._clock(),
+                orders=tuple(report.orders),
+                reason=reason,
+                text=" ".join(report.said),
+            )
+        )
+
+    # one instruction
+
+    async def _carry_out(self, signal: Signal, at: int, instruction: Instruction, report: _Report) -> None:
+        source = self._sources.get(signal.source)
+        if source is None:
+            raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
+        if instruction.act is Act.CANCEL:
+            await self._cancel(signal, instruction, source, report)
+            return
+        plan = signal.plans[at] if at < len(signal.plans) else None
+        door = self._doors.setdefault(source.account, DeferredLock())
+        await door.acquire()  # held only until the line is joined: so that two never overtake each other on the way
+        try:
+            if plan is not None and plan.symbol:
+                instruction = replace(instruction, symbol=plan.symbol)
+                symbol = plan.symbol
+            else:
+                instruction, symbol = await self.named(source, instruction)
+            line = self._lines.setdefault((source.account, symbol), DeferredLock())
+            turn = line.acquire()
+        finally:
+            door.release()
+        await turn
+        try:
+            await self._move(signal, at, instruction, source, symbol, plan, report)
+        finally:
+            line.release()
+
+    async def _move(
+        self,
+        signal: Signal,
+        at: int,
+        instruction: Instruction,
+        source: Source,
+        symbol: str,
+        plan: Plan | None,
+        report: _Report,
+    ) -> None:
+        """Carry out one instruction, its symbol's turn being ours."""
+        own = instruction.client_order_id or f"sig:{signal.signal_id}:{at}"
+        sent, key = await self._sent(signal, source, own)
+        if sent is not None:
+            report.orders[sent.order_id] = None
+            _require_taken(sent)
+            return
+        ground = await self.ground(source, replace(instruction, symbol=symbol))
+        position = self.standing.at(source.account, symbol, source.name, instruction.strategy)
+        if signal.shadow:
+            report.said.append(await self.rehearse(source, instruction, ground))
+            return
+        act = act_of(source, instruction)
+        if act in (Act.CLOSE, Act.REOPEN, Act.TARGET):
+            for order_id in self.standing.opening(position):
+                await self._end_order(order_id)
+        position = self._squared(self.standing.at(source.account, symbol, source.name, instruction.strategy))
+        now = self.standing.now(position)
+        if not now and act is Act.CLOSE and (plan is not None or self.standing.closed_by(position, signal.signal_id)):
+            report.said.append("It is closed already, or closes by itself.")
+            return
+        if plan is not None and act is Act.OPEN:
+            instruction = replace(instruction, act=Act.ORDER)  # that it may was found, and answered, before
+        intent = intent_of(*as_planned(source, instruction, plan), ground, now)
+        late = intent.opens and signal.until is not None and self._clock() > signal.until
+        if late:
+            intent = replace(intent, opens=ZERO)
+        day = self._day(source)
+        closes = intent.closes - self._trigger(signal, position, instruction, intent.closes, report)
+        if closes and intent.opens and (intent.apart or closes != intent.closes):
+            first, first_key = await self._sent(signal, source, f"sig:{signal.signal_id}:{at}:close")
+            if first is None:
+                plain = replace(instruction, order_type=OrderType.MARKET)
+                first = await self._submit(signal, source, order_of(source, plain, -closes, ground, day, False), first_key)
+            report.orders[first.order_id] = None
+            _require_taken(first)
+            closes = ZERO
+        signed = intent.opens - closes
+        if signed:
+            request = order_of(source, instruction, signed, ground, day, opens=not closes)
+            order = await self._submit(signal, source, request, key)
+            report.orders[order.order_id] = None
+            _require_taken(order)
+        if late:
+            text = f"It was to be sent by {signal.until:%Y-%m-%d %H:%M:%S} UTC, and that is over: nothing was opened."
+            raise Refused(Reason.STALE_SIGNAL, text)
+
+    async def _submit(self, signal: Signal, source: Source, request: OrderRequest, key: str) -> Order:
+        self._require_running()
+        request = replace(request, client_order_id=key, signal=signal.signal_id)
+        return (await self._gateway.submit(request, source.name, Origin.WEBHOOK, grant=grant_of(source))).order
+
+    async def _sent(self, signal: Signal, source: Source, key: str) -> tuple[Order | None, str]:
+        """The order that an earlier going over this signal sent; and the key, another where a stop refused that one."""
+        order = await self._gateway.history.find_client(source.account, key)
+        if order is None or order.signal != signal.signal_id:
+            return None, key
+        if order.status is OrderStatus.DENIED and order.reason is Reason.STOPPING:
+            return await self._sent(signal, source, f"{key}+")
+        return order, key
+
+    def _squared(self, position: StrategyPosition) -> StrategyPosition:
+        """What the strategy holds, on record less what others' hands closed."""
+        held = self.standing.held(position)
+        if held == position.filled:
+            return position
+        self._gateway.ledger.record(
+            StrategyAdjusted(
+                source=position.source,
+                strategy=position.strategy,
+                account=position.account,
+                symbol=position.symbol,
+                quantity=held,
+                text=f"it held {position.filled:f}, and the account's position says that others closed a part.",
+                by=BY,
+                time=self._clock(),
+            )
+        )
+        return self.standing.at(position.account, position.symbol, position.source, position.strategy)
+
+    def _trigger(
+        self, signal: Signal, position: StrategyPosition, instruction: Instruction, closes: Decimal, report: _Report
+    ) -> Decimal:
+        """Have what has exits attached closed by their keeper, once and at the market; gives how much (signed) that is.
+
+        A part of such a position cannot be closed by itself: its exits would be too large from then on.
+        """
+        families = self.standing.families(position) if closes else {}
+        whole = sum(families.values(), ZERO)
+        if not families:
+            return ZERO
+        priced = instruction.order_type not in (None, OrderType.MARKET)
+        if abs(whole) > abs(closes) or whole * closes < 0 or priced:
+            text = f"{abs(whole):f} {position.symbol} of the position have exits attached"
+            raise Refused(Reason.UNSUPPORTED, f"{text}: close them whole, and at the market.")
+        for entry in families:
+            text = f"{trigger(signal.signal_id)}of {signal.source} closes it."
+            self._gateway.ledger.record(ExitTriggered(entry, text, self._clock()))
+        report.said.append(f"{abs(whole):f} {position.symbol} are closed by what keeps their exits.")
+        return whole
+
+    async def _cancel(self, signal: Signal, instruction: Instruction, source: Source, report: _Report) -> None:
+        """End a strategy's working orders, of one symbol or of all."""
+        wanted = (await self.named(source, instruction))[1] if instruction.symbol else ""
+        for position in list(self._state.strategies.of(source.name, instruction.strategy)):
+            if wanted in ("", position.symbol) and position.account == source.account:
+                for order_id in list(position.working):
+                    if signal.shadow:
+                        report.said.append(f"Would cancel order {order_id}.")
+                    else:
+                        await self._end_order(order_id)
+                        report.said.append(f"Order {order_id} has ended.")
+
+    async def _end_order(self, order_id: str) -> None:
+        """Have an order ended, and wait for that: what it still fills meanwhile belongs to its strategy."""
+        ended: Deferred[None] = Deferred()
+        self._ends.setdefault(order_id, []).append(ended)
+        late = self._reactor.callLater(END_SECONDS, _fire, ended)
+        try:
+            await self._gateway.cancel(order_id, BY)
+        except Refused as error:
+            if error.reason is not Reason.NOT_WORKING:
+                raise
+        if self._works(order_id):
+            await ended
+        if late.active():
+            late.cancel()
+        if self._works(order_id):
+            text = f"Order {order_id} has not ended in {END_SECONDS:g} s"
+            raise Refused(Reason.UNFINISHED, f"{text}, so nothing was closed: look at it, and send the signal again.")
+
+    def _works(self, order_id: str) -> bool:
+        order = self._state.order(order_id)
+        return order is not None and order.status not in CLOSED
+
+    # what is asked about, here and before an answer
+
+    async def named(self, source: Source, instruction: Instruction) -> tuple[Instruction, str]:
+        """The instruction with its symbol, and the venue's for it; a close that names none means the one position."""
+        if not instruction.symbol:
+            symbol = self._only_symbol(source, instruction)
+            return replace(instruction, symbol=symbol), symbol
+        return instruction, await self._symbol(source, instruction.symbol)
+
+    def _only_symbol(self, source: Source, instruction: Instruction) -> str:
+        held = sorted(each.symbol for each in self._state.strategies.of(source.name, instruction.strategy))
+        if len(held) == 1:
+            return held[0]
+        name = instruction.strategy_name or instruction.strategy or source.name
+        what = f"positions in {', '.join(held)}" if held else "no position"
+        raise Refused(Reason.NO_POSITION, f"The signal names no symbol, and strategy {name} has {what}.")
+
+    async def _symbol(self, source: Source, written: str) -> str:
+        """The venue's symbol for what the sender wrote: by the source's map, else the first form that is known."""
+        venue, forms = self.venue_of(source), list(candidates(written))
+        mapped = next((source.symbols[each] for each in (written, *forms) if each in source.symbols), None)
+        for each in forms if mapped is None else [mapped]:
+            if await self._feed.instrument(venue, each) is not None:
+                return each
+        what = f"Symbol {written[:80]!r} is unknown at venue {venue}"
+        if mapped is not None:
+            what = f"Symbol {written[:80]!r} is mapped to {mapped!r}, which venue {venue} does not know"
+        raise Refused(Reason.UNKNOWN_SYMBOL, f"{what}: change `symbols` of source {source.name}.")
+
+    async def ground(self, source: Source, instruction: Instruction) -> Ground:
+        """What a size is found by; the instruction's symbol is the venue's."""
+        venue = self.venue_of(source)
+        instrument, quote = await self._feed.market(venue, instruction.symbol)
+        if instrument is None:
+            raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {instruction.symbol!r} is unknown at venue {venue}.")
+        equity = None
+        if sizing.needs_equity(instruction, source):
+            equity = (await self._brokers[venue].balances(source.account)).equity
+        return Ground(instrument, quote, equity)
+
+    def request_for(self, source: Source, instruction: Instruction, intent: Intent, ground: Ground) -> OrderRequest | None:
+        """The order by which the checks can judge an intent; None where nothing is to be sent."""
+        signed = intent.opens if intent.apart else intent.opens - intent.closes
+        if not signed:
+            return None
+        request = order_of(source, instruction, signed, ground, self._day(source), opens=not intent.closes)
+        return replace(request, client_order_id=self._new_id())
+
+    async def rehearse(self, source: Source, instruction: Instruction, ground: Ground) -> str:
+        """What would be sent now, in a sentence."""
+        position = self.standing.at(source.account, ground.instrument.symbol, source.name, instruction.strategy)
+        intent = intent_of(source, instruction, ground, self.standing.now(position))
+        request = self.request_for(source, instruction, intent, ground)
+        if request is None:
+            return "Nothing would be sent."
+        denial = await self._gateway.preview(request, source.name, Origin.WEBHOOK, grant_of(source))
+        price = request.limit_price if request.limit_price is not None else request.stop_price
+        at = "" if price is None else f" at {price:f}"
+        words = f"{request.side} {request.quantity:f} {request.symbol} {request.order_type}{at}"
+        return f"Would send {words}." if denial is None else f"{words} would be refused ({denial.reason}): {denial.text}"
+
+    def venue_of(self, source: Source) -> str:
+        """The venue of a source's account; Refused when there is none."""
+        venue = self._gateway.venue_of(source.account)
+        if venue is None:
+            text = f"Account {source.account!r} is unknown: query_accounts lists them; change source {source.name}."
+            raise Refused(Reason.UNKNOWN_ACCOUNT, text)
+        return venue
+
+    def _day(self, source: Source) -> TimeInForce:
+        can = self._brokers[self.venue_of(source)].can
+        return TimeInForce.DAY if Can.DAY in can else TimeInForce.GTC
+
+
+def grant_of(source: Source) -> Grant:
+    """A source may trade its own account, and nothing else."""
+    return Grant((Right.TRADE,), (source.account,))
+
+
+def _require_taken(order: Order) -> None:
+    """Refused where the order was not taken, by us or by the broker."""
+    if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
+        raise Refused(order.reason or Reason.REJECTED, order.text or f"Order {order.order_id} is {order.status}.")
+
+
+def _fire(waiting: Deferred[None]) -> None:
+    if not waiting.called:
+        waiting.callback(None)

@@ -1,0 +1,142 @@
+"""How large a signal's order is, and its terms: what the sender wrote, what its source says, the market. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+
+from txgateway.model.errors import Reason, Refused
+from txgateway.model.exits import ExitPlan, Unit, rounded
+from txgateway.model.instrument import Instrument
+from txgateway.model.market import Quote
+from txgateway.model.order import OrderRequest, OrderType, Side, TimeInForce
+from txgateway.model.signal import Instruction, Measure, Sizing, Source
+
+ZERO, HUNDRED = Decimal(0), Decimal(100)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a size is found by: the instrument, its last quote, and what the account is worth."""
+
+    instrument: Instrument
+    quote: Quote | None
+    equity: Decimal | None = None
+
+
+def needs_equity(instruction: Instruction, source: Source) -> bool:
+    """Whether the size depends on what the account is worth."""
+    if source.sizing is Sizing.AS_SENT:
+        return instruction.amount is not None and instruction.amount.measure is Measure.PERCENT
+    return source.sizing in (Sizing.PERCENT, Sizing.RISK)
+
+
+def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Ground) -> Decimal:
+    """Units (above zero) of an opening order; Refused with NO_SIZE where it comes to nothing."""
+    instrument, symbol = ground.instrument, ground.instrument.symbol
+    value, measure = _asked(instruction, source)
+    if source.sizing is Sizing.RISK:
+        units = _at_risk(value, instruction, source, side, ground)
+    elif measure is Measure.UNITS:
+        if not source.rounding:
+            return value
+        units = value
+    else:
+        if measure is Measure.PERCENT:
+            value = value * _equity(source, ground) / HUNDRED
+        units = value / (_price(instruction, side, ground) * instrument.multiplier)
+    lots = units if not instrument.lot_size else _floor(units / instrument.lot_size) * instrument.lot_size
+    if lots <= 0:
+        least = f"{instrument.lot_size:f}"
+        raise Refused(Reason.NO_SIZE, f"{units:.8f} {symbol} come to nothing: it trades in steps of {least}.")
+    return lots.normalize() + ZERO
+
+
+def _asked(instruction: Instruction, source: Source) -> tuple[Decimal, Measure]:
+    """The figure, and what it counts: the source's own or, as sent, the instruction's."""
+    fixed = {Sizing.FIXED: Measure.UNITS, Sizing.NOTIONAL: Measure.MONEY, Sizing.PERCENT: Measure.PERCENT}
+    if source.sizing is not Sizing.AS_SENT:
+        if source.size is None:
+            raise Refused(Reason.NO_SIZE, f"Source {source.name} sizes by {source.sizing} and has no `size`.")
+        return source.size, fixed.get(source.sizing, Measure.PERCENT)
+    if instruction.amount is None:
+        text = f"The signal says no quantity, and source {source.name} sizes as sent: give it a sizing, or send one."
+        raise Refused(Reason.NO_SIZE, text)
+    return instruction.amount.value, instruction.amount.measure
+
+
+def _at_risk(value: Decimal, instruction: Instruction, source: Source, side: Side, ground: Ground) -> Decimal:
+    if instruction.stop_loss is None:
+        text = f"Source {source.name} sizes by risk, which needs a stop_loss in the signal."
+        raise Refused(Reason.NO_SIZE, text)
+    price, level = _price(instruction, side, ground), instruction.stop_loss
+    away = abs(price - level.value) if level.unit is Unit.PRICE else level.distance(price)
+    if away <= 0:
+        raise Refused(Reason.NO_SIZE, f"The stop_loss {level} is the price itself: no risk can be measured by it.")
+    return _equity(source, ground) * value / HUNDRED / (away * ground.instrument.multiplier)
+
+
+def _equity(source: Source, ground: Ground) -> Decimal:
+    if ground.equity is None or ground.equity <= 0:
+        raise Refused(Reason.NO_SIZE, f"Account {source.account} shows no equity to take a percentage of.")
+    return ground.equity
+
+
+def _price(instruction: Instruction, side: Side, ground: Ground) -> Decimal:
+    """What a unit is taken to cost: the instruction's own limit, else the side of the market that is taken."""
+    if instruction.limit_price is not None:
+        return instruction.limit_price
+    quote = ground.quote
+    price = ZERO if quote is None else quote.ask if side.sign > 0 else quote.bid
+    if price <= 0:
+        raise Refused(Reason.NO_PRICE, f"The market shows no price of {ground.instrument.symbol} to size by.")
+    return price
+
+
+def request_of(
+    instruction: Instruction,
+    source: Source,
+    side: Side,
+    quantity: Decimal,
+    ground: Ground,
+    time_in_force: TimeInForce,
+    opens: bool,
+) -> OrderRequest:
+    """The order. The sender's type stands before the source's; exits are only on what opens a position."""
+    order_type = instruction.order_type or source.order_type or OrderType.MARKET
+    limit, stop = instruction.limit_price, instruction.stop_price
+    if instruction.order_type is None and order_type.has_limit:
+        limit = _limit(source, side, ground)
+    plan = ExitPlan(
+        take_profit=instruction.take_profit,
+        stop_loss=instruction.stop_loss,
+        trailing_stop=instruction.trailing_stop,
+        hold_seconds=instruction.hold_seconds,
+    )
+    return OrderRequest(
+        account=source.account,
+        symbol=ground.instrument.symbol,
+        side=side,
+        quantity=quantity,
+        order_type=order_type,
+        limit_price=limit if order_type.has_limit else None,
+        stop_price=stop if order_type.has_stop else None,
+        time_in_force=instruction.time_in_force or source.time_in_force or time_in_force,
+        route=source.route,
+        exits=plan if opens and str(plan) else None,
+        strategy=instruction.strategy,
+    )
+
+
+def _limit(source: Source, side: Side, ground: Ground) -> Decimal:
+    """So far beyond the side that is taken, on the instrument's grid and no further."""
+    quote = ground.quote
+    price = ZERO if quote is None else quote.ask if side.sign > 0 else quote.bid
+    if price <= 0:
+        raise Refused(Reason.NO_PRICE, f"The market shows no price of {ground.instrument.symbol} to put a limit by.")
+    offset = ZERO if source.limit_offset is None else source.limit_offset.distance(price)
+    return rounded(price + side.sign * offset, ground.instrument.tick_size, side.sign < 0)
+
+
+def _floor(number: Decimal) -> Decimal:
+    return number.to_integral_value(ROUND_FLOOR)

@@ -1,0 +1,72 @@
+"""How strategies stand now: what each holds, has working, and has closing by itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from txgateway.model.signal import StrategyPosition
+from txgateway.state import State
+
+ZERO = Decimal(0)
+
+
+class Standing:
+    """Reads it off the state, whose families have the positions that have exits attached."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def at(self, account: str, symbol: str, source: str, strategy: str) -> StrategyPosition:
+        """What is on record of a strategy's position."""
+        return self._state.strategies.at((account, symbol), (source, strategy))
+
+    def held(self, position: StrategyPosition) -> Decimal:
+        """What it holds (signed), less what others' hands closed."""
+        return self._state.strategies.held(position, self._account_holds(position))
+
+    def now(self, position: StrategyPosition) -> Decimal:
+        """What it will hold when its orders are filled, and what closes by itself has closed (signed)."""
+        return self.held(position) + sum(position.working.values(), ZERO) - self._leaving(position)
+
+    def intended(self, position: StrategyPosition) -> Decimal:
+        """The same when all that was taken in for it has been carried out, too (signed)."""
+        planned = self._state.strategies.planned(position)
+        return self.now(position) if planned is None else planned
+
+    def opening(self, position: StrategyPosition) -> list[str]:
+        """Its working orders that do not merely give up what it holds."""
+        held, working = self.held(position), position.working
+        if held and sum(working.values(), ZERO) * held < 0 and abs(sum(working.values(), ZERO)) <= abs(held):
+            return [order_id for order_id, left in working.items() if left * held > 0]
+        return list(working)
+
+    def families(self, position: StrategyPosition) -> dict[str, Decimal]:
+        """Its entries that have exits which nobody has ended: what is left of each (signed)."""
+        return {entry: left for entry, left, closing in self._families(position) if not closing}
+
+    def closed_by(self, position: StrategyPosition, signal_id: str) -> bool:
+        """Whether some of it closes by itself since this signal asked for it."""
+        return any(closing.startswith(trigger(signal_id)) for _, _, closing in self._families(position, 0))
+
+    def _leaving(self, position: StrategyPosition) -> Decimal:
+        return sum((left for _, left, closing in self._families(position) if closing), ZERO)
+
+    def _families(self, position: StrategyPosition, least: int = 1) -> list[tuple[str, Decimal, str]]:
+        mine = (position.account, position.symbol, position.source, position.strategy)
+        return [
+            (each.entry, each.left if each.long else -each.left, each.closing)
+            for each in self._state.families
+            if each.signal
+            and (each.account, each.symbol, each.owner, each.strategy) == mine
+            and (each.left > 0 or not least)
+            and not each.ended
+        ]
+
+    def _account_holds(self, position: StrategyPosition) -> Decimal:
+        found = self._state.positions.get(position.account, {}).get(position.symbol)
+        return found.quantity if found is not None else ZERO
+
+
+def trigger(signal_id: str) -> str:
+    """How the words begin by which a signal has an entry's position closed."""
+    return f"signal {signal_id} "
