@@ -30,7 +30,7 @@ from txgateway.sizing import Ground
 from txgateway.sources import Sources
 from txgateway.standing import Standing, trigger
 from txgateway.state import Change
-from txgateway.tickers import candidates
+from txgateway.tickers import candidates, mapped
 
 log = Logger()
 
@@ -356,14 +356,13 @@ class Carrier:
 
     async def _symbol(self, source: Source, written: str) -> str:
         """The venue's symbol for what the sender wrote: by the source's map, else the first form that is known."""
-        venue, forms = self.venue_of(source), list(candidates(written))
-        mapped = next((source.symbols[each] for each in (written, *forms) if each in source.symbols), None)
-        for each in forms if mapped is None else [mapped]:
+        venue, known = self.venue_of(source), mapped(source.symbols, written)
+        for each in candidates(written) if known is None else [known]:
             if await self._feed.instrument(venue, each) is not None:
                 return each
         what = f"Symbol {written[:80]!r} is unknown at venue {venue}"
-        if mapped is not None:
-            what = f"Symbol {written[:80]!r} is mapped to {mapped!r}, which venue {venue} does not know"
+        if known is not None:
+            what = f"Symbol {written[:80]!r} is mapped to {known!r}, which venue {venue} does not know"
         raise Refused(Reason.UNKNOWN_SYMBOL, f"{what}: change `symbols` of source {source.name}.")
 
     async def ground(self, source: Source, instruction: Instruction) -> Ground:

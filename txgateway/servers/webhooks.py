@@ -1,0 +1,137 @@
+"""Signals over HTTP: each source has a URL, and proves itself there as its kind does.
+
+    POST /webhooks/proquant/<source>[/<secret>]
+    POST /webhooks/tradingview/<source>[/<secret>]
+    POST /webhooks/signal/<source>
+
+Answers: what the kind's sender expects, 2xx only once the signal is on disk. 400 for what cannot be understood or is
+too old, 401 for the wrong secret, 404 where there is no such source, 405, 413, 429 for more than the source may send,
+503 while the journal cannot be written: nothing was taken in then, and it may be sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from txgateway import wire
+from txgateway.access import Pace
+from txgateway.model.errors import Reason, Refused
+from txgateway.model.signal import Answer, Source, SourceKind
+from txgateway.signaling import Signaling
+from txgateway.signals import LARGEST, Post, Refusal, WrongSecret
+
+log = Logger()
+
+KINDS = {"proquant": SourceKind.PROQUANT, "tradingview": SourceKind.TRADINGVIEW, "signal": SourceKind.GENERIC}
+"""The path's word for each kind that has a URL for each source."""
+Peer = Callable[[Any], tuple[str, str]]
+"""request -> the sender's address, and the name in its TLS certificate (empty without one)."""
+
+
+def direct(request: Any) -> tuple[str, str]:
+    """Who is connected to us."""
+    return str(getattr(request.client, "host", "")), ""
+
+
+class Webhooks(Resource):
+    """`/webhooks/…`: a leaf for every source."""
+
+    isLeaf = True
+
+    def __init__(self, signaling: Signaling, reactor: Any, clock: Callable[[], datetime], peer: Peer = direct) -> None:
+        super().__init__()
+        self._signaling = signaling
+        self._reactor = reactor
+        self._clock = clock
+        self._peer = peer
+        self._paces: dict[str, Pace] = {}
+
+    def render(self, request: Any) -> int:
+        """Answer a request, now or later."""
+        source, rest = self._source(request.path)
+        if source is None:
+            _refuse(request, 404, "NO_SUCH_SOURCE", "There is no such source: `query_sources` lists them.")
+        elif request.method != b"POST":
+            request.setHeader(b"Allow", b"POST")
+            _refuse(request, 405, "BAD_METHOD", "Signals are sent by POST.")
+        elif getattr(request, "excess", 0) or request.content.getbuffer().nbytes > LARGEST:
+            _refuse(request, 413, "TOO_LARGE", f"The body is larger than {LARGEST} bytes.")
+        elif not self._pace(source).take():
+            text = f"Source {source.name} may send {source.rate:g} a second: send it again later."
+            _refuse(request, 429, "TOO_MANY_REQUESTS", text)
+        else:
+            self._receive(request, source, rest)
+        return NOT_DONE_YET
+
+    def _source(self, path: bytes) -> tuple[Source | None, str]:
+        """The source of a path, and what comes after its name."""
+        parts = path.decode("utf-8", "replace").split("/", 4)[2:]
+        kind = KINDS.get(parts[0]) if parts else None
+        source = self._signaling.sources.get(parts[1]) if len(parts) > 1 else None
+        if source is None or source.kind is not kind:
+            return None, ""
+        return source, parts[2] if len(parts) > 2 else ""
+
+    def _pace(self, source: Source) -> Pace:
+        pace = self._paces.get(source.name)
+        if pace is None:
+            pace = self._paces[source.name] = Pace(source.rate, self._reactor.seconds)
+        return pace
+
+    def _receive(self, request: Any, source: Source, rest: str) -> None:
+        host, certificate = self._peer(request)
+        post = Post(
+            body=request.content.getvalue(),
+            time=self._clock(),
+            rest=rest,
+            headers=_headers(request),
+            query={},
+            host=host,
+            certificate=certificate,
+        )
+        done = Deferred.fromCoroutine(self._signaling.receive(source, post))
+        done.addCallbacks(_answer, self._failed, (request,), {}, (request, source, host))
+        done.addErrback(lambda failure: log.failure("A signal could not be answered.", failure))
+
+    def _failed(self, failure: Failure, request: Any, source: Source, host: str) -> None:
+        if failure.check(WrongSecret):
+            log.warn("source {source}: wrong secret from {host}", source=source.name, host=host)
+            refusal = Refusal(Reason.NOT_ALLOWED, failure.getErrorMessage())
+            _answer(self._signaling.languages[source.kind].refused(refusal, 401), request)
+        elif failure.check(Refused):
+            _refuse(request, 503, failure.value.reason, failure.getErrorMessage())
+        else:
+            log.failure("A signal of {source} failed.", failure, source=source.name)
+            _refuse(request, 500, "INTERNAL", "The gateway made an error over this; its log says which.")
+
+
+def _headers(request: Any) -> Mapping[str, str]:
+    return {
+        name.decode("latin-1").lower(): values[-1].decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+
+
+def _answer(answer: Answer, request: Any) -> None:
+    if getattr(request, "gone", False):
+        return
+    request.setResponseCode(answer.status)
+    kind = b"application/json" if answer.body.startswith("{") else b"text/plain; charset=utf-8"
+    request.setHeader(b"Content-Type", kind)
+    for name, value in answer.headers:
+        request.setHeader(name.encode(), value.encode())
+    request.write(answer.body.encode())
+    request.finish()
+
+
+def _refuse(request: Any, status: int, reason: str, text: str) -> None:
+    body = wire.dumps({"status": "Error", "errorMsg": text, "reason": reason}).decode()
+    _answer(Answer(status, body), request)
