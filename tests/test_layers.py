@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "links": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
-        "model"
+        "signaling signals model"
     ),
     "brokers": "model",
     "brokers.*": "brokers model",
@@ -54,11 +54,18 @@ MAY_IMPORT = {
     "outlet": "audience resume lines",
     "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
-    "api": "api.* gateway feed access commands brokers model",
+    "api": "api.* gateway signaling feed access commands brokers model",
     "api.*": "api gateway families feed signals access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
+    # signals
+    "signaling": "carrier intents sizing signals sources gateway ledger risk journal brokers model",
+    "carrier": "intents sizing standing tickers gateway feed state brokers model",
+    "standing": "state model",
+    "sources": "model",
+    "intents": "sizing model",
+    "sizing": "model",
     # the desk
     "gateway": (
         "cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler differences "
@@ -119,6 +126,8 @@ PURE = {
     "wire",
     "signals",
     "signals.*",
+    "intents",
+    "sizing",
     "tickers",
     "access",
     "codec",

@@ -27,7 +27,6 @@ from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, Orde
 from txgateway.model.rights import Grant, Right
 from txgateway.model.signal import Act, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.sizing import Ground
-from txgateway.sources import Sources
 from txgateway.standing import Standing, trigger
 from txgateway.state import Change
 from txgateway.tickers import candidates, mapped
@@ -63,7 +62,7 @@ class Carrier:
         gateway: Gateway,
         feed: Feed,
         brokers: Mapping[str, Broker],
-        sources: Sources,
+        find_source: Callable[[str], Source | None],
         reactor: Any,
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
@@ -73,7 +72,7 @@ class Carrier:
         self._state = gateway.state
         self._feed = feed
         self._brokers = brokers
-        self._sources = sources
+        self._find_source = find_source
         self._reactor = reactor
         self._clock = clock
         self._new_id = new_id
@@ -86,7 +85,7 @@ class Carrier:
     def start(self) -> None:
         """Carry out what the last daemon took in and did not finish, once its venue is up."""
         self._gateway.listeners.append(self._heard)
-        self._tick()
+        self._timer = self._reactor.callLater(TICK_SECONDS, self._tick)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -167,7 +166,7 @@ class Carrier:
     # one instruction
 
     async def _carry_out(self, signal: Signal, at: int, instruction: Instruction, report: _Report) -> None:
-        source = self._sources.get(signal.source)
+        source = self._find_source(signal.source)
         if source is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
         if instruction.act is Act.CANCEL:
@@ -235,7 +234,9 @@ class Carrier:
             first, first_key = await self._sent(signal, source, f"sig:{signal.signal_id}:{at}:close")
             if first is None:
                 plain = replace(instruction, order_type=OrderType.MARKET)
-                first = await self._submit(signal, source, order_of(source, plain, -closes, ground, day, False), first_key)
+                first = await self._submit(
+                    signal, source, order_of(source, plain, -closes, ground, day, False), first_key
+                )
             report.orders[first.order_id] = None
             _require_taken(first)
             closes = ZERO
@@ -376,7 +377,9 @@ class Carrier:
             equity = (await self._brokers[venue].balances(source.account)).equity
         return Ground(instrument, quote, equity)
 
-    def request_for(self, source: Source, instruction: Instruction, intent: Intent, ground: Ground) -> OrderRequest | None:
+    def request_for(
+        self, source: Source, instruction: Instruction, intent: Intent, ground: Ground
+    ) -> OrderRequest | None:
         """The order by which the checks can judge an intent; None where nothing is to be sent."""
         signed = intent.opens if intent.apart else intent.opens - intent.closes
         if not signed:
@@ -395,7 +398,9 @@ class Carrier:
         price = request.limit_price if request.limit_price is not None else request.stop_price
         at = "" if price is None else f" at {price:f}"
         words = f"{request.side} {request.quantity:f} {request.symbol} {request.order_type}{at}"
-        return f"Would send {words}." if denial is None else f"{words} would be refused ({denial.reason}): {denial.text}"
+        return (
+            f"Would send {words}." if denial is None else f"{words} would be refused ({denial.reason}): {denial.text}"
+        )
 
     def venue_of(self, source: Source) -> str:
         """The venue of a source's account; Refused when there is none."""

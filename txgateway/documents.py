@@ -20,7 +20,9 @@ from txgateway.api import (
     FaultsReport,
     InstrumentReport,
     Listing,
+    SignalStory,
     Story,
+    StrategyReport,
     TokenReport,
     VenueReport,
 )
@@ -35,6 +37,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.limits import DEFAULTS, Limit, RiskReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
+from txgateway.model.signal import Signal
 
 Schema = dict[str, Any]
 
@@ -63,6 +66,9 @@ _NOUNS = {
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
+    SignalStory: "SignalStory",
+    Signal: "Signal",
+    StrategyReport: "Strategy",
     Halt: "Halt",
     FaultsReport: "Faults",
     Fault: "Fault",
@@ -214,6 +220,21 @@ def schemas() -> Mapping[str, Schema]:
             },
             "required": ["order", "story"],
         },
+        "SignalStory": {
+            "type": "object",
+            "properties": {
+                "id": _TEXT,
+                "story": _listed(_members("seq:i time:s kind:s order_id:s? text:s event:o")),
+            },
+            "required": ["id", "story"],
+        },
+        "Signal": _members(
+            "id:s source:s kind:s account:s time:s outcome:s about:s instructions:s* orders:s* reason:s? text:s "
+            "answer:o host:s shadow:b seq:i"
+        ),
+        "Strategy": _members(
+            "source:s strategy:s name:s account:s symbol:s quantity:n intended:n reference:s opened:s? orders:s*"
+        ),
         "Bars": {
             **_listed({"type": "array", "prefixItems": row, "items": False}),
             "description": "[date, time, open, high, low, close, volume], oldest first.",

@@ -26,6 +26,7 @@ from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
 from txgateway.bounded import BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
+from txgateway.carrier import Carrier
 from txgateway.config import Config, Venue
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
@@ -45,11 +46,16 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.model.signal import SourceKind
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
 from txgateway.servers.stream import StreamFactory
+from txgateway.servers.webhooks import Webhooks
 from txgateway.servers.websocket import StreamResource
+from txgateway.signaling import Signaling
+from txgateway.signals import Language
+from txgateway.signals.generic import Generic
 from txgateway.snapshots import Snapshots
 from txgateway.sources import Sources
 from txgateway.state import Change, State
@@ -68,6 +74,8 @@ STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
+LANGUAGES: dict[str, Language] = {SourceKind.GENERIC: Generic()}
+"""How the senders of signals speak, by kind."""
 
 
 def _domain(venue: Venue) -> str:
@@ -104,6 +112,7 @@ class GatewayService(Service):
         self._down_since: dict[str, float] = {}
         self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
         self._stopping: Deferred[None] | None = None
+        self._new_id = Ids(clock, random.Random().randrange)
         self._today = (NEVER, NEVER, NEVER.date())
 
     # building
@@ -136,11 +145,21 @@ class GatewayService(Service):
         self.gateway = Gateway(self._desk(rebuilt, journal))
         self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._complain)
         self.feed.streams.append(self.keeper.price)
+        self.sources = self._sources()
+        self._build_signaling(journal)
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
         )
         self.access = Access(self.config.username, self.config.password, rebuilt.tokens, self.config.login_delay)
-        self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access, self.keeper.trouble)
+        self.api = Api(
+            self.gateway,
+            self.feed,
+            self.brokers,
+            self._about(),
+            self.access,
+            self.keeper.trouble,
+            self.signaling,
+        )
         self._read_users()
         self.gateway.listeners.append(self._watch)
         self._build_servers()
@@ -205,7 +224,7 @@ class GatewayService(Service):
             market=self.feed.market,
             reactor=self._reactor,
             clock=self._clock,
-            new_id=Ids(self._clock, random.Random().randrange),
+            new_id=self._new_id,
             trading_day=self._local_date,
             default_route=self.config.api_route,
             order_timeout=self.config.timeout_order,
@@ -217,6 +236,20 @@ class GatewayService(Service):
             limits=self.config.risk,
             shown=self.feed.shown,
         )
+
+    def _sources(self) -> Sources:
+        """The senders of signals; CannotStart when their file cannot be read."""
+        found = Sources((), self.config.data_dir / sources.FILE)
+        try:
+            found.load()
+        except (ValueError, OSError) as error:
+            raise CannotStart(f"{error}: mend it, or take it away.") from error
+        return found
+
+    def _build_signaling(self, journal: SqliteJournal) -> None:
+        desk, brokers, clock = self.gateway, self.brokers, self._clock
+        self.carrier = Carrier(desk, self.feed, brokers, self.sources.get, self._reactor, clock, self._new_id)
+        self.signaling = Signaling(desk, brokers, self.sources, LANGUAGES, journal, self.carrier, clock, self._new_id)
 
     def _about(self) -> About:
         config = self.config
@@ -263,7 +296,9 @@ class GatewayService(Service):
         socket = StreamResource(self.api, self.publisher, logins, flags, self._reactor, told, fragments)
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
-        site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket})
+        webhooks = Webhooks(self.signaling, self._reactor, self._clock)
+        mounts = {b"/stream": socket, b"/webhooks/": webhooks}
+        site = make_site(self.api, logins, web, self._reactor, fragments, mounts)
         self._tls = self._context()
         self._bind(config.http_port, site, "HTTP_PORT")
         self._bind(config.tcp_port, stream, "TCP_PORT")
@@ -504,6 +539,7 @@ class GatewayService(Service):
     def _start(self) -> None:
         self.gateway.start()
         self.keeper.start()
+        self.carrier.start()
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
@@ -571,6 +607,7 @@ class GatewayService(Service):
         for name in list(self._timers):
             self._cancel(name)
         self.keeper.stop()
+        self.carrier.stop()
         await self._stop_listening()
         await self.gateway.ledger.quiet(STOP_SECONDS)
         await self.publisher.stop()

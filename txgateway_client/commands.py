@@ -595,6 +595,42 @@ class Commands(ABC):
         """Return the gateway's order route, `{name: None or {parameter: value}}`."""
         return self._read("get_order_route")
 
+    # -- signals
+
+    def query_signals(
+        self, source: str | None = None, outcome: str | None = None, strategy: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return the latest signals, newest first; outcome PENDING, DONE, REFUSED or SHADOW."""
+        return self._read("query_signals", source=source, outcome=outcome, strategy=strategy, limit=limit)
+
+    def explain_signal(self, id: str) -> dict[str, Any] | None:
+        """Return a signal's story, from what was sent to its orders' last fill; None when it is unknown."""
+        return self._read("explain_signal", id=id)
+
+    def replay_signal(self, id: str) -> list[str]:
+        """Return what a stored signal would do now; nothing is sent."""
+        return self._read("replay_signal", id=id)
+
+    def query_strategies(
+        self, source: str | None = None, strategy: str | None = None, symbol: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what each strategy of each source holds, and is to hold."""
+        return self._read("query_strategies", source=source, strategy=strategy, symbol=symbol)
+
+    def adjust_strategy(
+        self, source: str, strategy: str, account: str, symbol: str, quantity: Number, text: str
+    ) -> dict[str, Any]:
+        """Say what a strategy holds, where what is on record is wrong; nothing is sent."""
+        return self._action(
+            "adjust_strategy",
+            source=source,
+            strategy=strategy,
+            account=account,
+            symbol=symbol,
+            quantity=quantity,
+            text=text,
+        )
+
     # -- the journal
 
     def query_journal(

@@ -180,6 +180,11 @@ class DeferredAPI:
     reject_ticket = _deferred(Commands.reject_ticket)
     set_order_route = _deferred(Commands.set_order_route)
     get_order_route = _deferred(Commands.get_order_route)
+    query_signals = _deferred(Commands.query_signals)
+    explain_signal = _deferred(Commands.explain_signal)
+    replay_signal = _deferred(Commands.replay_signal)
+    query_strategies = _deferred(Commands.query_strategies)
+    adjust_strategy = _deferred(Commands.adjust_strategy)
     query_journal = _deferred(Commands.query_journal)
     explain_order = _deferred(Commands.explain_order)
 

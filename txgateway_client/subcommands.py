@@ -26,6 +26,8 @@ WATCHED = {
     "query_balances",
     "query_differences",
     "query_risk",
+    "query_signals",
+    "query_strategies",
 }
 """What people look at again and again."""
 
@@ -37,7 +39,7 @@ OPTIONAL_ARGUMENTS = {
 }
 """Arguments that may be left out and still are no options."""
 
-READS = re.compile(r"query_|explain_|get_|help|status|time|uptime|version")
+READS = re.compile(r"query_|explain_|replay_|get_|help|status|time|uptime|version")
 
 NEGATIVE_NUMBER = re.compile(r"-\.?[0-9].*")
 

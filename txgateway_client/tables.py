@@ -182,6 +182,17 @@ def _story(value: Mapping[str, Any]) -> str:
     return f"{_by_shape(value.get('order'))}\n\n{_records(STORY_COLUMNS, value.get('story') or [])}"
 
 
+SIGNAL_COLUMNS = {name: (name,) for name in ("time", "id", "source", "outcome", "instructions", "reason", "text")}
+STRATEGY_COLUMNS = {
+    name: (name,) for name in ("source", "strategy", "name", "account", "symbol", "quantity", "intended", "opened")
+}
+
+
+def _signals(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each signal."""
+    return _records(SIGNAL_COLUMNS, [{**each, "instructions": "; ".join(each["instructions"])} for each in value])
+
+
 def _faults(value: Mapping[str, Any]) -> str:
     """What is set at each venue, and what there is."""
     rows = [{"venue": venue, **fault} for venue, faults in value["venues"].items() for fault in faults]
@@ -230,6 +241,9 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_flattens": _flattens,
     "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
+    "explain_signal": lambda value: _records(STORY_COLUMNS, value.get("story") or []),
+    "query_signals": _signals,
+    "query_strategies": lambda value: _records(STRATEGY_COLUMNS, value),
     "query_faults": _faults,
     "set_fault": lambda value: _records(FAULT_COLUMNS, value),
     "clear_faults": lambda value: _faults({"venues": value, "known": {}}).partition("\n\n")[0],

@@ -28,6 +28,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
+from txgateway.signaling import Signaling
 
 SECRETS = ("pass", "token", "secret")
 """An argument whose name has one of these in it is shown to nobody."""
@@ -77,6 +78,30 @@ class Story:
 
     order: Order
     entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalStory:
+    """A signal, and everything that happened to it and its orders."""
+
+    signal_id: str
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyReport:
+    """What one strategy holds of a symbol, as query_strategies shows it."""
+
+    source: str
+    strategy: str
+    name: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    intended: Decimal
+    reference: str
+    opened: datetime | None
+    orders: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +270,22 @@ class Api:
         about: About,
         access: Access | None = None,
         exit_trouble: Callable[[str], str] = lambda entry: "",
+        signaling: Signaling | None = None,
     ) -> None:
         self.gateway = gateway
+        self._signaling = signaling
         self.access = access or Access("", "")
         self.exit_trouble = exit_trouble
         self.feed = feed
         self.brokers = brokers
         self.about = about
         self.in_order = InOrder()
+
+    @property
+    def signaling(self) -> Signaling:
+        """What takes signals in."""
+        assert self._signaling is not None, "this house takes no signals"
+        return self._signaling
 
     def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
         """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command.

@@ -65,7 +65,7 @@ async def explain_signal(api: Api, caller: Caller, id: str) -> SignalStory | Non
 
 @command(Right.READ, narrow=True)
 async def replay_signal(api: Api, caller: Caller, id: str) -> list[str]:
-    """Go over a stored signal again in shadow mode: what it would do now, a sentence an instruction; nothing is sent."""
+    """Go over a stored signal again in shadow mode: what it would do now, a sentence an instruction."""
     await api.gateway.settled()
     entries = await _entries(api, id)
     event = entries[0].record.event if entries else None

@@ -123,10 +123,10 @@ class Source:
 
     `symbols` maps the sender's symbols to the venue's. With `rounding` a size is cut down to the instrument's step;
     without, only one that was computed is. What names no order type is `order_type` (None: market); `limit_offset` puts
-    such a limit so far beyond the side of the market that it takes. A signal older than `max_age` seconds is refused; the same bytes within
-    `duplicate_window` seconds are the same signal (None: the kind's own). `shadow`: everything but sending. `rate` is
-    requests a second. `addresses`: only from these; `certificate`: only with a client certificate of this name.
-    `mapping` (field -> JMESPath) and `template` are for bodies of other shapes.
+    such a limit so far beyond the side of the market that it takes. A signal older than `max_age` seconds is refused;
+    the same bytes within `duplicate_window` seconds are the same signal (None: the kind's own). `shadow`: everything
+    but sending. `rate` is requests a second. `addresses`: only from these; `certificate`: only with a client
+    certificate of this name. `mapping` (field -> JMESPath) and `template` are for bodies of other shapes.
     """
 
     name: str

@@ -107,7 +107,8 @@ class Webhooks(Resource):
             refusal = Refusal(Reason.NOT_ALLOWED, failure.getErrorMessage())
             _answer(self._signaling.languages[source.kind].refused(refusal, 401), request)
         elif failure.check(Refused):
-            _refuse(request, 503, failure.value.reason, failure.getErrorMessage())
+            refused: Any = failure.value
+            _refuse(request, 503, refused.reason, refused.text)
         else:
             log.failure("A signal of {source} failed.", failure, source=source.name)
             _refuse(request, 500, "INTERNAL", "The gateway made an error over this; its log says which.")

@@ -244,5 +244,3 @@ def _max_age(body: Mapping[str, Any]) -> float | None:
     if not 0 < age < 10**9:
         raise BadSignal(f"max_age {age:f} must be seconds above zero.")
     return float(age)
-
-

@@ -44,7 +44,8 @@ def make_site(
 ) -> Site:
     """The factory for an HTTP port. `fragments.changed` must be among the desk's listeners.
 
-    `mounts` are further resources by path, such as `/stream`, which look after access themselves.
+    `mounts` are further resources by path, such as `/stream` or (with all below it) `/webhooks/`, which look after
+    access themselves.
     """
     answers = Answers(settings, fragments, reactor)
     root = Root(api, logins, settings, answers, mounts or {})
@@ -230,7 +231,7 @@ class Root(Resource):
         if request.path == b"/health":
             self._health(request)
             return
-        mounted = self._mounts.get(request.path)
+        mounted = self._mounts.get(request.path) or self._mounts.get(_first_segment(request.path))
         if mounted is not None:
             mounted.render(request)
             return
@@ -286,6 +287,12 @@ class Root(Resource):
 
     def _openrpc(self, request: Any) -> None:
         self._answers.send_body(request, _document(documents.openrpc, self._api.about.version))
+
+
+def _first_segment(path: bytes) -> bytes:
+    """`/webhooks/` of `/webhooks/proquant/mine`."""
+    end = path.find(b"/", 1)
+    return path[: end + 1] if end > 0 else b""
 
 
 @cache
