@@ -63,7 +63,6 @@ MAY_IMPORT = {
     "signaling": "carrier intents sizing signals sources gateway ledger risk journal brokers model",
     "carrier": "intents sizing standing tickers gateway feed state brokers model",
     "standing": "state model",
-    "sources": "model",
     "intents": "sizing model",
     "sizing": "model",
     # the desk

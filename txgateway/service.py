@@ -145,7 +145,6 @@ class GatewayService(Service):
         self.gateway = Gateway(self._desk(rebuilt, journal))
         self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._complain)
         self.feed.streams.append(self.keeper.price)
-        self.sources = self._sources()
         self._build_signaling(journal)
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
@@ -236,15 +235,6 @@ class GatewayService(Service):
             limits=self.config.risk,
             shown=self.feed.shown,
         )
-
-    def _sources(self) -> Sources:
-        """The senders of signals; CannotStart when their file cannot be read."""
-        found = Sources((), self.config.data_dir / sources.FILE)
-        try:
-            found.load()
-        except (ValueError, OSError) as error:
-            raise CannotStart(f"{error}: mend it, or take it away.") from error
-        return found
 
     def _build_signaling(self, journal: SqliteJournal) -> None:
         desk, brokers, clock = self.gateway, self.brokers, self._clock

@@ -27,7 +27,7 @@ from txgateway.model.instrument import AssetClass
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Plan, Source
 from txgateway.risk import is_open
-from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, redacted
+from txgateway.signals import MASK, BadSignal, Language, Message, Post, Refusal, WrongSecret, redacted
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -105,6 +105,7 @@ class Signaling:
             tally.wrong += 1
             raise
         tally.last = post.time
+        post = replace(post, body=post.body.replace(source.secret.encode(), MASK.encode()), rest="", headers={})
         try:
             message = language.read(source, post)
         except BadSignal as error:
@@ -205,7 +206,7 @@ class Signaling:
                 source=source.name,
                 kind=source.kind,
                 account=source.account,
-                body=redacted(post.body, [source.secret]),
+                body=redacted(post.body),
                 time=post.time,
                 answer=answer,
                 instructions=message.instructions,
@@ -234,7 +235,7 @@ class Signaling:
                 source=source.name,
                 kind=source.kind,
                 account=source.account,
-                body=redacted(post.body, [source.secret]),
+                body=redacted(post.body),
                 time=post.time,
                 answer=answer,
                 reason=refusal.reason,
