@@ -300,7 +300,14 @@ class Gateway:
         if self.stopping:
             return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
         if self.state.halts or subject.origin is Origin.FLATTEN:
-            halted = halts.check_order(self.state, subject, request.side, request.quantity, bond=request.bond)
+            halted = halts.check_order(
+                self.state,
+                subject,
+                request.side,
+                request.quantity,
+                bond=request.bond,
+                is_exit=request.leg is not None,
+            )
             if halted is not None:
                 return halted
         if venue is None:
@@ -452,13 +459,13 @@ class Gateway:
         request = _as_request(order, quantity, limit, stop)
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or risk.check_replace(order, quantity, limit, stop)
-        denial = denial or halts.check_replace(self.state, order, quantity, limit, stop)
+        denial = denial or halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER)
         decision = Decision(denial)
         if denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
             order = self.state.order(order.order_id) or order
             request = _as_request(order, quantity, limit, stop)
-            decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop))
+            decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER))
             if decision.denial is None:
                 decision = self._judge(request, Subject.of(order), instrument, quote, grant, before=order)
         if decision.denial is not None:
@@ -616,7 +623,7 @@ class Gateway:
         halted = self.state.halts.get(owner)
         if halted is None or halted.level is not HaltLevel.HALTED:
             log.critical("{owner} is halted: {text}", owner=str(owner), text=text)
-            self.halt(text, "gateway", owner)
+            self.ledger.record(TradingHalted(text, "gateway", self._clock(), owner, exits_go_on=True))
 
     def _watch_clock(self) -> None:
         """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from txgateway.model.errors import Reason
-from txgateway.model.halts import Halt, HaltLevel
+from txgateway.model.halts import Halt
 from txgateway.model.order import AT_BROKER, Order, Origin, Side
 from txgateway.model.scope import Subject, scopes_of
 from txgateway.risk import Denial
@@ -14,54 +14,69 @@ from txgateway.state import State
 ZERO = Decimal(0)
 
 
-def in_force(state: State, subject: Subject) -> Halt | None:
-    """The strictest halt that covers a subject, the widest among equals; None lets it trade."""
+def in_force(state: State, subject: Subject, is_exit: bool = False) -> Halt | None:
+    """The strictest halt that covers a subject (or an exit of it), the widest among equals; None lets it trade."""
     if not state.halts:
         return None
     found = [state.halts[scope] for scope in scopes_of(subject) if scope in state.halts]
-    return next((halt for halt in found if halt.level is HaltLevel.HALTED), found[0] if found else None)
+    return next((halt for halt in found if not halt.passes(is_exit)), found[0] if found else None)
 
 
 def check_order(
-    state: State, subject: Subject, side: Side, quantity: Decimal, order_id: str = "", bond: str = ""
+    state: State,
+    subject: Subject,
+    side: Side,
+    quantity: Decimal,
+    order_id: str = "",
+    bond: str = "",
+    is_exit: bool = False,
 ) -> Denial | None:
     """Whether so much may be sent; `order_id` is its own id, when the state has it already.
 
     A flatten's own orders pass whatever is halted, and never for more than is held. Orders with one `bond` (exits of
-    one entry, an oco group) end as one of them is filled: they count once.
+    one entry, an oco group) end as one of them is filled: they count once. An exit of a position that is held passes
+    the halt of an execution budget: what protects an owner's positions is not what has run away.
     """
     if subject.origin is Origin.FLATTEN:
         held, room = _room(state, subject, side, order_id, bond)
         text = f"{subject.account} holds {held:f} {subject.symbol} by now: a closing order of {quantity:f} is too much."
         return None if quantity <= room else Denial(Reason.REDUCE_ONLY, text)
-    halt = in_force(state, subject)
+    halt = in_force(state, subject, is_exit)
     if halt is None:
         return None
-    if halt.level is HaltLevel.HALTED:
+    if not halt.passes(is_exit):
         return _halted(halt)
     held, room = _room(state, subject, side, order_id, bond)
     return None if quantity <= room else _reduce_only(halt, subject, held, room)
 
 
 def check_replace(
-    state: State, order: Order, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None
+    state: State,
+    order: Order,
+    quantity: Decimal | None,
+    limit: Decimal | None,
+    stop: Decimal | None,
+    by_keeper: bool = False,
 ) -> Denial | None:
     """Whether an order's terms may become these: while only what reduces passes, an order may never grow, and its
-    prices may change when it is one that reduces. One with a bond may shrink always: that is part of a cancel."""
+    prices may change when it is one that reduces. One with a bond may shrink always: that is part of a cancel. An exit
+    may be made by its keeper as large as its position, and follow it."""
     subject = Subject.of(order)
-    halt = in_force(state, subject)
+    is_exit = by_keeper and order.leg is not None
+    halt = in_force(state, subject, is_exit)
     if halt is None:
         return None
     if order.bond and quantity is not None and quantity < order.quantity and limit is None and stop is None:
         return None
-    if halt.level is HaltLevel.HALTED:
+    if not halt.passes(is_exit):
         return _halted(halt)
-    if quantity is not None and quantity > order.quantity:
+    grows = quantity is not None and quantity > order.quantity
+    if grows and not is_exit:
         text = (
             f"Only what reduces a position passes{halt.where} ({halt.text}): an order may be made smaller, not larger."
         )
         return Denial(Reason.REDUCE_ONLY, text)
-    if (limit is None or limit == order.limit_price) and (stop is None or stop == order.stop_price):
+    if not grows and (limit is None or limit == order.limit_price) and (stop is None or stop == order.stop_price):
         return None
     held, room = _room(state, subject, order.side, order.order_id, order.bond)
     leaves = (order.quantity if quantity is None else quantity) - order.filled_quantity

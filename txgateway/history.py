@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from txgateway import life, state
+from txgateway import circumstances, life, state
 from txgateway.brokers import Broker
+from txgateway.circumstances import FAULTS, Told
 from txgateway.journal import Journal
 from txgateway.model.errors import Reason, Refused
-from txgateway.model.events import ENTRIES, Executed, Record
+from txgateway.model.events import (
+    ENTRIES,
+    Executed,
+    Record,
+    SettingChanged,
+    TradingHalted,
+    TradingResumed,
+    VenueStatusChanged,
+)
 from txgateway.model.execution import Execution
 from txgateway.model.order import Order
+from txgateway.model.scope import Subject
 from txgateway.state import State
 
-_PAGE = 1000
+_PAGE, _FEW = 1000, 100
+"""Records that are read from the journal at once: where a caller waits for all days, and for one order's story."""
 
 
 class History:
@@ -88,6 +99,17 @@ class History:
             fills = fold(await self._journal.order_records(order.order_id))[1]
         return {fill.execution_id: fill for fill in fills}
 
+    async def circumstances(self, order: Order, first: int, last: int | None) -> list[Told]:
+        """The records of no order that bore on one, from its first record (and what was in force then) to its last."""
+        halts = (TradingHalted.__name__, TradingResumed.__name__)
+        before = None if last is None else last + 1
+        found = [
+            *await self._told(0, halts, before),
+            *await self._told(0, (SettingChanged.__name__,), before, f'"{FAULTS}{order.venue}"'),
+            *await self._told(first, (VenueStatusChanged.__name__,), before, f'"{order.venue}"'),
+        ]
+        return circumstances.bearing(found, Subject.of(order), first)
+
     async def orders_since(self, day: date) -> dict[str, Order]:
         """Every order that entered on or after a trading day, by id, oldest first."""
         found: dict[str, Order] = {}
@@ -118,6 +140,13 @@ class History:
             for record, _ in page:
                 yield record
             after = page[-1][0].seq
+
+    async def _told(self, after: int, kinds: Sequence[str], before: int | None, words: str = "") -> list[Told]:
+        found: list[Told] = []
+        while page := await self._journal.page(after, _FEW, None, kinds, before, words):
+            found.extend(page)
+            after = page[-1][0].seq
+        return found
 
     async def _folded(self, order_id: str) -> Order | None:
         return fold(await self._journal.order_records(order_id))[0]

@@ -396,7 +396,8 @@ class Keeper:
     async def _send(self, family: Family, step: Send) -> None:
         request = exits.request_of(family, step, self._brokers[family.venue].can)
         subject = Subject(family.venue, family.account, family.owner, Origin(family.origin), family.symbol)
-        denial = halts.check_order(self._gateway.state, subject, request.side, request.quantity, bond=request.bond)
+        state, quantity = self._gateway.state, request.quantity
+        denial = halts.check_order(state, subject, request.side, quantity, bond=request.bond, is_exit=True)
         if denial is not None:
             raise Refused(denial.reason, f"{step.leg} of {step.quantity:f} is not sent. {denial.text}")
         await self._gateway.submit(request, family.owner, Origin(family.origin))

@@ -69,7 +69,8 @@ class Outbound:
         if not self._state.halts:
             return None
         leaves = order.quantity - order.filled_quantity
-        return halts.check_order(self._state, Subject.of(order), order.side, leaves, order.order_id, order.bond)
+        subject, is_exit = Subject.of(order), order.leg is not None
+        return halts.check_order(self._state, subject, order.side, leaves, order.order_id, order.bond, is_exit)
 
     def cancel(self, order: Order) -> None:
         """Ask the broker for an order's end."""
@@ -79,7 +80,7 @@ class Outbound:
     def replace(self, order: Order) -> None:
         """Ask the broker for an order's other terms, unless they were halted meanwhile."""
         asked = (order.asked_quantity, order.asked_limit_price, order.asked_stop_price)
-        denial = halts.check_replace(self._state, order, *asked)
+        denial = halts.check_replace(self._state, order, *asked, by_keeper=order.leg is not None)
         if denial is not None:
             self._intake.take(ReplaceRejected(order.order_id, denial.reason, denial.text, self._clock()))
             return

@@ -496,7 +496,7 @@ class State:
             self.settings[event.name] = event.value
 
     def _halt(self, event: TradingHalted) -> None:
-        self.halts[event.scope] = Halt(event.scope, event.level, event.text, event.by, event.time)
+        self.halts[event.scope] = Halt(event.scope, event.level, event.text, event.by, event.time, event.exits_go_on)
 
     def _resume(self, event: TradingResumed) -> None:
         self.halts.pop(event.scope, None)

@@ -99,6 +99,11 @@ def _executed(event: Executed) -> str:
 
 
 def _changed(event: SettingChanged) -> str:
+    what, _, venue = event.name.partition(":")
+    if what == "faults":
+        if event.value is None:
+            return f"{event.by} had nothing go wrong on purpose at {venue} any more."
+        return f"{event.by} had {venue} go wrong on purpose: {event.value}."
     return (
         f"{event.by} cleared {event.name}." if event.value is None else f"{event.by} set {event.name}: {event.value}."
     )

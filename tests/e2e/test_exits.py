@@ -34,6 +34,22 @@ def sent(daemon: Daemon, entry: str) -> list[str]:
 # ---------------------------------------------------------------- once
 
 
+def test_whom_the_execution_budget_halts_still_gets_the_stop_and_nothing_else(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(RISK="execution_budget=1/3600").start().up()
+    entry = daemon.call("submit_order", **ENTRY, **BRACKET)
+    exits = until(lambda: len(found := exits_of(daemon, entry["permid"])) == 2 and found, daemon)
+    (halt,) = daemon.call("query_halts")
+    assert (halt["scope"], halt["level"]) == ("owner:txtrader_user", "HALTED")
+    assert daemon.call("submit_order", **ENTRY)["reason"] == "HALTED"
+    assert daemon.call("submit_order", **{**ENTRY, "side": "SELL"})["reason"] == "HALTED"
+    daemon.kill()
+    daemon.start().up()
+    assert exits_of(daemon, entry["permid"]).keys() == exits.keys()
+    assert daemon.call("query_halts") == [halt]
+    assert len(daemon.call("query_orders")) == 5
+    assert daemon.call("cancel_order", id=exits["stop_loss"]["permid"])["order_status"] == "CANCELED"
+
+
 @pytest.fixture(scope="module")
 def daemon(make_daemon: MakeDaemon) -> Daemon:
     return make_daemon().start().up()

@@ -273,6 +273,41 @@ def test_faults_are_on_record(daemon: Daemon) -> None:
     assert {each["by"] for each in events} == {"txtrader_user"}
 
 
+def test_an_orders_story_says_which_faults_and_halts_it_lived_under_and_when_its_venue_was_away(
+    daemon: Daemon,
+) -> None:
+    daemon.call("set_fault", fault="slow_broker", seconds=0.01)
+    daemon.call("halt", scope="symbol:MSFT", level="REDUCE_ONLY", reason="another's")
+    before = daemon.call("query_journal", limit=1000)[-1]["seq"]
+    order = rest(daemon, "IBM", client_order_id="told-of-faults")
+    daemon.call("halt", scope="symbol:IBM", level="REDUCE_ONLY", reason="news")
+    daemon.call("set_order_route", route="DEMO")
+    reconnect(daemon)
+    daemon.call("clear_faults")
+    daemon.call("resume", scope="symbol:IBM")
+    daemon.call("resume", scope="symbol:MSFT")
+    daemon.call("cancel_order", id=order["permid"])
+    becomes(daemon, order, "CANCELED")
+    daemon.call("set_fault", fault="lost_ack", count=1)
+
+    story = daemon.call("explain_order", id="told-of-faults")["story"]
+    assert [each["seq"] for each in story] == sorted({each["seq"] for each in story})
+    told = [(each["kind"], each["text"]) for each in story if each["order_id"] is None]
+    assert told[:2] == [
+        ("SettingChanged", "txtrader_user had paper go wrong on purpose: slow_broker chance 1 seconds 0.01."),
+        ("TradingHalted", "txtrader_user made symbol:IBM REDUCE_ONLY: news"),
+    ]
+    assert story[0]["seq"] <= before
+    assert story[1]["kind"] == "OrderSubmitted"
+    assert [text for kind, text in told[2:-2] if "is DOWN" in text or "is UP" in text]
+    assert {kind for kind, _ in told[2:-2]} == {"VenueStatusChanged"}
+    assert told[-2:] == [
+        ("SettingChanged", "txtrader_user had nothing go wrong on purpose at paper any more."),
+        ("TradingResumed", "txtrader_user let symbol:IBM trade again."),
+    ]
+    assert story[-1]["kind"] == "OrderCanceled"
+
+
 def test_faults_of_the_configuration_are_on_record_and_those_set_by_hand_end_with_the_run(
     make_daemon: MakeDaemon,
 ) -> None:

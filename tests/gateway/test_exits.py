@@ -22,8 +22,9 @@ from txgateway.model.events import (
 )
 from txgateway.model.exits import Leg
 from txgateway.model.halts import HaltLevel
+from txgateway.model.limits import read_levels
 from txgateway.model.order import Order, OrderStatus, OrderType, Side, TimeInForce
-from txgateway.model.scope import GATEWAY
+from txgateway.model.scope import GATEWAY, Scope
 
 __all__ = ["logged"]
 
@@ -340,6 +341,56 @@ def test_while_only_what_reduces_passes_both_exits_do_and_follow_the_fills() -> 
     assert shown(again, order) == {"sl": (40, D(98)), "tp": (40, D(110))}
     other = again.submit(side=Side.SELL, quantity=D(1)).order
     assert other.reason is Reason.REDUCE_ONLY, "the exits may take all that is held: once, not twice"
+
+
+def test_while_only_what_reduces_passes_exits_grow_with_their_entry() -> None:
+    bench = desk()
+    order = enter(bench, 40, **BRACKET)
+    bench.gateway.halt("slowly", "boss", level=HaltLevel.REDUCE_ONLY)
+    trade(bench, order.order_id)
+    assert shown(bench, order) == {"sl": (100, D(95)), "tp": (100, D(110))}
+
+
+def test_whom_the_execution_budget_halts_keeps_the_protection_of_what_is_held(logged: Logged) -> None:
+    bench = desk(limits=read_levels("execution_budget=2/60"))
+    first = enter(bench, 0, take_profit="110", trailing_stop="5")
+    second = enter(bench, 0, **BRACKET)
+    trade(bench, first.order_id, 40)
+    trade(bench, second.order_id, 30)
+    owner = Scope.parse("owner:me")
+    assert bench.gateway.state.halts[owner].level is HaltLevel.HALTED
+    logged.expect("execution_budget of gateway")
+    assert shown(bench, second) == {"sl": (30, D(95)), "tp": (30, D(110))}
+    quote(bench, "103")
+    trade(bench, first.order_id)
+    trade(bench, second.order_id)
+    assert shown(bench, first) == {"sl": (100, D(98)), "tp": (100, D(110))}, "they grow, and the stop follows"
+    assert shown(bench, second) == {"sl": (100, D(95)), "tp": (100, D(110))}
+    again = restarted(bench)
+    again.turn(5)
+    trade(again, working(again, second)[Leg.TAKE_PROFIT].order_id, 60, "110")
+    assert shown(again, second) == {"sl": (40, D(95)), "tp": (40, D(110))}
+    assert again.gateway.state.halts[owner].exits_go_on
+    assert again.complaints == bench.complaints == []
+    # and nothing else of the owner goes, not even what reduces
+    assert again.submit().order.reason is Reason.HALTED
+    assert again.submit(side=Side.SELL, quantity=D(1)).order.reason is Reason.HALTED
+    stop = working(again, second)[Leg.STOP_LOSS].order_id
+    with pytest.raises(Refused, match="halted"):
+        again.do(again.gateway.replace(stop, None, None, D(99), "me"))
+
+
+@pytest.mark.parametrize("scope", ["gateway", "symbol:IBM", "owner:me"])
+def test_a_persons_halt_beside_that_of_the_budget_holds_exits_too(scope: str, logged: Logged) -> None:
+    bench = desk(limits=read_levels("execution_budget=1/60"))
+    order = enter(bench, 40, **BRACKET)
+    logged.expect("execution_budget of gateway")
+    bench.gateway.halt("stop all", "boss", Scope.parse(scope))
+    trade(bench, order.order_id)
+    assert shown(bench, order) == {"sl": (40, D(95)), "tp": (40, D(110))}
+    assert "stop all" in bench.complaints[0].text
+    for _ in bench.complaints:
+        logged.expect("Exits of order")
 
 
 def test_exits_of_an_order_filled_while_only_what_reduces_passes() -> None:

@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from txgateway.journal import Key
 from txgateway.journal.memory import MemoryJournal
 from txgateway.journal.sqlite import SqliteJournal
 from txgateway.model.errors import JournalError
-from txgateway.model.events import Record, SettingChanged
+from txgateway.model.events import OrderAccepted, Record, SettingChanged
 
 NOW = datetime(2026, 3, 2, 15, 0, 0, 123456, tzinfo=UTC)
 
@@ -88,6 +90,52 @@ async def test_what_is_appended_is_read_back_in_order_and_found_by_its_keys(jour
     assert journal.hash_at(151).hex() == page[0][1]
     assert journal.hash_at(999) is None
     await journal.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_page_can_end_before_a_record_and_be_of_those_with_some_words(journal: Any) -> None:
+    synced = started(journal)
+    for seq in range(1, 21):
+        journal.append(record(seq, "faults:paper" if seq % 5 == 0 else "route"))
+    journal.append(Record(21, NOW, OrderAccepted("o1", "B1", NOW)))
+    await synced.until(lambda: synced.seq == 21)
+
+    async def seqs(*given: Any) -> list[int]:
+        return [each.seq for each, _ in await journal.page(*given)]
+
+    assert await seqs(0, -1, None, ["SettingChanged"], 15, '"faults:paper"') == [5, 10]
+    assert await seqs(5, 2, None, ["SettingChanged"], None, '"faults:paper"') == [10, 15]
+    assert await seqs(18, -1, None, ["SettingChanged", "OrderAccepted"]) == [19, 20, 21]
+    assert await seqs(18, -1, None, ["SettingChanged", "TradingHalted"]) == [19, 20]
+    assert await seqs(0, 100, "o1", ["SettingChanged"]) == []
+    assert await seqs(0, -1, "o1", (), 21) == []
+    await journal.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_journal_of_an_older_version_opens_and_finds_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    first = resources.files("txgateway.journal").joinpath("schema", "0001.sql").read_text()
+    rows = [chain.to_row(chain.START, record(1))]
+    rows.append(chain.to_row(rows[0].hash, Record(2, NOW, OrderAccepted("o1", "B1", NOW))))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(f"{first}; PRAGMA user_version = 1;")
+        for each in rows:
+            values = (each.seq, each.time, each.kind, each.order_id, each.body, each.hash)
+            connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", values)
+    journal = SqliteJournal(path)
+    synced = started(journal)
+    journal.append(record(3))
+    await synced.until(lambda: synced.seq == 3)
+    assert [each.seq for each, _ in await journal.page(0, 10, None, ["SettingChanged"])] == [1, 3]
+    assert [each.seq for each, _ in await journal.order_records("o1")] == [2]
+    assert chain.broken_at(journal.rows()) == (3, None)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    await journal.stop()
+    again = SqliteJournal(path)
+    assert again.open()[0] == 3
+    await again.stop()
 
 
 @pytest_twisted.ensureDeferred

@@ -39,7 +39,8 @@ async def query_journal(
 async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
     """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown.
 
-    An entry's story is told with that of its exits, an exit's with that of its entry; with the signal they came by.
+    An entry's story is told with that of its exits, an exit's with that of its entry, and with the signal they came by.
+    What bore on it is told, too: faults that were set on purpose, halts that cover it, how its venue was connected.
     """
     await api.gateway.settled()
     order = await api.gateway.history.find(id)
@@ -48,6 +49,11 @@ async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
     family = [*await _family(api, order), *filter(None, [order.signal])]
     pages = [await api.gateway.journal_page(0, -1, each, ()) for each in family]
     entries = sorted((each for page in pages for each in page), key=lambda each: each[0].seq)
+    if entries:
+        working = api.gateway.state.working
+        last = None if any(each in working for each in family) else entries[-1][0].seq
+        around = await api.gateway.history.circumstances(order, entries[0][0].seq, last)
+        entries = sorted([*entries, *around], key=lambda each: each[0].seq)
     return Story(order, [Entry(*each) for each in entries])
 
 

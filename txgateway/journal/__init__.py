@@ -48,9 +48,18 @@ class Journal(Protocol):
         """Every record of one order, each with its hash in hex, oldest first."""
 
     async def page(
-        self, after: int, limit: int, order_id: str | None = None, kinds: Sequence[str] = ()
+        self,
+        after: int,
+        limit: int,
+        order_id: str | None = None,
+        kinds: Sequence[str] = (),
+        before: int | None = None,
+        words: str = "",
     ) -> Sequence[tuple[Record, str]]:
-        """Up to `limit` synced records with seq > after, each with its hash in hex."""
+        """Up to `limit` (negative: all) synced records with seq > after, each with its hash in hex.
+
+        `words` stand in the record's JSON. Kinds that are of no order are found without a look at the others.
+        """
 
     async def stop(self) -> None:
         """Write what waits, close, let the lock go."""

@@ -68,11 +68,19 @@ class MemoryJournal:
         return [(from_row(row), row.hash.hex()) for row in self.rows if row.order_id == order_id]
 
     async def page(
-        self, after: int, limit: int, order_id: str | None = None, kinds: Sequence[str] = ()
+        self,
+        after: int,
+        limit: int,
+        order_id: str | None = None,
+        kinds: Sequence[str] = (),
+        before: int | None = None,
+        words: str = "",
     ) -> Sequence[tuple[Record, str]]:
         """Up to `limit` (negative: all) synced records with seq > after."""
         rows = [
-            row for row in self.rows[after:] if order_id in (None, row.order_id) and (not kinds or row.kind in kinds)
+            row
+            for row in self.rows[after : None if before is None else before - 1]
+            if order_id in (None, row.order_id) and (not kinds or row.kind in kinds) and words in row.body
         ]
         return [(from_row(row), row.hash.hex()) for row in (rows if limit < 0 else rows[:limit])]
 

@@ -16,6 +16,7 @@ from typing import IO, Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from txgateway import codec
 from txgateway.chain import START, Row, from_row, to_row
 from txgateway.journal import Failed, Key, Synced
 from txgateway.model.errors import JournalError
@@ -28,6 +29,9 @@ RETRY_SECONDS = 1.0
 _WIDTHS = (64, 16, 4, 1)
 """Rows an INSERT takes at once: each step of SQLite gives Python's lock away once, so few wide steps beat many."""
 _COLUMNS = "seq, time, kind, order_id, body, hash"
+_OF_NO_ORDER = frozenset(
+    name for name, kind in codec.KINDS.items() if not (hasattr(kind, "order_id") or hasattr(kind, "signal_id"))
+)
 
 
 class SqliteJournal:
@@ -163,18 +167,33 @@ class SqliteJournal:
         return await self.page(0, -1, order_id)
 
     async def page(
-        self, after: int, limit: int, order_id: str | None = None, kinds: Sequence[str] = ()
+        self,
+        after: int,
+        limit: int,
+        order_id: str | None = None,
+        kinds: Sequence[str] = (),
+        before: int | None = None,
+        words: str = "",
     ) -> Sequence[tuple[Record, str]]:
         """Up to `limit` (negative: all) synced records with seq > after."""
-        where = ["seq > ?"]
+        where, index = ["seq > ?"], ""
         values: list[Any] = [after]
+        if before is not None:
+            where.append("seq < ?")
+            values.append(before)
         if order_id is not None:
             where.append("order_id = ?")
             values.append(order_id)
         if kinds:
             where.append(f"kind IN ({', '.join('?' * len(kinds))})")
             values.extend(kinds)
-        query = f"SELECT {_COLUMNS} FROM records WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?"
+            if order_id is None and _OF_NO_ORDER.issuperset(kinds):
+                index = "INDEXED BY records_of_no_order"
+                where.append("order_id IS NULL")
+        if words:
+            where.append("instr(body, ?) > 0")
+            values.append(words)
+        query = f"SELECT {_COLUMNS} FROM records {index} WHERE {' AND '.join(where)} ORDER BY seq LIMIT ?"
         rows = await self._read(query, (*values, limit))
         return [(from_row(Row(*row)), row[5].hex()) for row in rows]
 

@@ -494,13 +494,17 @@ class LimitChanged:
 
 @dataclass(frozen=True, slots=True)
 class TradingHalted:
-    """Orders of a scope are refused (or all that do not reduce a position) until a person resumes; cancels go on."""
+    """Orders of a scope are refused (or all that do not reduce a position) until a person resumes; cancels go on.
+
+    With `exits_go_on`, what is attached to positions is still sent: the execution budget halts an owner so.
+    """
 
     text: str
     by: str
     time: datetime
     scope: Scope = GATEWAY
     level: HaltLevel = HaltLevel.HALTED
+    exits_go_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,21 @@ class HaltLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """One halt in force."""
+    """One halt in force; with `exits_go_on`, exits that only reduce a position pass it whatever its level."""
 
     scope: Scope
     level: HaltLevel
     text: str
     by: str
     time: datetime
+    exits_go_on: bool = False
 
     def __str__(self) -> str:
         return f"{self.scope} is {self.level}: {self.text}"
+
+    def passes(self, is_exit: bool) -> bool:
+        """Whether an order may pass at all, as far as it only reduces a position."""
+        return self.level is HaltLevel.REDUCE_ONLY or (is_exit and self.exits_go_on)
 
     @property
     def where(self) -> str:
