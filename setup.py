@@ -17,7 +17,7 @@ PARQUET = ["pyarrow>=17"]
 TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
-TYPES = ["mypy==2.4.1", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
+TYPES = ["mypy==2.4.1", "types-jmespath", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
 
 setup(
     name="txgateway",
@@ -56,6 +56,7 @@ setup(
         "pytz>=2024.1",
         "msgspec>=0.20",
         "wsproto>=1.2",
+        "jmespath>=1.0.1",
         "treq>=25.5",
         "requests>=2.32",
         "click>=8.2",

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "certs": "config",
     "tls": "",
     "users": "config settings passwords model",
-    "sources": "model",
+    "sources": "shapes model",
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
@@ -99,7 +99,8 @@ MAY_IMPORT = {
     "reconcile": "model",
     "wire": "model",
     "signals": "wire model",
-    "signals.*": "signals model",
+    "signals.*": "signals shapes model",
+    "shapes": "model",
     "tickers": "",
     "access": "model",
     "passwords": "",
@@ -141,7 +142,7 @@ PURE = {
     "ids",
     "model",
 }
-PURE_LIBRARIES = {"msgspec", "pytz", "ujson"}
+PURE_LIBRARIES = {"jmespath", "msgspec", "pytz", "ujson"}
 STANDARD_LIBRARY_ONLY = {"model"}
 IMPURE_MODULES = set(
     "asyncio concurrent ctypes fcntl ftplib getpass glob http logging mmap multiprocessing os pathlib "  # noqa: SIM905

@@ -45,7 +45,10 @@ def intent_of(source: Source, instruction: Instruction, ground: Ground, now: Dec
     if act is Act.CLOSE:
         if not now:
             raise Refused(Reason.NO_POSITION, f"Strategy {name} holds no {symbol}: there is nothing to close.")
-        asked = abs(now) if instruction.amount is None else min(instruction.amount.value, abs(now))
+        if instruction.side is not None and instruction.side.sign * now > 0:
+            text = f"Strategy {name} holds {now:f} {symbol}, which a {instruction.side} does not close."
+            raise Refused(Reason.NO_POSITION, text)
+        asked = sizing.part_of(instruction, abs(now), ground)
         closes = asked if now > 0 else -asked
         return Intent(closes, ZERO, now - closes)
     if act is Act.OPEN and now:

@@ -27,7 +27,7 @@ from txgateway.model.instrument import AssetClass
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Plan, Source
 from txgateway.risk import is_open
-from txgateway.signals import MASK, BadSignal, Language, Message, Post, Refusal, WrongSecret, redacted
+from txgateway.signals import MASK, BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -100,6 +100,7 @@ class Signaling:
         """
         language, tally = self.languages[source.kind], self.tally(source.name)
         try:
+            admit(source, post)
             language.verify(source, post)
         except WrongSecret:
             tally.wrong += 1

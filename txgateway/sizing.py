@@ -10,7 +10,7 @@ from txgateway.model.exits import ExitPlan, Unit, rounded
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
 from txgateway.model.order import OrderRequest, OrderType, Side, TimeInForce
-from txgateway.model.signal import Instruction, Measure, Sizing, Source
+from txgateway.model.signal import Act, Instruction, Measure, Sizing, Source
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
@@ -26,6 +26,8 @@ class Ground:
 
 def needs_equity(instruction: Instruction, source: Source) -> bool:
     """Whether the size depends on what the account is worth."""
+    if instruction.act is Act.CLOSE:
+        return False
     if source.sizing is Sizing.AS_SENT:
         return instruction.amount is not None and instruction.amount.measure is Measure.PERCENT
     return source.sizing in (Sizing.PERCENT, Sizing.RISK)
@@ -50,6 +52,23 @@ def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Gr
         least = f"{instrument.lot_size:f}"
         raise Refused(Reason.NO_SIZE, f"{units:.8f} {symbol} come to nothing: it trades in steps of {least}.")
     return lots.normalize() + ZERO
+
+
+def part_of(instruction: Instruction, held: Decimal, ground: Ground) -> Decimal:
+    """Units of a position of `held` (both above zero) that a close gives up; Refused with NO_SIZE where it is none."""
+    amount, symbol = instruction.amount, ground.instrument.symbol
+    if amount is None or (amount.measure is Measure.PERCENT and amount.value >= HUNDRED):
+        return held
+    if amount.measure is Measure.UNITS:
+        return min(amount.value, held)
+    if amount.measure is Measure.MONEY:
+        raise Refused(Reason.NO_SIZE, f"A close of {symbol} is counted in units or percent of the position, not money.")
+    units, lot = held * amount.value / HUNDRED, ground.instrument.lot_size
+    part = _floor(units / lot) * lot if lot else units
+    if part <= 0:
+        text = f"{amount.value.normalize():f}% of {held:f} {symbol} come to nothing: it trades in steps of {lot:f}."
+        raise Refused(Reason.NO_SIZE, text)
+    return part.normalize() + ZERO
 
 
 def _asked(instruction: Instruction, source: Source) -> tuple[Decimal, Measure]:

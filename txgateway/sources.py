@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 from twisted.logger import Logger
 
-from txgateway.model.errors import GatewayError, JournalError
+from txgateway import shapes
+from txgateway.model.errors import BadArgument, GatewayError, JournalError
 from txgateway.model.exits import Level, Unit
 from txgateway.model.order import OrderType, TimeInForce
-from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
+from txgateway.model.signal import SENDERS, Semantics, Sizing, Source, SourceKind
 
 log = Logger()
 
@@ -199,6 +200,10 @@ def _check_together(source: Source) -> None:
         raise ValueError(f"size {source.size:f}: no more than 100 percent can be put at risk")
     if source.limit_offset is not None and source.order_type is not OrderType.LIMIT:
         raise ValueError("a limit_offset needs order_type LIMIT")
+    try:
+        shapes.check(source.mapping, source.template)
+    except BadArgument as error:
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _text(name: str, value: Any) -> str:
@@ -313,10 +318,17 @@ def _addresses(name: str, value: Any) -> tuple[str, ...]:
     try:
         if not isinstance(words, list | tuple):
             raise ValueError
-        networks = [ipaddress.ip_network(word.strip()) for word in words if word.strip()]
+        return tuple(_network(word.strip()) for word in words if word.strip())
     except (ValueError, AttributeError):
-        raise ValueError(f"{name}: give addresses or networks, such as 52.89.214.238 or 10.0.0.0/8") from None
-    return tuple(str(each.network_address if each.num_addresses == 1 else each) for each in networks)
+        text = f"{name}: give addresses or networks, such as 52.89.214.238 or 10.0.0.0/8, or {' or '.join(SENDERS)}"
+        raise ValueError(text) from None
+
+
+def _network(word: str) -> str:
+    if word.lower() in SENDERS:
+        return word.lower()
+    network = ipaddress.ip_network(word)
+    return str(network.network_address if network.num_addresses == 1 else network)
 
 
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {

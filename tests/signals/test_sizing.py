@@ -133,6 +133,11 @@ CLOSE = Instruction(act=Act.CLOSE, symbol="IBM")
         (CLOSE, "-30", (-30, 0, 0)),
         (replace(CLOSE, amount=Amount(D(10))), "-30", (-10, 0, -20)),
         (replace(CLOSE, amount=Amount(D(99))), "-30", (-30, 0, 0)),  # a close never opens
+        (replace(CLOSE, amount=Amount(D(50), Measure.PERCENT)), "-30", (-15, 0, -15)),
+        (replace(CLOSE, amount=Amount(D(50), Measure.PERCENT)), "7", (3, 0, 4)),
+        (replace(CLOSE, amount=Amount(D(100), Measure.PERCENT)), "7", (7, 0, 0)),
+        (replace(CLOSE, side=Side.SELL), "7", (7, 0, 0)),
+        (replace(CLOSE, side=Side.BUY), "-7", (-7, 0, 0)),
         (buy(act=Act.REOPEN), "-7", (-7, 10, 10)),
         (buy(act=Act.REOPEN), "0", (0, 10, 10)),
         (Instruction(act=Act.TARGET, symbol="IBM", target=D(-5)), "5", (5, -5, -5)),
@@ -143,6 +148,22 @@ CLOSE = Instruction(act=Act.CLOSE, symbol="IBM")
 )
 def test_intent(instruction: Instruction, now: str, wanted: tuple[int, int, int]) -> None:
     assert intent(instruction, now) == wanted
+
+
+@pytest.mark.parametrize(
+    ("close", "now", "reason"),
+    [
+        (replace(CLOSE, side=Side.SELL), "-7", Reason.NO_POSITION),  # exit_long never ends a short
+        (replace(CLOSE, side=Side.BUY), "7", Reason.NO_POSITION),
+        (CLOSE, "0", Reason.NO_POSITION),
+        (replace(CLOSE, amount=Amount(D(10), Measure.PERCENT)), "7", Reason.NO_SIZE),
+        (replace(CLOSE, amount=Amount(D(10), Measure.MONEY)), "7", Reason.NO_SIZE),
+    ],
+)
+def test_a_close_that_closes_nothing(close: Instruction, now: str, reason: Reason) -> None:
+    with pytest.raises(Refused) as refused:
+        intent(close, now)
+    assert refused.value.reason is reason
 
 
 def test_semantics_say_what_a_plain_buy_means() -> None:
@@ -186,6 +207,8 @@ def test_what_is_given_up_was_held_and_all_adds_up(
         act=act, symbol="IBM", side=side, amount=Amount(D(amount)), target=None if target is None else D(target)
     )
     source = replace(SOURCE, semantics=semantics)
+    if act is Act.CLOSE:
+        instruction = replace(instruction, side=None)
     opens = act is Act.OPEN or (act is Act.ORDER and semantics is Semantics.ONE_POSITION)
     reason = Reason.NO_POSITION if act is Act.CLOSE and not now else Reason.POSITION_EXISTS if opens and now else None
     if reason is not None:

@@ -84,10 +84,15 @@ def test_what_is_left_out_is_the_defaults() -> None:
 
 
 def test_maps_and_lists_come_as_text_too() -> None:
-    given = {**PLAIN, "symbols": "NQ1!=MNQ, ES1! = MES", "mapping": '{"symbol": "a,b"}', "addresses": "::1, 1.2.3.4"}
+    given = {
+        **PLAIN,
+        "symbols": "NQ1!=MNQ, ES1! = MES",
+        "mapping": '{"symbol": "[a,b][0]"}',
+        "addresses": "::1, 1.2.3.4",
+    }
     source = source_of("tv", given)
     assert source.symbols == {"NQ1!": "MNQ", "ES1!": "MES"}
-    assert source.mapping == {"symbol": "a,b"}
+    assert source.mapping == {"symbol": "[a,b][0]"}
     assert source.addresses == ("::1", "1.2.3.4")
 
 

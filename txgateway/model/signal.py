@@ -22,6 +22,10 @@ class SourceKind(StrEnum):
     GENERIC = "generic"
 
 
+SENDERS = {"tradingview": ("52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7")}
+"""Senders whose addresses are published, by the word that stands for them in a source's `addresses`."""
+
+
 class Act(StrEnum):
     """What an instruction asks for.
 
@@ -48,7 +52,10 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much: units, money (the instrument's currency), or percent of the account's equity. Above zero."""
+    """How much: units, money (the instrument's currency), or percent of the account's equity. Above zero.
+
+    Of a close: units, or percent of the position.
+    """
 
     value: Decimal
     measure: Measure = Measure.UNITS
@@ -62,8 +69,9 @@ class Amount:
 class Instruction:
     """One thing that a signal asks for, as its sender wrote it: the source's map, sizes and terms come on top.
 
-    `symbol` is the sender's. What is None is left to the source. `target` is signed. `strategy` names whose position is
-    meant, `strategy_name` how people call it, `reference` is the sender's own mark.
+    `symbol` is the sender's. What is None is left to the source. `target` is signed. A CLOSE with a `side` ends only a
+    position that an order of this side closes. `strategy` names whose position is meant, `strategy_name` how people
+    call it, `reference` is the sender's own mark.
     """
 
     act: Act
@@ -85,7 +93,10 @@ class Instruction:
     client_order_id: str = ""
 
     def __str__(self) -> str:
-        what = [self.act.value, self.side.value if self.side else "", str(self.amount) if self.amount else ""]
+        much = str(self.amount) if self.amount else ""
+        if self.act is Act.CLOSE:
+            much = much.removesuffix(" of equity")
+        what = [self.act.value, self.side.value if self.side else "", much]
         what += [self.symbol, f"to {self.target:f}" if self.target is not None else ""]
         what += [f"for {self.strategy_name or self.strategy}" if self.strategy else ""]
         return " ".join(each for each in what if each)
@@ -125,8 +136,9 @@ class Source:
     without, only one that was computed is. What names no order type is `order_type` (None: market); `limit_offset` puts
     such a limit so far beyond the side of the market that it takes. A signal older than `max_age` seconds is refused;
     the same bytes within `duplicate_window` seconds are the same signal (None: the kind's own). `shadow`: everything
-    but sending. `rate` is requests a second. `addresses`: only from these; `certificate`: only with a client
-    certificate of this name. `mapping` (field -> JMESPath) and `template` are for bodies of other shapes.
+    but sending. `rate` is requests a second. `addresses`: only from these (networks, or a word of SENDERS);
+    `certificate`: only with a client certificate of this name. `mapping` (field -> JMESPath) and `template` are for
+    bodies of other shapes.
     """
 
     name: str

@@ -6,8 +6,9 @@ words the answers; what becomes of the instructions is signaling's.
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,7 +16,7 @@ from hmac import compare_digest
 from typing import Any, Protocol
 
 from txgateway.model.errors import BadArgument, GatewayError, Reason
-from txgateway.model.signal import Amount, Answer, Instruction, Measure, Source
+from txgateway.model.signal import SENDERS, Amount, Answer, Instruction, Measure, Source
 from txgateway.wire import dumps, loads
 
 LARGEST = 256 * 1024
@@ -98,9 +99,27 @@ class Language(Protocol):
 # ---------------------------------------------------------------- what members share
 
 
+def admit(source: Source, post: Post) -> None:
+    """Let in what comes from the source's addresses and with its certificate, where it names any; WrongSecret."""
+    if source.certificate and not same(post.certificate, source.certificate):
+        raise WrongSecret("The request has not the client certificate that this source is to come with.")
+    if source.addresses and not _comes_from(source.addresses, post.host):
+        raise WrongSecret("The request does not come from an address of this source.")
+
+
+def _comes_from(addresses: Iterable[str], host: str) -> bool:
+    try:
+        given = ipaddress.ip_address(host)
+        given = getattr(given, "ipv4_mapped", None) or given
+        networks = [ipaddress.ip_network(each) for word in addresses for each in SENDERS.get(word, (word,))]
+    except ValueError:
+        return False
+    return any(given in network for network in networks)
+
+
 def same(given: str, secret: str) -> bool:
     """Whether a secret is right, in constant time; an empty one never is."""
-    return bool(secret) and compare_digest(given.encode(), secret.encode())
+    return bool(secret) and compare_digest(given.encode("utf-8", "surrogatepass"), secret.encode())
 
 
 def from_json(body: bytes) -> Any:
@@ -165,6 +184,10 @@ def shown(value: Any, most: int = 60) -> str:
 _SECRET_MEMBER = re.compile(
     r'("[^"]*(?:pass|token|secret|key|auth)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?[0-9][^,}\s]*)', re.IGNORECASE
 )
+_SECRET_WORD = re.compile(
+    r"""((?<![\w.-])[\w.-]*(?:pass|token|secret|key|auth)[\w.-]*\s*=\s*)("[^"]*"?|'[^']*'?|[^\s,;|"']+)""",
+    re.IGNORECASE,
+)
 _HEADERS = re.compile(r'("headers"\s*:\s*)\{[^{}]*\}?')
 MASK = "***"
 """Stands where a secret stood."""
@@ -173,4 +196,5 @@ MASK = "***"
 def redacted(body: bytes) -> str:
     """A body as it may be kept and shown: without what looks like a secret, or like headers that may hold one."""
     text = body[:LARGEST].decode("utf-8", "replace")
-    return _SECRET_MEMBER.sub(rf'\1"{MASK}"', _HEADERS.sub(rf'\1{{"": "{MASK}"}}', text))
+    text = _SECRET_MEMBER.sub(rf'\1"{MASK}"', _HEADERS.sub(rf'\1{{"": "{MASK}"}}', text))
+    return _SECRET_WORD.sub(rf"\1{MASK}", text)
