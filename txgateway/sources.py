@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from twisted.logger import Logger
 
 from txgateway import shapes
-from txgateway.model.errors import BadArgument, GatewayError, JournalError
+from txgateway.model.errors import BadArgument, JournalError, Reason, Refused
 from txgateway.model.exits import Level, Unit
 from txgateway.model.order import OrderType, TimeInForce
 from txgateway.model.signal import SENDERS, Semantics, Sizing, Source, SourceKind
@@ -40,10 +40,6 @@ MOST = 1000
 _LONGEST_WAIT = 30 * 86400.0
 
 E = TypeVar("E", bound=StrEnum)
-
-
-class NotChangeable(GatewayError):
-    """The configuration has this source: it is changed there."""
 
 
 class Sources:
@@ -75,12 +71,12 @@ class Sources:
         return name in self._configured
 
     def put(self, source: Source) -> None:
-        """Keep a source, new or changed: it is on disk when this returns. NotChangeable, JournalError."""
+        """Keep a source, new or changed: it is on disk when this returns. Refused, JournalError."""
         self._require_changeable(source.name)
         self._write({**self._kept, source.name: source})
 
     def remove(self, name: str) -> bool:
-        """Forget a source; False when there is none. NotChangeable, JournalError."""
+        """Forget a source; False when there is none. Refused, JournalError."""
         self._require_changeable(name)
         if name not in self._kept:
             return False
@@ -89,7 +85,8 @@ class Sources:
 
     def _require_changeable(self, name: str) -> None:
         if name in self._configured:
-            raise NotChangeable(f"Source {name} stands in the configuration: change its table [sources.{name}] there.")
+            text = f"Source {name} stands in the configuration: change its table [sources.{name}] there."
+            raise Refused(Reason.CONFIGURED, text)
 
     def _write(self, kept: dict[str, Source]) -> None:
         if self._path is not None:

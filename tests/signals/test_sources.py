@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from txgateway.config import Config, ConfigError, load
-from txgateway.model.errors import JournalError
+from txgateway.model.errors import JournalError, Refused
 from txgateway.model.exits import Level, Unit
 from txgateway.model.limits import Limit
 from txgateway.model.order import OrderType, TimeInForce
 from txgateway.model.scope import Scope
 from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
-from txgateway.sources import SETTINGS, NotChangeable, Sources, read, source_of, write, written
+from txgateway.sources import SETTINGS, Sources, read, source_of, write, written
 
 SECRET = "a-very-long-secret"
 PLAIN = {"kind": "tradingview", "account": "A1", "secret": SECRET}
@@ -188,7 +188,7 @@ def test_a_configured_source_stands_before_the_files_and_is_changed_there_alone(
     sources.load()
     assert (sources.get("tv"), sources.all(), sources.is_configured("tv")) == (WHOLE, [WHOLE], True)
     for change in (lambda: sources.put(WHOLE), lambda: sources.remove("tv")):
-        with pytest.raises(NotChangeable, match=r"stands in the configuration: change its table \[sources.tv\] there"):
+        with pytest.raises(Refused, match=r"stands in the configuration: change its table \[sources.tv\] there"):
             change()
     assert read(path)["tv"].shadow is False
 

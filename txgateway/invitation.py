@@ -1,0 +1,66 @@
+"""What a sender of signals is given: its source's path, and the message to paste there, secret and all. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
+
+PATHS = {
+    SourceKind.PROQUANT: "/webhooks/proquant/{name}",
+    SourceKind.TRADINGVIEW: "/webhooks/tradingview/{name}",
+    SourceKind.GENERIC: "/webhooks/signal/{name}",
+    SourceKind.ALGOGENE: "/algogene/rest/v1",
+}
+"""By kind, where its sources are found below the gateway's address."""
+
+
+def path_of(source: Source) -> str:
+    """The path of a source's URL; its name needs no quoting."""
+    return PATHS[source.kind].format(name=source.name)
+
+
+def message_of(source: Source, url: str) -> str:
+    """What to paste where the sender takes it."""
+    match source.kind:
+        case SourceKind.TRADINGVIEW:
+            return json.dumps(_alert(source), indent=2)
+        case SourceKind.PROQUANT:
+            return json.dumps({"url": url, "headers": {"Authorization": f"Bearer {source.secret}"}}, indent=2)
+        case SourceKind.ALGOGENE:
+            return f'base_url = "{url}"\napi_key = "{source.secret}"\nuser = "{source.user or source.name}"'
+        case SourceKind.GENERIC:
+            return _curl(source, url)
+
+
+def place_of(kind: SourceKind) -> str:
+    """Where URL and message go, in a sentence."""
+    return _PLACES[kind]
+
+
+_PLACES = {
+    SourceKind.TRADINGVIEW: "Paste the URL into the alert's Notifications, Webhook URL, and the message into its Message.",
+    SourceKind.PROQUANT: "Give these as the integration's webhook: `txgateway proquant connect` does it.",
+    SourceKind.ALGOGENE: "Put these lines in the place of the script's own.",
+    SourceKind.GENERIC: "Send signals like this one.",
+}
+
+
+def _alert(source: Source) -> dict[str, str]:
+    """A strategy's alert, in TradingView's placeholders."""
+    message = {"secret": source.secret, "symbol": "{{ticker}}"}
+    if source.semantics is Semantics.TARGET and source.sizing is Sizing.AS_SENT:
+        return {**message, "position_size": "{{strategy.position_size}}", "time": "{{timenow}}"}
+    message["action"] = "{{strategy.order.action}}"
+    if source.sizing is Sizing.AS_SENT:
+        message["quantity"] = "{{strategy.order.contracts}}"
+    return {**message, "time": "{{timenow}}"}
+
+
+def _curl(source: Source, url: str) -> str:
+    symbol = next(iter(source.symbols), "IBM")
+    body: dict[str, object] = {"symbol": symbol, "side": "BUY", "quantity": 1, "id": "1"}
+    if source.sizing is not Sizing.AS_SENT:
+        del body["quantity"]
+    shown = json.dumps(body).replace("'", "'\\''")
+    return f"curl {url} -H 'Authorization: Bearer {source.secret}' -d '{shown}'"
