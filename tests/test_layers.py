@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "tls": "",
     "users": "config settings passwords model",
     "sources": "shapes model",
+    "invitation": "model",
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
@@ -55,7 +56,7 @@ MAY_IMPORT = {
     "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
     "api": "api.* gateway signaling feed access commands brokers model",
-    "api.*": "api gateway families feed signals access bars commands brokers codec model",
+    "api.*": "api gateway families feed signals sources invitation access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
@@ -139,6 +140,7 @@ PURE = {
     "bulletins",
     "bars",
     "commands",
+    "invitation",
     "ids",
     "model",
 }

@@ -108,6 +108,9 @@ class Config:
     tls_cert: Path | None = _set(read.optional_path, "", "the server's certificate (PEM): TLS on every port")
     tls_key: Path | None = _set(read.optional_path, "", "its private key (PEM)")
     tls_client_ca: Path | None = _set(read.optional_path, "", "a CA (PEM): clients need a certificate of it")
+    webhook_url: str = _set(
+        read.base_url, "", "the address that senders of signals are told, such as https://gw.example.com"
+    )
     request_rate: float | None = _set(
         read.optional_rate,
         "",

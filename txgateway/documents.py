@@ -21,6 +21,7 @@ from txgateway.api import (
     InstrumentReport,
     Listing,
     SignalStory,
+    SourceReport,
     Story,
     StrategyReport,
     TokenReport,
@@ -67,6 +68,7 @@ _NOUNS = {
     Entry: "JournalRecord",
     Story: "Story",
     SignalStory: "SignalStory",
+    SourceReport: "Source",
     Signal: "Signal",
     StrategyReport: "Strategy",
     Halt: "Halt",
@@ -231,6 +233,10 @@ def schemas() -> Mapping[str, Schema]:
         "Signal": _members(
             "id:s source:s kind:s account:s time:s outcome:s about:s instructions:s* orders:s* reason:s? text:s "
             "answer:o host:s shadow:b seq:i"
+        ),
+        "Source": _members(
+            "name:s kind:s account:s venue:s url:s settings:o configured:b by:s received:i refused:i repeated:i "
+            "wrong_secrets:i last_seen:s? warning:s secret:s? message:s? place:s?"
         ),
         "Strategy": _members(
             "source:s strategy:s name:s account:s symbol:s quantity:n intended:n reference:s opened:s? orders:s*"

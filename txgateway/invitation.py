@@ -33,17 +33,24 @@ def message_of(source: Source, url: str) -> str:
             return _curl(source, url)
 
 
-def place_of(kind: SourceKind) -> str:
-    """Where URL and message go, in a sentence."""
-    return _PLACES[kind]
+def place_of(source: Source, url: str) -> str:
+    """Where URL and message go, in a sentence; and why they would not be found there."""
+    far = "" if source.kind is SourceKind.GENERIC or not _is_local(url) else _LOCAL
+    return _PLACES[source.kind] + far
+
+
+def _is_local(url: str) -> bool:
+    host = url.partition("://")[2].partition("/")[0]
+    return host.startswith(("127.", "localhost", "[::1]"))
 
 
 _PLACES = {
-    SourceKind.TRADINGVIEW: "Paste the URL into the alert's Notifications, Webhook URL, and the message into its Message.",
+    SourceKind.TRADINGVIEW: "The URL goes into the alert's Webhook URL (Notifications), the message into its Message.",
     SourceKind.PROQUANT: "Give these as the integration's webhook: `txgateway proquant connect` does it.",
     SourceKind.ALGOGENE: "Put these lines in the place of the script's own.",
     SourceKind.GENERIC: "Send signals like this one.",
 }
+_LOCAL = " From elsewhere this address is not reached: set TXGATEWAY_WEBHOOK_URL to the public one, and ask again."
 
 
 def _alert(source: Source) -> dict[str, str]:

@@ -265,7 +265,16 @@ class GatewayService(Service):
             clock=self._clock,
             shutdown=self._shutdown,
             errors=self._errors,
+            webhook_url=self._webhook_url,
         )
+
+    def _webhook_url(self) -> str:
+        """Where senders of signals reach us: as configured, else by the address that we listen on."""
+        if self.config.webhook_url:
+            return self.config.webhook_url
+        host = self.config.host
+        host = gethostname() if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self._ports[0].getHost().port}"
 
     def _build_servers(self) -> None:
         config = self.config

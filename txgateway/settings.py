@@ -155,6 +155,14 @@ def interface(text: str) -> str:
     return text
 
 
+def base_url(text: str) -> str:
+    """The beginning of a URL, without a slash at its end; or nothing."""
+    host = r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])"
+    if text and not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError("give a URL without a user and a query, such as https://gw.example.com")
+    return text.rstrip("/")
+
+
 def optional_path(text: str) -> Path | None:
     """A file, or none."""
     return Path(text) if text else None

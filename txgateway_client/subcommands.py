@@ -27,6 +27,7 @@ WATCHED = {
     "query_differences",
     "query_risk",
     "query_signals",
+    "query_sources",
     "query_strategies",
 }
 """What people look at again and again."""

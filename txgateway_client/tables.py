@@ -182,6 +182,30 @@ def _story(value: Mapping[str, Any]) -> str:
     return f"{_by_shape(value.get('order'))}\n\n{_records(STORY_COLUMNS, value.get('story') or [])}"
 
 
+SOURCE_COLUMNS = {
+    "source": ("name",),
+    **{name: (name,) for name in ("kind", "account", "venue", "settings", "received", "refused", "repeated")},
+    "wrong secrets": ("wrong_secrets",),
+    "last seen": ("last_seen",),
+    "url": ("url",),
+}
+
+
+def _source(value: Mapping[str, Any]) -> str:
+    """A source; where its secret was just made, the URL and the message to paste, as they are."""
+    if not value.get("message"):
+        return _by_shape(value)
+    head = f"{value['name']} takes signals of {value['kind']} for account {value['account']} at {value['venue']}."
+    again = f"The secret is shown this once: `txgateway source change {value['name']} --new-secret` makes another."
+    lines = [head, value["place"], "", "URL:", value["url"], "", "Message:", *value["message"].split("\n"), "", again]
+    return "\n".join(map(_plain, lines))
+
+
+def _sources(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each source."""
+    return _records(SOURCE_COLUMNS, value)
+
+
 SIGNAL_COLUMNS = {name: (name,) for name in ("time", "id", "source", "outcome", "instructions", "reason", "text")}
 STRATEGY_COLUMNS = {
     name: (name,) for name in ("source", "strategy", "name", "account", "symbol", "quantity", "intended", "opened")
@@ -243,6 +267,9 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "explain_order": _story,
     "explain_signal": lambda value: _records(STORY_COLUMNS, value.get("story") or []),
     "query_signals": _signals,
+    "add_source": _source,
+    "change_source": _source,
+    "query_sources": _sources,
     "query_strategies": lambda value: _records(STRATEGY_COLUMNS, value),
     "query_faults": _faults,
     "set_fault": lambda value: _records(FAULT_COLUMNS, value),

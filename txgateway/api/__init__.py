@@ -105,6 +105,36 @@ class StrategyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceReport:
+    """A source of signals as query_sources shows it, with what came from it since the start.
+
+    `secret`, `message` (what to paste at the sender) and `place` (where) are there only when the secret was just made.
+    """
+
+    name: str
+    kind: str
+    account: str
+    venue: str
+    url: str
+    settings: Mapping[str, Any]
+    configured: bool
+    by: str
+    received: int
+    refused: int
+    repeated: int
+    wrong_secrets: int
+    last_seen: datetime | None
+    warning: str
+    secret: str | None = None
+    message: str | None = None
+    place: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"SourceReport({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
 class ExitsReport:
     """An entry's exits as query_exits shows them. `left` is what of its fills was not left again.
 
@@ -257,6 +287,8 @@ class About:
     shutdown: Callable[[str], None]
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
+    webhook_url: Callable[[], str] = lambda: ""
+    """The address that senders of signals reach us by."""
 
 
 class Api:

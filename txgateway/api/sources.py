@@ -12,12 +12,12 @@ from typing import Any
 from txgateway.access import Caller
 from txgateway.api import Api, SourceReport
 from txgateway.commands import Text, command
+from txgateway.invitation import message_of, path_of, place_of
 from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.limits import Limit, level_of, limit_of
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
 from txgateway.model.signal import Source, SourceKind
-from txgateway.invitation import message_of, path_of, place_of
 from txgateway.sources import MOST, source_of, written
 
 
@@ -250,5 +250,5 @@ def _shown(api: Api, source: Source, secret: bool = False) -> SourceReport:
         warning=tally.warning,
         secret=source.secret if secret else None,
         message=message_of(source, url) if secret else None,
-        place=place_of(source.kind) if secret else None,
+        place=place_of(source, url) if secret else None,
     )

@@ -1,0 +1,183 @@
+"""Sources by RPC and CLI in the real daemon: made, used, changed, removed, and kept over a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import requests
+
+from tests.daemon import PATIENCE, Daemon, until
+from tests.e2e.conftest import PASSWORD, MakeDaemon
+
+CONFIGURED_SECRET = "configured-secret-1"
+TOML = f"""
+[sources.fixed]
+kind = "generic"
+account = "PAPER_CASH"
+secret = "{CONFIGURED_SECRET}"
+limits = {{ max_quantity = "5" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon(make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
+    toml = tmp_path_factory.mktemp("configuration") / "gateway.toml"
+    toml.write_text(TOML)
+    daemon = make_daemon(CONFIG=str(toml)).start().up()
+    daemon.call("add_symbol", symbol="IBM")
+    return daemon
+
+
+def signal(url: str, secret: str, **more: Any) -> requests.Response:
+    body = {"symbol": "IBM", "side": "BUY", "quantity": 1, **more}
+    return requests.post(url, json=body, headers={"Authorization": f"Bearer {secret}"}, timeout=PATIENCE)
+
+
+def refused(daemon: Daemon, method: str, **arguments: Any) -> Any:
+    """The answer to what is not done."""
+    answer = daemon.session.post(f"{daemon.url}/{method}", json=arguments, timeout=PATIENCE)
+    assert answer.json()["status"] == "Error", answer.text
+    return answer.json()
+
+
+def test_a_source_is_made_used_and_kept_over_a_restart(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="generic", account="api_account", name="kept", rate=20, user="me")
+    assert made["url"] == f"{daemon.url}/webhooks/signal/kept"
+    assert (made["account"], made["venue"], made["by"]) == ("API_ACCOUNT", "paper", "txtrader_user")
+    assert made["settings"] == {"rate": 20, "user": "me"}
+    assert made["message"].startswith(f"curl {made['url']} -H 'Authorization: Bearer {made['secret']}' -d ")
+    answer = signal(made["url"], made["secret"])
+    assert answer.status_code == 200, answer.text
+    assert signal(made["url"], "wrong").status_code == 401
+    (shown,) = daemon.call("query_sources", name="kept")
+    assert (shown["received"], shown["wrong_secrets"], shown["secret"], shown["message"]) == (1, 1, None, None)
+    assert shown["last_seen"] is not None
+    assert made["secret"] not in json.dumps(shown)
+    path = daemon.folder / "sources.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    until(lambda: daemon.call("query_signals", source="kept", outcome="done"), daemon)
+    daemon.kill()
+    daemon.start().up()
+    made["url"] = made["url"].replace(made["url"].split("/")[2], daemon.url.split("/")[2])
+    assert signal(made["url"], made["secret"]).status_code == 200
+    assert daemon.call("remove_source", name="kept") is True
+    assert signal(made["url"], made["secret"]).status_code == 404
+
+
+def test_a_configured_source_is_changed_in_the_configuration_alone(daemon: Daemon) -> None:
+    (shown,) = daemon.call("query_sources", name="fixed")
+    assert (shown["configured"], shown["by"], shown["account"]) == (True, "the configuration", "PAPER_CASH")
+    for method in ("change_source", "remove_source"):
+        answer = refused(daemon, method, name="fixed")
+        assert answer["reason"] == "CONFIGURED"
+        assert "change its table [sources.fixed] there" in answer["errorMsg"]
+    assert refused(daemon, "add_source", kind="generic", account="PAPER_CASH", name="fixed")["reason"] == "NAME_TAKEN"
+
+
+def test_a_tables_limits_hold_for_its_orders_and_no_others(daemon: Daemon) -> None:
+    url = f"{daemon.url}/webhooks/signal/fixed"
+    assert signal(url, CONFIGURED_SECRET, quantity=6).status_code == 200
+    ended = until(lambda: daemon.call("query_signals", source="fixed", outcome="refused"), daemon)
+    assert "source:fixed" in ended[0]["text"]
+    order = {"account": "PAPER_CASH", "route": "DEMO", "symbol": "IBM", "quantity": 6}
+    assert daemon.call("market_order", **order)["status"] == "Filled"
+    assert signal(url, CONFIGURED_SECRET, quantity=5).status_code == 200
+    until(lambda: daemon.call("query_signals", source="fixed", outcome="done"), daemon)
+
+
+def test_a_secret_is_changed_and_the_old_one_opens_nothing(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="rotated", shadow=True)
+    changed = daemon.call("change_source", name="rotated", new_secret=True, limits="order_rate=5,max_quantity=10:8")
+    assert changed["secret"] not in (made["secret"], None)
+    assert changed["settings"] == {"shadow": True}
+    assert signal(made["url"], made["secret"]).status_code == 401
+    assert signal(made["url"], changed["secret"]).status_code == 200
+    limits = {each["limit"]: (each["value"], each["warn"]) for each in risk(daemon, "source:rotated")}
+    assert limits == {"order_rate": ("5", None), "max_quantity": ("10", "8")}
+    plain = daemon.call("change_source", name="rotated", shadow="no", symbols={"A": "B"})
+    assert (plain["secret"], plain["settings"]) == (None, {"symbols": {"A": "B"}})
+    assert daemon.call("change_source", name="rotated", symbols="")["settings"] == {}
+
+
+def risk(daemon: Daemon, scope: str) -> Any:
+    return [each for each in daemon.call("query_risk", scope=scope)["limits"] if each["scope"] == scope]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"kind": "fax"}, "kind 'fax': give one of proquant"),
+        ({"account": None}, "account: name one of"),
+        ({"venue": "nowhere"}, "venue 'nowhere' is unknown: there are paper"),
+        ({"secret": "short"}, "secret: give 12 to 256 letters"),
+        ({"name": "a b"}, "give 1 to 64 letters"),
+        ({"name": "x" * 70}, "give 1 to 64 letters"),
+        ({"sizing": "percent"}, "sizing percent needs a size"),
+        ({"sizing": "percent", "size": -1}, "give a number above 0"),
+        ({"size": "NaN"}, "which is not a finite number"),
+        ({"symbols": [1]}, "symbols: give a table of text"),
+        ({"symbols": {"A": {"B": 1}}}, "symbols: give a table of text"),
+        ({"addresses": ["nowhere"]}, "addresses: give addresses or networks"),
+        ({"limits": "speed=1"}, "limit 'speed' is none of"),
+        ({"limits": "order_rate"}, "give LIMIT=VALUE"),
+        ({"limits": {"order_rate": "many"}}, "must be a number"),
+        ({"limits": "{"}, "Expecting"),
+        ({"shadow": "perhaps"}, "which is not true or false"),
+    ],
+)
+def test_bad_arguments_make_nothing(daemon: Daemon, arguments: dict[str, Any], says: str) -> None:
+    before = daemon.call("query_sources")
+    given = {"kind": "generic", "account": "API_ACCOUNT", "name": "bad", **arguments}
+    answer = daemon.session.post(f"{daemon.url}/add_source", json=given, timeout=PATIENCE)
+    assert answer.status_code == 400, answer.text
+    assert says in answer.json()["errorMsg"]
+    assert daemon.call("query_sources") == before
+    assert risk(daemon, "source:bad") == []
+
+
+def test_two_algogene_sources_have_two_users(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="algogene", account="API_ACCOUNT", name="one")
+    assert made["message"].splitlines()[1:] == [f'api_key = "{made["secret"]}"', 'user = "one"']
+    answer = refused(daemon, "add_source", kind="algogene", account="API_ACCOUNT", name="two", user="one")
+    assert answer["reason"] == "NAME_TAKEN"
+    daemon.call("remove_source", name="one")
+
+
+def test_the_command_line_prints_the_url_and_the_message_to_paste(daemon: Daemon) -> None:
+    settings = {"TXGATEWAY_HTTP_PORT": daemon.url.rpartition(":")[2], "TXGATEWAY_PASSWORD": PASSWORD}
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "txgateway_client", *words]
+        done = subprocess.run(
+            command, env={**os.environ, **settings}, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    shown = run("source", "add", "tradingview", "--venue", "paper", "--account", "API_ACCOUNT", "--table")
+    assert f"URL:\n{daemon.url}/webhooks/tradingview/tradingview\n" in shown
+    message = json.loads(shown.partition("Message:\n")[2].rpartition("}")[0] + "}")
+    assert message["symbol"] == "{{ticker}}"
+    assert len(message["secret"]) == 32
+    assert "tradingview" in run("source", "list", "--table")
+    assert "API_ACCOUNT" in run("source", "show", "tradingview", "--table")
+    run("source", "remove", "tradingview")
+
+
+def test_no_secret_is_in_the_journal_or_the_log(daemon: Daemon) -> None:
+    secret = "an-unmistakable-secret"
+    given = {"kind": "generic", "account": "API_ACCOUNT", "name": "hidden", "secret": secret}
+    assert daemon.call("add_source", **given)["secret"] == secret
+    daemon.call("change_source", name="hidden", secret=secret + "2")
+    acts = [each["event"] for each in daemon.call("query_journal", kind="AdminActed", limit=1000)]
+    assert any("name=hidden" in each["arguments"] and "secret=***" in each["arguments"] for each in acts)
+    for path in daemon.folder.iterdir():
+        if path.is_file() and path.name != "sources.json":
+            assert secret.encode() not in path.read_bytes(), path.name
+    assert secret not in daemon.log.read_text()
