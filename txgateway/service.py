@@ -56,6 +56,7 @@ from txgateway.servers.websocket import StreamResource
 from txgateway.signaling import Signaling
 from txgateway.signals import Language
 from txgateway.signals.generic import Generic
+from txgateway.signals.proquant import ProQuant
 from txgateway.signals.tradingview import TradingView
 from txgateway.snapshots import Snapshots
 from txgateway.sources import Sources
@@ -75,7 +76,11 @@ STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
-LANGUAGES: dict[str, Language] = {SourceKind.GENERIC: Generic(), SourceKind.TRADINGVIEW: TradingView()}
+LANGUAGES: dict[str, Language] = {
+    SourceKind.GENERIC: Generic(),
+    SourceKind.PROQUANT: ProQuant(),
+    SourceKind.TRADINGVIEW: TradingView(),
+}
 """How the senders of signals speak, by kind."""
 
 

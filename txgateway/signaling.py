@@ -25,7 +25,7 @@ from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import SignalReceived, SignalRefused
 from txgateway.model.instrument import AssetClass
 from txgateway.model.order import OrderRequest, Origin
-from txgateway.model.signal import Act, Answer, Instruction, Plan, Source
+from txgateway.model.signal import Act, Answer, Instruction, Plan, Source, StrategyPosition
 from txgateway.risk import is_open
 from txgateway.signals import MASK, BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
 from txgateway.sizing import Ground
@@ -288,6 +288,8 @@ class Signaling:
             standing = self.carrier.standing
             position = standing.at(source.account, symbol, source.name, instruction.strategy)
             intent = intent_of(source, named, ground, standing.intended(position))
+            if intent.opens and named.act in (Act.OPEN, Act.REOPEN):
+                self._require_only(position, named)
             request = self.carrier.request_for(source, named, intent, ground)
             if request is not None:
                 self._require_hours(source, ground)
@@ -297,6 +299,15 @@ class Signaling:
                 await self._require_funds(source, request, intent, ground)
             plans.append(Plan(source.account, symbol, intent.after, request.quantity if request else None))
         return tuple(plans)
+
+    def _require_only(self, position: StrategyPosition, instruction: Instruction) -> None:
+        """A strategy that may hold one position holds nothing else."""
+        other = self.carrier.standing.elsewhere(position)
+        if other is not None:
+            held = f"{self.carrier.standing.intended(other):f} {other.symbol} in {other.account}"
+            name = instruction.strategy_name or instruction.strategy or position.source
+            text = f"Strategy {name} holds {held} already, and may hold one position: close it first."
+            raise Refused(Reason.POSITION_EXISTS, text)
 
     def _require_hours(self, source: Source, ground: Ground) -> None:
         """Who is told the outcome is told that the market is closed."""
@@ -316,7 +327,8 @@ class Signaling:
             return
         price = request.limit_price or (quote.ask if request.side.sign > 0 else quote.bid)
         worth = price * opens * instrument.multiplier
-        if worth > power:
+        freed = price * abs(intent.closes) * instrument.multiplier
+        if worth > power + freed:
             text = f"{opens:f} {request.symbol} cost about {worth:.2f} {instrument.currency}, "
             raise Refused(Reason.INSUFFICIENT_FUNDS, f"{text}and account {source.account} has {power:.2f} to buy with.")
 

@@ -34,7 +34,7 @@ def needs_equity(instruction: Instruction, source: Source) -> bool:
 
 
 def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Ground) -> Decimal:
-    """Units (above zero) of an opening order; Refused with NO_SIZE where it comes to nothing."""
+    """Units (above zero) of an opening order; Refused where there is none, or it comes to nothing."""
     instrument, symbol = ground.instrument, ground.instrument.symbol
     value, measure = _asked(instruction, source)
     if source.sizing is Sizing.RISK:
@@ -50,7 +50,7 @@ def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Gr
     lots = units if not instrument.lot_size else _floor(units / instrument.lot_size) * instrument.lot_size
     if lots <= 0:
         least = f"{instrument.lot_size:f}"
-        raise Refused(Reason.NO_SIZE, f"{units:.8f} {symbol} come to nothing: it trades in steps of {least}.")
+        raise Refused(Reason.QUANTITY_TOO_LOW, f"{units:.8f} {symbol} come to nothing: it trades in steps of {least}.")
     return lots.normalize() + ZERO
 
 

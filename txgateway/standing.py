@@ -33,6 +33,15 @@ class Standing:
         planned = self._state.strategies.planned(position)
         return self.now(position) if planned is None else planned
 
+    def elsewhere(self, position: StrategyPosition) -> StrategyPosition | None:
+        """What the same strategy holds, or is to hold, of another symbol or in another account."""
+        name = (position.source, position.strategy)
+        for place in self._state.strategies.places(*name):
+            found = self._state.strategies.at(place, name)
+            if place != (position.account, position.symbol) and self.intended(found):
+                return found
+        return None
+
     def opening(self, position: StrategyPosition) -> list[str]:
         """Its working orders that do not merely give up what it holds."""
         held, working = self.held(position), position.working

@@ -56,6 +56,15 @@ class Strategies:
             if (source, strategy) in held:
                 yield held[source, strategy]
 
+    def places(self, source: str, strategy: str) -> list[Place]:
+        """Where a strategy holds something, or is to by what was planned and not carried out."""
+        found = [place for place, held in self.positions.items() if (source, strategy) in held]
+        for signal in self.pending.values():
+            if signal.source == source:
+                pairs = zip(signal.instructions, signal.plans, strict=False)
+                found += [(plan.account, plan.symbol) for each, plan in pairs if each.strategy == strategy]
+        return list(dict.fromkeys(found))
+
     def at(self, place: Place, name: Name) -> StrategyPosition:
         """What a strategy holds of a symbol in an account, nothing included."""
         found = self.positions.get(place, {}).get(name)

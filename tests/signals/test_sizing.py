@@ -84,7 +84,7 @@ def test_risk_is_what_the_stop_would_lose() -> None:
         ),
         (buy(), {"sizing": Sizing.PERCENT, "size": D(1)}, ground(equity=None), Reason.NO_SIZE),
         (buy(), {"sizing": Sizing.PERCENT}, ground(), Reason.NO_SIZE),
-        (buy(), {"sizing": Sizing.NOTIONAL, "size": D(50)}, ground(), Reason.NO_SIZE),
+        (buy(), {"sizing": Sizing.NOTIONAL, "size": D(50)}, ground(), Reason.QUANTITY_TOO_LOW),
         (buy(amount=Amount(D(9), Measure.MONEY)), {}, Ground(IBM, None), Reason.NO_PRICE),
     ],
 )
@@ -102,7 +102,7 @@ def test_a_size_that_is_computed_never_costs_more_than_was_said(money: Decimal, 
     if money < 100 * instrument.lot_size:
         with pytest.raises(Refused) as refused:
             units(instruction, on=ground(instrument))
-        assert refused.value.reason is Reason.NO_SIZE
+        assert refused.value.reason is Reason.QUANTITY_TOO_LOW
         return
     quantity = units(instruction, on=ground(instrument))
     assert quantity % instrument.lot_size == 0

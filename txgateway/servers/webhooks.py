@@ -56,9 +56,14 @@ class Webhooks(Resource):
 
     def render(self, request: Any) -> int:
         """Answer a request, now or later."""
-        source, rest = self._source(request.path)
+        kind, source, rest = self._source(request.path)
         if source is None:
-            _refuse(request, 404, "NO_SUCH_SOURCE", "There is no such source: `query_sources` lists them.")
+            refusal = Refusal(Reason.NO_SUCH_SOURCE, "There is no such source: `query_sources` lists them.")
+            language = self._signaling.languages.get(kind)
+            if language is None:
+                _refuse(request, 404, refusal.reason, refusal.text)
+            else:
+                _answer(language.refused(refusal, 404), request)
         elif request.method != b"POST":
             request.setHeader(b"Allow", b"POST")
             _refuse(request, 405, "BAD_METHOD", "Signals are sent by POST.")
@@ -71,14 +76,14 @@ class Webhooks(Resource):
             self._receive(request, source, rest)
         return NOT_DONE_YET
 
-    def _source(self, path: bytes) -> tuple[Source | None, str]:
-        """The source of a path, and what comes after its name."""
+    def _source(self, path: bytes) -> tuple[str, Source | None, str]:
+        """The kind and the source of a path, and what comes after its name."""
         parts = path.decode("utf-8", "replace").split("/", 4)[2:]
         kind = KINDS.get(parts[0]) if parts else None
         source = self._signaling.sources.get(parts[1]) if len(parts) > 1 else None
         if source is None or source.kind is not kind:
-            return None, ""
-        return source, parts[2] if len(parts) > 2 else ""
+            return kind or "", None, ""
+        return source.kind, source, parts[2] if len(parts) > 2 else ""
 
     def _pace(self, source: Source) -> Pace:
         pace = self._paces.get(source.name)
