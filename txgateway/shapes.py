@@ -96,24 +96,31 @@ def _pattern(template: str) -> re.Pattern[str]:
     if len(template) > LONGEST:
         raise BadArgument(f"template: it is longer than {LONGEST} characters.")
     tokens = [(str(each.lastgroup), str(each[str(each.lastgroup)])) for each in _TOKEN.finditer(template.strip())]
-    written, named, inside = "", set[str](), False
+    _require_closed(tokens)
+    written, named = "", set[str]()
     for at, (kind, text) in enumerate(tokens):
+        if kind in ("open", "close"):
+            written += "(?:" if kind == "open" else ")?"
+        elif kind == "field":
+            written += _field(text.strip(), named, set(_next(tokens, at + 1)))
+        else:
+            written += r"\s++" if kind == "space" else re.escape(text)
+    if not named - {SKIPPED}:
+        raise BadArgument("template: it names no field: write for example {side} {symbol} {quantity}.")
+    return re.compile(written)
+
+
+def _require_closed(tokens: list[tuple[str, str]]) -> None:
+    inside = False
+    for kind, text in tokens:
         if kind == "wrong":
             raise BadArgument(f"template: {text!r} opens or closes no field: fields are written {{symbol}}.")
         if kind in ("open", "close"):
             if inside == (kind == "open"):
                 raise BadArgument("template: each [ needs its ], and none may be inside another.")
             inside = kind == "open"
-            written += "(?:" if inside else ")?"
-        elif kind == "field":
-            written += _field(text.strip(), named, set(_next(tokens, at + 1)))
-        else:
-            written += r"\s++" if kind == "space" else re.escape(text)
     if inside:
         raise BadArgument("template: a [ has no ].")
-    if not named - {SKIPPED}:
-        raise BadArgument("template: it names no field: write for example {side} {symbol} {quantity}.")
-    return re.compile(written)
 
 
 def _field(name: str, named: set[str], ends: set[str]) -> str:

@@ -27,7 +27,7 @@ from txgateway.model.instrument import AssetClass
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Plan, Source, StrategyPosition
 from txgateway.risk import is_open
-from txgateway.signals import MASK, BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
+from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -106,7 +106,9 @@ class Signaling:
             tally.wrong += 1
             raise
         tally.last = post.time
-        post = replace(post, body=post.body.replace(source.secret.encode(), MASK.encode()), rest="", headers={})
+        secret = source.secret.encode()
+        hidden = post.body.replace(secret, b"*" * len(secret))  # as long as it was: errors name places
+        post = replace(post, body=hidden, rest="", headers={})
         try:
             message = language.read(source, post)
         except BadSignal as error:

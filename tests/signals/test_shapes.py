@@ -47,6 +47,7 @@ def test_a_line_unlike_its_template(line: str) -> None:
         ("{side", "opens or closes no field"),
         ("{{ticker}}", "opens or closes no field"),
         ("[{side}", "has no ]"),
+        ("{side}[", "has no ]"),
         ("{side}]", "each ["),
         ("[[{side}]]", "inside another"),
         ("{side}" + " x" * LONGEST, "longer"),

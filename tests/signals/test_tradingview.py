@@ -122,6 +122,7 @@ def test_who_proves_himself_is_told_what_is_wrong_with_the_message() -> None:
     body = json.dumps({**BASE, "action": "buy", "quantity": float("nan")})
     language.verify(PLAIN, post(body))
     assert "NaN at line 1" in refusal(body)
+    language.verify(PLAIN, post(f"buy IBM, secret = {SECRET}, qty=1"))
 
 
 # ---------------------------------------------------------------- what is no message

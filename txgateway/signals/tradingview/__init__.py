@@ -38,6 +38,7 @@ MOST_WORDS = 200
 """Words of a message of text that are tried as the secret."""
 _SECRETS = frozenset(plain(name) for name in NAMES["secret"].split())
 _MEMBER = re.compile(r'"([\w.\- ]{1,40})"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_WORD = re.compile(r"([\w.\-]{1,40})\s?=\s?[\"']?([^\s,;|\"']+)")
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -104,11 +105,12 @@ def _secrets(source: Source, post: Post) -> Iterator[str]:
         yield from (line.strip() for line in text.splitlines()[:MOST_WORDS])
         yield from re.split(r"[\s,;|]+", text, maxsplit=MOST_WORDS)[:MOST_WORDS]
     try:
-        found = documents(source, post.body)
+        read = documents(source, post.body)
     except BadSignal:
-        yield from (value for name, value in _MEMBER.findall(text) if plain(name) in _SECRETS)
+        found = _MEMBER.findall(text) if text[0] in "{[" else _WORD.findall(text)
+        yield from (value for name, value in found if plain(name) in _SECRETS)
         return
-    for document in found:
+    for document in read:
         yield from _of(document.value)
         if source.mapping.get("secret"):
             try:

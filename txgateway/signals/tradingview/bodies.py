@@ -13,7 +13,7 @@ from typing import Any
 from txgateway import shapes
 from txgateway.model.errors import BadArgument
 from txgateway.model.signal import Source
-from txgateway.signals import MASK, MOST_INSTRUCTIONS, BadSignal, from_json, shown
+from txgateway.signals import MOST_INSTRUCTIONS, BadSignal, from_json, shown
 
 BATCHES = ("orders", "signals", "alerts")
 """Members of a body that hold its orders; what else it says holds for all of them."""
@@ -186,8 +186,13 @@ def _from_template(source: Source, text: str) -> list[Document]:
 def _lines(source: Source, text: str) -> Iterator[tuple[int, str]]:
     """The lines that say something; one that is the secret alone has said it."""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and line.strip() not in (source.secret, MASK):
+        if line.strip() and not _is_secret(line.strip(), source.secret):
             yield number, line.strip()
+
+
+def _is_secret(text: str, secret: str) -> bool:
+    """Whether this is the secret, or what stands in its place."""
+    return text == secret or not text.strip("*")
 
 
 def _from_words(source: Source, text: str) -> list[Document]:
@@ -211,7 +216,7 @@ def _words(number: int, line: str, secret: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in _WORD.finditer(line):
         if word["name"] is None:
-            if word["stray"] in (secret, MASK):
+            if _is_secret(word["stray"], secret):
                 continue
             raise BadSignal(
                 f"Line {number}, column {word.start() + 1}: there is text that is no name=value, and the source has no "
