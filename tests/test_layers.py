@@ -28,12 +28,13 @@ MAY_IMPORT = {
     "users": "config settings passwords model",
     "sources": "shapes model",
     "invitation": "model",
+    "admission": "access model",
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
-        "signaling signals model"
+        "admission signaling signals model"
     ),
     "brokers": "model",
     "brokers.*": "brokers model",
@@ -140,6 +141,7 @@ PURE = {
     "bulletins",
     "bars",
     "commands",
+    "admission",
     "invitation",
     "ids",
     "model",

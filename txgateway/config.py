@@ -29,7 +29,7 @@ from txgateway.model.credential import User
 from txgateway.model.limits import Levels, level_of, limit_of
 from txgateway.model.rights import grant_of
 from txgateway.model.scope import Scope, ScopeKind
-from txgateway.model.signal import Source, SourceKind
+from txgateway.model.signal import Source
 from txgateway.sources import CONFIGURED, source_of, written
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
@@ -108,6 +108,16 @@ class Config:
     tls_cert: Path | None = _set(read.optional_path, "", "the server's certificate (PEM): TLS on every port")
     tls_key: Path | None = _set(read.optional_path, "", "its private key (PEM)")
     tls_client_ca: Path | None = _set(read.optional_path, "", "a CA (PEM): clients need a certificate of it")
+    webhook_port: int | None = _set(
+        read.optional_port, "", "a port for senders of signals alone; empty: they come in by the HTTP port"
+    )
+    webhook_host: str = _set(read.optional_interface, "", "the address that port listens on; empty: HOST")
+    webhook_client_ca: Path | None = _set(
+        read.optional_path, "", "a CA (PEM): senders there are asked for a certificate, which a source may insist on"
+    )
+    trusted_proxies: tuple[str, ...] = _set(
+        read.networks, "", "addresses of proxies whose X-Forwarded-For says where a signal is from"
+    )
     webhook_url: str = _set(
         read.base_url, "", "the address that senders of signals are told, such as https://gw.example.com"
     )
@@ -618,17 +628,12 @@ class _Reading:
         self.values["RISK"] = levels
 
     def _check_source_names(self, sources: Sequence[Source], users: Sequence[User]) -> None:
-        """Orders are owned by their source's name: no user may have it. An ALGOGENE user is one source's."""
+        """Orders are owned by their source's name: no user may have it."""
         taken = {self.values["USERNAME"], *(user.name for user in users)}
-        logins: dict[str, str] = {}
         for source in sources:
             where = f"{self.toml_path} [sources.{source.name}]"
             if source.name in taken:
                 self._wrong(where, "a user has this name already; give it another")
-            if source.kind is SourceKind.ALGOGENE:
-                login = source.user or source.name
-                if (other := logins.setdefault(login, source.name)) != source.name:
-                    self._wrong(f"{where} user={login}", f"source {other} has this user already; give it another")
 
     # -- what has to fit together
 
@@ -636,6 +641,7 @@ class _Reading:
         self._check_accounts(venues)
         self._check_tls()
         self._check_reach()
+        self._check_webhooks()
         reactor, ports = self.given["DAEMON_REACTOR"], (self.values["HTTP_PORT"], self.values["TCP_PORT"])
         if ports[0] == ports[1] and ports[0]:
             self._wrong(self.given["TCP_PORT"].said(), "HTTP has this port; give the stream another one")
@@ -663,10 +669,29 @@ class _Reading:
                 names = ", ".join(first.accounts)
                 self._wrong(current.said(), f"venue {first.name} has no such account; give one of {names}")
 
+    def _check_webhooks(self) -> None:
+        """A port of its own is no other's, and beyond loopback it speaks TLS: secrets come in by it."""
+        port, values = self.given["WEBHOOK_PORT"], self.values
+        for name in ("HTTP_PORT", "TCP_PORT") if values["WEBHOOK_PORT"] else ():
+            if values[name] == values["WEBHOOK_PORT"]:
+                self._wrong(port.said(), f"{name} is this port; give another one")
+        for name in ("WEBHOOK_HOST", "WEBHOOK_CLIENT_CA"):
+            if self.given[name].text and not port.text:
+                self._wrong(self.given[name].said(), f"it is about {PREFIX}WEBHOOK_PORT; give that too")
+        host, plain = self.given["WEBHOOK_HOST"], not self.given["TLS_CERT"].text
+        if port.text and host.text and plain and not values["ALLOW_INSECURE"] and not _is_loopback(host.text):
+            self._wrong(
+                host.said(),
+                f"secrets would come in without TLS; listen on 127.0.0.1 behind a proxy, or set {PREFIX}TLS_CERT and "
+                f"{PREFIX}TLS_KEY, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
+            )
+
     def _check_tls(self) -> None:
         """A certificate goes with its key, and files that are named are there."""
-        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA")}
-        for name, other in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT"), ("TLS_CLIENT_CA", "TLS_CERT")):
+        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "WEBHOOK_CLIENT_CA")}
+        needs = [("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")]
+        needs += [("TLS_CLIENT_CA", "TLS_CERT"), ("WEBHOOK_CLIENT_CA", "TLS_CERT")]
+        for name, other in needs:
             if given[name].text and not given[other].text:
                 self._wrong(given[name].said(), f"it needs {PREFIX}{other} too; `txgateway certs make` makes them all")
         for each in given.values():

@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from txgateway import __date__, __version__, chain, snapshots, sources, users
 from txgateway.access import Access
+from txgateway.admission import Admission
 from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
 from txgateway.bounded import BoundedBroker, Deadlines
@@ -49,12 +50,12 @@ from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.model.signal import SourceKind
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
-from txgateway.servers.http import HttpSettings, make_site
+from txgateway.servers.http import HttpSettings, make_outside, make_site
 from txgateway.servers.stream import StreamFactory
 from txgateway.servers.webhooks import Webhooks
 from txgateway.servers.websocket import StreamResource
 from txgateway.signaling import Signaling
-from txgateway.signals import Language
+from txgateway.signals import LARGEST, Language
 from txgateway.signals.generic import Generic
 from txgateway.signals.proquant import ProQuant
 from txgateway.signals.tradingview import TradingView
@@ -114,6 +115,7 @@ class GatewayService(Service):
         self._zone: Any = config.timezone
         self._default = config.default_venue.name
         self._ports: list[Any] = []
+        self._webhook_ports: list[Any] = []
         self._timers: dict[str, Any] = {}
         self._down_since: dict[str, float] = {}
         self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
@@ -277,9 +279,14 @@ class GatewayService(Service):
         """Where senders of signals reach us: as configured, else by the address that we listen on."""
         if self.config.webhook_url:
             return self.config.webhook_url
-        host = self.config.host
-        host = gethostname() if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"{'http' if self._tls is None else 'https'}://{host}:{self._ports[0].getHost().port}"
+        return self._signals_at(gethostname())
+
+    def _signals_at(self, anywhere: str) -> str:
+        """The address of the port that signals come in by; `anywhere` for one that is all of this machine's."""
+        config, own = self.config, self._webhook_ports
+        host = (config.webhook_host if own else "") or config.host
+        host = anywhere if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{(own or self._ports)[0].getHost().port}"
 
     def _build_servers(self) -> None:
         config = self.config
@@ -301,37 +308,43 @@ class GatewayService(Service):
         socket = StreamResource(self.api, self.publisher, logins, flags, self._reactor, told, fragments)
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
-        webhooks = Webhooks(self.signaling, self._reactor, self._clock)
-        mounts = {b"/stream": socket, b"/webhooks/": webhooks}
-        site = make_site(self.api, logins, web, self._reactor, fragments, mounts)
-        self._tls = self._context()
-        self._bind(config.http_port, site, "HTTP_PORT")
-        self._bind(config.tcp_port, stream, "TCP_PORT")
+        senders = self._senders()
+        here = senders if config.webhook_port is None else {}
+        site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket, **here})
+        self._tls = self._context(config.tls_client_ca)
+        self._ports.append(self._bind(config.http_port, site, "HTTP_PORT"))
+        self._ports.append(self._bind(config.tcp_port, stream, "TCP_PORT"))
+        if config.webhook_port is not None:
+            outside, tls = make_outside(senders, LARGEST, self._reactor), self._context(config.webhook_client_ca, False)
+            where = config.webhook_host or config.host
+            self._webhook_ports.append(self._bind(config.webhook_port, outside, "WEBHOOK_PORT", where, tls))
 
-    def _context(self) -> Any:
-        """What our ports speak TLS with, if they do."""
+    def _senders(self) -> dict[bytes, Any]:
+        """What senders of signals reach, by path."""
+        admission = Admission(self.config.trusted_proxies, self._reactor.seconds)
+        return {b"/webhooks/": Webhooks(self.signaling, admission, self._clock)}
+
+    def _context(self, client_ca: Path | None, insist: bool = True) -> Any:
+        """What a port of ours speaks TLS with, if it does."""
         config = self.config
         if config.tls_cert is None or config.tls_key is None:
             return None
         try:
-            return server_context(config.tls_cert, config.tls_key, config.tls_client_ca)
+            return server_context(config.tls_cert, config.tls_key, client_ca, insist)
         except ValueError as error:
             raise CannotStart(f"TLS: {error}; `txgateway certs make` makes files that fit.") from error
 
-    def _bind(self, port: int, factory: Any, setting: str) -> str:
-        """Listen; gives the address."""
-        host = self.config.host
+    def _bind(self, port: int, factory: Any, setting: str, host: str = "", tls: Any = None) -> Any:
+        """Listen; gives the port. Without a host and a context of its own, with the daemon's."""
+        host, tls = host or self.config.host, tls or self._tls
         try:
-            if self._tls is None:
-                bound = self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
-            else:
-                bound = self._reactor.listenSSL(port, factory, self._tls, interface=host, backlog=1024)
+            if tls is None:
+                return self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
+            return self._reactor.listenSSL(port, factory, tls, interface=host, backlog=1024)
         except CannotListenError as error:
             why = getattr(error.socketError, "strerror", None) or str(error.socketError)
             where = f"Port {port} on {host} cannot be bound ({why})"
             raise CannotStart(f"{where}: stop what uses it, or set TXGATEWAY_{setting} to another.") from None
-        self._ports.append(bound)
-        return f"{host}:{bound.getHost().port}"
 
     # who may come in
 
@@ -522,6 +535,7 @@ class GatewayService(Service):
                 f"  HTTP and JSON-RPC   http{secure}://{http}",
                 f"  stream              {stream}",
                 f"  WebSocket           ws{secure}://{http}/stream",
+                *([f"  signals             {self._signals_at('0.0.0.0')}/webhooks/"] if self._webhook_ports else []),
                 *([f"  TLS                 on every port{client}"] if tls else []),
                 f"  user                {config.username}",
                 f"  password            {where}",
@@ -601,7 +615,7 @@ class GatewayService(Service):
             print(banner, flush=True)
 
     async def _stop_listening(self) -> None:
-        for port in self._ports:
+        for port in (*self._webhook_ports, *self._ports):
             stopped = port.stopListening()
             if isinstance(stopped, Deferred):
                 await stopped

@@ -143,7 +143,8 @@ def _next(tokens: list[tuple[str, str]], at: int) -> Iterator[str]:
     for position in range(at, len(tokens)):
         kind, text = tokens[position]
         if kind == "open":
-            yield from _next(tokens, next(i for i in range(position, len(tokens)) if tokens[i][0] == "close") + 1)
+            closed = next((i for i in range(position, len(tokens)) if tokens[i][0] == "close"), len(tokens))
+            yield from _next(tokens, closed + 1)
         elif kind != "close":
             yield {"field": "", "space": " "}.get(kind, text[0])
             return

@@ -93,18 +93,22 @@ class Signaling:
         """What came from a source since the start."""
         return self.tallies.setdefault(source, Tally())
 
+    def prove(self, source: Source, post: Post) -> None:
+        """Pass over what is from this source; WrongSecret, counted, for anything else."""
+        try:
+            admit(source, post)
+            self.languages[source.kind].verify(source, post)
+        except WrongSecret:
+            self.tally(source.name).wrong += 1
+            raise
+
     async def receive(self, source: Source, post: Post) -> Answer:
         """The answer to a request; when it comes, what it says is on disk.
 
         WrongSecret: it is not from this source. Refused (JOURNAL_FAILED): nothing was taken in, it may be sent again.
         """
+        self.prove(source, post)
         language, tally = self.languages[source.kind], self.tally(source.name)
-        try:
-            admit(source, post)
-            language.verify(source, post)
-        except WrongSecret:
-            tally.wrong += 1
-            raise
         tally.last = post.time
         secret = source.secret.encode()
         hidden = post.body.replace(secret, b"*" * len(secret))  # as long as it was: errors name places

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 
-def server_context(cert: Path, key: Path, client_ca: Path | None) -> Any:
+def server_context(cert: Path, key: Path, client_ca: Path | None, insist: bool = True) -> Any:
     """The context factory of our ports: TLS 1.2 or later; with a CA only clients that have a certificate of it.
+
+    With `insist` off a client may also have none at all.
 
     ValueError says, in a sentence, what is wrong with the files. OpenSSL is imported here and nowhere else of ours.
     """
@@ -20,15 +22,17 @@ def server_context(cert: Path, key: Path, client_ca: Path | None) -> Any:
         private = ssl.KeyPair.load(key.read_bytes(), crypto.FILETYPE_PEM).original
     except (crypto.Error, ValueError, TypeError, OSError) as error:
         raise ValueError(f"{key} is no private key without a passphrase ({_why(error)})") from None
-    trust = None
-    if client_ca is not None:
+    clients: dict[str, Any] = {}
+    if client_ca is not None and insist:
         authorities = [ssl.Certificate(each) for each in _certificates(client_ca)]
-        trust = ssl.trustRootFromCertificates(authorities)
+        clients = {"trustRoot": ssl.trustRootFromCertificates(authorities)}
+    elif client_ca is not None:
+        clients = {"verify": True, "requireCertificate": False, "caCerts": _certificates(client_ca)}
     options = ssl.CertificateOptions(
         privateKey=private,
         certificate=chain[0],
         extraCertChain=chain[1:],
-        trustRoot=trust,
+        **clients,
         raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
     )
     try:

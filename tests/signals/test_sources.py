@@ -316,12 +316,6 @@ def test_sources_are_owners_and_share_no_name_with_a_user() -> None:
         configured(TABLE + 'account = "PAPER_CASH"\n', TXGATEWAY_USERNAME="tv")
 
 
-def test_an_algogene_user_is_one_sources() -> None:
-    algogene = 'kind = "algogene"\naccount = "PAPER_CASH"\nsecret = "a-very-long-secret"\n'
-    with pytest.raises(ConfigError, match=r"\[sources.b\] user=a: source a has this user already"):
-        configured(f'[sources.a]\n{algogene}[sources.b]\n{algogene}user = "a"\n')
-
-
 def test_a_limit_is_given_in_one_place() -> None:
     limits = 'account = "PAPER_CASH"\nlimits = { max_notional = "1" }\n'
     with pytest.raises(ConfigError, match="source:tv/max_notional is among the limits of TXGATEWAY_RISK already"):

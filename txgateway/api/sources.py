@@ -17,7 +17,7 @@ from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.limits import Limit, level_of, limit_of
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
-from txgateway.model.signal import Source, SourceKind
+from txgateway.model.signal import Source
 from txgateway.sources import MOST, source_of, written
 
 
@@ -72,7 +72,6 @@ async def add_source(
     }
     source = _source(called, table, caller)
     levels = _limits(limits)
-    _check_login(api, source)
     api.signaling.sources.put(source)
     _limit(api, source, levels, caller)
     await api.gateway.settled()
@@ -126,7 +125,6 @@ async def change_source(
         given["secret"] = secret or token_urlsafe(24)
     source = _source(name, {**written(known), **given}, caller)
     levels = _limits(limits)
-    _check_login(api, source)
     api.signaling.sources.put(source)
     _limit(api, source, levels, caller)
     await api.gateway.settled()
@@ -187,16 +185,6 @@ def _account(api: Api, account: str | None, venue: str | None) -> str:
         raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {account[:80]!r} is unknown: query_accounts lists them.")
     text = f"Venue {venue} has no account {account[:80]!r}: it has {', '.join(known) or 'none yet'}."
     raise Refused(Reason.UNKNOWN_ACCOUNT, text)
-
-
-def _check_login(api: Api, source: Source) -> None:
-    """An ALGOGENE script comes with a user and nothing else: that is one source's."""
-    if source.kind is not SourceKind.ALGOGENE:
-        return
-    login = source.user or source.name
-    for other in api.signaling.sources.all():
-        if other.kind is source.kind and other.name != source.name and (other.user or other.name) == login:
-            raise Refused(Reason.NAME_TAKEN, f"Source {other.name} has the user {login} already: give another `user`.")
 
 
 def _limits(text: str | None) -> list[tuple[Limit, str, str | None]]:

@@ -22,7 +22,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from txgateway import wire
-from txgateway.access import Pace
+from txgateway.admission import Admission
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.signal import Answer, Source, SourceKind
 from txgateway.signaling import Signaling
@@ -32,13 +32,6 @@ log = Logger()
 
 KINDS = {"proquant": SourceKind.PROQUANT, "tradingview": SourceKind.TRADINGVIEW, "signal": SourceKind.GENERIC}
 """The path's word for each kind that has a URL for each source."""
-Peer = Callable[[Any], tuple[str, str]]
-"""request -> the sender's address, and the name in its TLS certificate (empty without one)."""
-
-
-def direct(request: Any) -> tuple[str, str]:
-    """Who is connected to us."""
-    return str(getattr(request.client, "host", "")), ""
 
 
 class Webhooks(Resource):
@@ -46,13 +39,11 @@ class Webhooks(Resource):
 
     isLeaf = True
 
-    def __init__(self, signaling: Signaling, reactor: Any, clock: Callable[[], datetime], peer: Peer = direct) -> None:
+    def __init__(self, signaling: Signaling, admission: Admission, clock: Callable[[], datetime]) -> None:
         super().__init__()
         self._signaling = signaling
-        self._reactor = reactor
+        self._admission = admission
         self._clock = clock
-        self._peer = peer
-        self._paces: dict[str, Pace] = {}
 
     def render(self, request: Any) -> int:
         """Answer a request, now or later."""
@@ -69,9 +60,6 @@ class Webhooks(Resource):
             _refuse(request, 405, "BAD_METHOD", "Signals are sent by POST.")
         elif getattr(request, "excess", 0) or request.content.getbuffer().nbytes > LARGEST:
             _refuse(request, 413, "TOO_LARGE", f"The body is larger than {LARGEST} bytes.")
-        elif not self._pace(source).take():
-            text = f"Source {source.name} may send {source.rate:g} a second: send it again later."
-            _refuse(request, 429, "TOO_MANY_REQUESTS", text)
         else:
             self._receive(request, source, rest)
         return NOT_DONE_YET
@@ -85,14 +73,8 @@ class Webhooks(Resource):
             return kind or "", None, ""
         return source.kind, source, parts[2] if len(parts) > 2 else ""
 
-    def _pace(self, source: Source) -> Pace:
-        pace = self._paces.get(source.name)
-        if pace is None:
-            pace = self._paces[source.name] = Pace(source.rate, self._reactor.seconds)
-        return pace
-
     def _receive(self, request: Any, source: Source, rest: str) -> None:
-        host, certificate = self._peer(request)
+        host, certificate = self._admission.peer(request)
         post = Post(
             body=request.content.getvalue(),
             time=self._clock(),
@@ -102,16 +84,29 @@ class Webhooks(Resource):
             host=host,
             certificate=certificate,
         )
+        try:
+            self._signaling.prove(source, post)
+        except WrongSecret as error:
+            self._turn_away(request, source, host, str(error))
+            return
+        if not self._admission.pace(source):
+            text = f"Source {source.name} may send {source.rate:g} a second: send it again later."
+            _refuse(request, 429, "TOO_MANY_REQUESTS", text)
+            return
         done = Deferred.fromCoroutine(self._signaling.receive(source, post))
-        done.addCallbacks(_answer, self._failed, (request,), {}, (request, source, host))
+        done.addCallbacks(_answer, self._failed, (request,), {}, (request, source))
         done.addErrback(lambda failure: log.failure("A signal could not be answered.", failure))
 
-    def _failed(self, failure: Failure, request: Any, source: Source, host: str) -> None:
-        if failure.check(WrongSecret):
+    def _turn_away(self, request: Any, source: Source, host: str, why: str) -> None:
+        if self._admission.wrong(host):
             log.warn("source {source}: wrong secret from {host}", source=source.name, host=host)
-            refusal = Refusal(Reason.NOT_ALLOWED, failure.getErrorMessage())
+            refusal = Refusal(Reason.NOT_ALLOWED, why)
             _answer(self._signaling.languages[source.kind].refused(refusal, 401), request)
-        elif failure.check(Refused):
+        else:
+            _refuse(request, 429, "TOO_MANY_REQUESTS", "Too many wrong secrets come from this address.")
+
+    def _failed(self, failure: Failure, request: Any, source: Source) -> None:
+        if failure.check(Refused):
             refused: Any = failure.value
             _refuse(request, 503, refused.reason, refused.text)
         else:

@@ -61,7 +61,7 @@ async def test_answers_are_cut(build: Build, lines: list[str]) -> None:
     await house.get("/status")
     await house.get("/help")
     await house.call("GET", "/nonsense")
-    assert lines == ['HTTP 200 /status "Up"', 'HTTP 200 /help {"add_symb', 'HTTP 404 /nonsense {"status":']
+    assert lines == ['HTTP 200 /status "Up"', 'HTTP 200 /help {"add_sour', 'HTTP 404 /nonsense {"status":']
 
 
 @pytest_twisted.ensureDeferred

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
@@ -10,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -53,10 +55,49 @@ def make_site(
     return GatewaySite(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
 
 
+class GatewayChannel(HTTPChannel):
+    """A connection whose requests must be whole so many seconds after their first byte, however slowly they drip."""
+
+    patience = 30.0
+    _idle: float | None = None
+    _reading = False
+
+    def connectionMade(self) -> None:
+        """Begin to wait for a request."""
+        self._idle = self.timeOut
+        super().connectionMade()
+        self.site.held += 1  # type: ignore[attr-defined]
+        if self.site.held > self.site.most:  # type: ignore[attr-defined]
+            self.loseConnection()
+
+    def resetTimeout(self) -> None:
+        """Called at every piece that comes: the first of a request starts the clock, and nothing puts it back."""
+        if not self._reading and self.timeOut is not None:
+            self._reading = True
+            self.setTimeout(min(self.patience, self._idle or self.patience))
+
+    def requestDone(self, request: Any) -> None:
+        """Wait for the next."""
+        self._reading = False
+        self._savedTimeOut = self._idle
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Make room for another."""
+        self.site.held -= 1  # type: ignore[attr-defined]
+        super().connectionLost(reason)
+
+
 class GatewaySite(Site):
-    """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours."""
+    """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours.
+
+    `most` connections are `held` at once: more are closed unheard.
+    """
 
     noisy = False
+    protocol = GatewayChannel  # type: ignore[assignment]
+    most = sys.maxsize
+    held = 0
 
     def log(self, request: Any) -> None:
         """Nothing."""
@@ -231,7 +272,7 @@ class Root(Resource):
         if request.path == b"/health":
             self._health(request)
             return
-        mounted = self._mounts.get(request.path) or self._mounts.get(_first_segment(request.path))
+        mounted = self._mounts.get(request.path) or self._mounts.get(first_segment(request.path))
         if mounted is not None:
             mounted.render(request)
             return
@@ -289,7 +330,7 @@ class Root(Resource):
         self._answers.send_body(request, _document(documents.openrpc, self._api.about.version))
 
 
-def _first_segment(path: bytes) -> bytes:
+def first_segment(path: bytes) -> bytes:
     """`/webhooks/` of `/webhooks/proquant/mine`."""
     end = path.find(b"/", 1)
     return path[: end + 1] if end > 0 else b""
