@@ -121,6 +121,7 @@ class Config:
     webhook_url: str = _set(
         read.base_url, "", "the address that senders of signals are told, such as https://gw.example.com"
     )
+    proquant_url: str = _set(read.base_url, "https://www.proquant.com", "where ProQuant is asked for integrations")
     request_rate: float | None = _set(
         read.optional_rate,
         "",

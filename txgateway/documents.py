@@ -35,6 +35,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Instrument
+from txgateway.model.integration import Integration
 from txgateway.model.limits import DEFAULTS, Limit, RiskReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
@@ -69,6 +70,7 @@ _NOUNS = {
     Story: "Story",
     SignalStory: "SignalStory",
     SourceReport: "Source",
+    Integration: "Integration",
     Signal: "Signal",
     StrategyReport: "Strategy",
     Halt: "Halt",
@@ -238,6 +240,16 @@ def schemas() -> Mapping[str, Schema]:
             "name:s kind:s account:s venue:s url:s settings:o configured:b by:s received:i refused:i repeated:i "
             "wrong_secrets:i last_seen:s? warning:s secret:s? message:s? place:s?"
         ),
+        "Integration": {
+            "type": "object",
+            "properties": {
+                **_members("source:s name:s step:s changed:s description:s user_email:s url:s text:s by:s warning:s")[
+                    "properties"
+                ],
+                "strategies": _listed(_members("strategy:s name:s enabled:b")),
+            },
+            "required": ["source", "name", "step", "changed", "url", "warning", "strategies"],
+        },
         "Strategy": _members(
             "source:s strategy:s name:s account:s symbol:s quantity:n intended:n reference:s opened:s? orders:s*"
         ),

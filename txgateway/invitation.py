@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
+from txgateway.signals.proquant import HEADER
 
 PATHS = {
     SourceKind.PROQUANT: "/webhooks/proquant/{name}",
@@ -26,20 +27,26 @@ def message_of(source: Source, url: str) -> str:
         case SourceKind.TRADINGVIEW:
             return json.dumps(_alert(source), indent=2)
         case SourceKind.PROQUANT:
-            return json.dumps({"url": url, "headers": {"Authorization": f"Bearer {source.secret}"}}, indent=2)
+            return json.dumps(webhook_of(source, url), indent=2)
         case SourceKind.ALGOGENE:
             return f'base_url = "{url}"\napi_key = "{source.secret}"\nuser = "{source.user or source.name}"'
         case SourceKind.GENERIC:
             return _curl(source, url)
 
 
+def webhook_of(source: Source, url: str) -> dict[str, object]:
+    """An integration's webhook, as ProQuant takes it."""
+    return {"url": url, "headers": {HEADER: source.secret}}
+
+
 def place_of(source: Source, url: str) -> str:
     """Where URL and message go, in a sentence; and why they would not be found there."""
-    far = "" if source.kind is SourceKind.GENERIC or not _is_local(url) else _LOCAL
+    far = "" if source.kind is SourceKind.GENERIC or not is_local(url) else _LOCAL
     return _PLACES[source.kind] + far
 
 
-def _is_local(url: str) -> bool:
+def is_local(url: str) -> bool:
+    """Whether a URL is reached from its own machine only."""
     host = url.partition("://")[2].partition("/")[0]
     return host.startswith(("127.", "localhost", "[::1]"))
 

@@ -69,6 +69,7 @@ The server says by itself (without an option unless one is named in brackets):
   + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
   + <channel>.status-data <json>          [status-data]          a venue's life; halts, flattens, limits, warn levels
   + <channel>.signal-data <json>          [signal-data]          a webhook's signal: `event` is received, refused, ended
+                                                                 or, of its sender's life, integration
   + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ: `event` is found,
                                                                  raised (its severity) or resolved
 

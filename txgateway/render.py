@@ -33,6 +33,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
+from txgateway.model.integration import Integration
 from txgateway.model.limits import LimitReport, RiskReport, UseReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order
@@ -186,6 +187,18 @@ def _account(report: AccountReport, flags: Flags) -> dict[str, Any]:
             "reserved": wire.number(each.reserved),
         }
         for each in report.balances
+    }
+
+
+def _integration(integration: Integration, flags: Flags) -> dict[str, Any]:
+    return {
+        **{name: getattr(integration, name) for name in ("source", "name", "step")},
+        "changed": wire.iso(integration.changed),
+        **{name: getattr(integration, name) for name in ("description", "user_email", "url", "text", "by", "warning")},
+        "strategies": [
+            {"strategy": each.strategy, "name": each.name, "enabled": each.enabled}
+            for each in integration.strategies.values()
+        ],
     }
 
 
@@ -362,6 +375,7 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Signal: _signal,
     StrategyReport: _report,
     SourceReport: _report,
+    Integration: _integration,
     Halt: _halt,
     FaultsReport: _faults,
     Fault: _fault,

@@ -25,6 +25,7 @@ from txgateway.model.events import (
     DifferenceResolved,
     Event,
     Executed,
+    IntegrationChanged,
     PositionReported,
     Record,
     SignalEnded,
@@ -262,5 +263,7 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
         yield bulletins.news_of_difference(event, change.record)
     elif isinstance(event, SignalReceived | SignalRefused | SignalEnded):
         yield bulletins.news_of_signal(event, change.record)
+    elif isinstance(event, IntegrationChanged):
+        yield bulletins.news_of_integration(event, change.record)
     elif isinstance(event, bulletins.StatusEvent):
         yield bulletins.news_of_status(event, change.record, change.order)

@@ -48,6 +48,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.model.signal import SourceKind
+from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_outside, make_site
@@ -166,6 +167,7 @@ class GatewayService(Service):
             self.access,
             self.keeper.trouble,
             self.signaling,
+            ProQuantService(self.config.proquant_url, self._reactor),
         )
         self._read_users()
         self.gateway.listeners.append(self._watch)

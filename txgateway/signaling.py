@@ -22,8 +22,9 @@ from txgateway.intents import Intent, intent_of
 from txgateway.journal import Journal
 from txgateway.ledger import signal_key
 from txgateway.model.errors import GatewayError, Reason, Refused
-from txgateway.model.events import SignalReceived, SignalRefused
+from txgateway.model.events import IntegrationChanged, SignalReceived, SignalRefused
 from txgateway.model.instrument import AssetClass
+from txgateway.model.integration import News, Step
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Plan, Source, StrategyPosition
 from txgateway.risk import is_open
@@ -121,6 +122,7 @@ class Signaling:
         for each in message.warnings:
             tally.warning = each
             log.warn("source {source}: {text}", source=source.name, text=each)
+        self._note_ending(source, post, message)
         window = language.window if source.duplicate_window is None else source.duplicate_window
         if message.key:
             return await self._once(_Arrival(source, language, post, message, message.key))
@@ -207,6 +209,8 @@ class Signaling:
         source, post, message = arrival.source, arrival.post, arrival.message
         signal_id = self._new_id()
         answer = arrival.language.accepted(signal_id, message, post)
+        if isinstance(message.news, News) and message.news.step is not None:
+            self._record(_changed(source, post, message, message.news, message.news.step))
         self._record(
             SignalReceived(
                 signal_id=signal_id,
@@ -257,7 +261,17 @@ class Signaling:
         await self._settled()
         return answer
 
-    def _record(self, event: SignalReceived | SignalRefused) -> None:
+    def _note_ending(self, source: Source, post: Post, message: Message) -> None:
+        """Put on record what the sender is about to end, once; or that it is not any more."""
+        news = message.news
+        if not isinstance(news, News) or self._gateway.ledger.error is not None:
+            return
+        integrations = self._gateway.state.integrations
+        known = integrations.known.get((source.name, news.name or source.name))
+        if news.ending != (known.warning if known is not None else ""):
+            self._record(_changed(source, post, message, news, Step.ENDING))
+
+    def _record(self, event: SignalReceived | SignalRefused | IntegrationChanged) -> None:
         if self._gateway.ledger.error is not None:
             raise self._gateway.ledger.refusal()
         self._gateway.ledger.record(event)
@@ -353,6 +367,21 @@ class Signaling:
             except Refused as error:
                 said.append(f"Would be refused ({error.reason}): {error.text}")
         return said or [message.about or "There is nothing to be done for it."]
+
+
+def _changed(source: Source, post: Post, message: Message, news: News, step: Step) -> IntegrationChanged:
+    return IntegrationChanged(
+        source=source.name,
+        account=source.account,
+        name=news.name or source.name,
+        step=step,
+        time=post.time,
+        sent=message.sent,
+        description=news.description,
+        strategy=news.strategy,
+        strategy_name=news.strategy_name,
+        text=news.ending if step is Step.ENDING else "",
+    )
 
 
 def _until(arrival: _Arrival) -> datetime:

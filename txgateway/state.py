@@ -14,6 +14,7 @@ from typing import Any
 
 from txgateway import codec
 from txgateway.families import Families
+from txgateway.integrations import Integrations
 from txgateway.life import advance, enriched
 from txgateway.model.account import Position
 from txgateway.model.book import Book, Holding, open_quantity, together
@@ -31,6 +32,7 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    IntegrationChanged,
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
@@ -53,6 +55,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.halts import FLATTENER, Flatten, Halt
+from txgateway.model.integration import Integration
 from txgateway.model.lease import Lease
 from txgateway.model.order import CLOSED, Order, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY, Scope
@@ -161,6 +164,7 @@ class State:
         """What the journal has last said of each user: their passwords' hashes are elsewhere."""
         self.families = Families()
         self.strategies = Strategies()
+        self.integrations = Integrations()
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -484,6 +488,9 @@ class State:
     def _adjust_strategy(self, event: StrategyAdjusted) -> None:
         self.strategies.adjust(event, self._holds(event.account, event.symbol))
 
+    def _change_integration(self, event: IntegrationChanged) -> None:
+        self.integrations.take(event)
+
     def _change_limit(self, event: LimitChanged) -> None:
         key = (event.scope, event.limit)
         others = {each: limit for each, limit in self.limits.items() if each != key}
@@ -556,7 +563,7 @@ class State:
         books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
         access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
-        signals = self.strategies.dump()
+        signals = [*self.strategies.dump(), *self.integrations.dump()]
         return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump(), signals)
 
     @classmethod
@@ -580,6 +587,8 @@ class State:
                 state.families.load(tag, a, body)
             elif tag in ("S", "s"):
                 state.strategies.load(tag, body)
+            elif tag == "I":
+                state.integrations.load(body)
             elif tag == "P":
                 state._hold(codec.decode_position(body))
             elif tag == "F":
@@ -646,7 +655,11 @@ _HANDLERS: dict[type[Event], Any] = {
     SignalRefused: State._refuse_signal,
     SignalEnded: State._end_signal,
     StrategyAdjusted: State._adjust_strategy,
+    IntegrationChanged: State._change_integration,
 }
+
+
+_TAGS: dict[type, str] = {Signal: "S", StrategyPosition: "s", Integration: "I"}
 
 
 def _lines(
@@ -659,7 +672,7 @@ def _lines(
     days: list[tuple[str, Day]],
     access: list[Token | UserChanged],
     families: list[tuple[str, str, bytes]],
-    signals: list[Signal | StrategyPosition],
+    signals: list[Signal | StrategyPosition | Integration],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
@@ -681,7 +694,7 @@ def _lines(
     for tag, key, kin in families:
         yield line(tag, key, "", kin)
     for signal in signals:
-        yield line("S" if isinstance(signal, Signal) else "s", "", "", codec.encode(signal))
+        yield line(_TAGS[type(signal)], "", "", codec.encode(signal))
     for venue, day in days:
         yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
         for order_id, packed in day.orders.items():

@@ -22,6 +22,7 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    IntegrationChanged,
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
@@ -56,6 +57,7 @@ from txgateway.model.events import (
     UserRemoved,
     VenueStatusChanged,
 )
+from txgateway.model.integration import Step
 from txgateway.model.order import Terms
 
 
@@ -134,6 +136,16 @@ def _signal(event: SignalReceived) -> str:
     return f"{event.source} signalled from {event.host or 'here'}: {asked}.{shadow}{warned} It was: {event.body}"
 
 
+def _integration(event: IntegrationChanged) -> str:
+    what = f"Integration {event.name} of {event.source}"
+    if event.step is Step.ENDING:
+        return f"{what}: {event.text or 'nothing of it ends any more.'}"
+    strategy = f", strategy {event.strategy_name or event.strategy}" if event.strategy else ""
+    by = f" by {event.by}" if event.by else ""
+    mail = f" for {event.user_email}" if event.user_email else ""
+    return f"{what}{strategy}: {event.step}{by}{mail}{f': {event.text}' if event.text else '.'}"
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -204,6 +216,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
         f"The signal is {event.outcome}{f' ({event.reason})' if event.reason else ''}: "
         f"{event.text or ', '.join(event.orders) or 'there was nothing to do'}."
     ),
+    IntegrationChanged: _integration,
     StrategyAdjusted: lambda event: (
         f"{event.by}: strategy {event.strategy or event.source} of {event.source} holds {event.quantity:f} "
         f"{event.symbol} now: {event.text}"

@@ -725,6 +725,26 @@ class Commands(ABC):
         """Return the sources of signals, or one: settings without the secret, URL, what came since the start."""
         return self._read("query_sources", name=name)
 
+    def connect_proquant(
+        self,
+        source: str,
+        email: str,
+        name: str | None = None,
+        description: str = "txGateway",
+        image_url: str = "",
+    ) -> dict[str, Any]:
+        """Ask ProQuant for an integration that signals to a source; its user approves it in ProQuant's app.
+
+        email: the one of the user's ProQuant account. name, description and image_url are what the user sees there.
+        """
+        return self._action(
+            "connect_proquant", source=source, email=email, name=name, description=description, image_url=image_url
+        )
+
+    def query_integrations(self, source: str | None = None) -> list[dict[str, Any]]:
+        """Return the integrations of each source or of one, their steps, and which strategies signal."""
+        return self._read("query_integrations", source=source)
+
     # -- signals
 
     def query_signals(

@@ -184,6 +184,8 @@ class DeferredAPI:
     change_source = _deferred(Commands.change_source)
     remove_source = _deferred(Commands.remove_source)
     query_sources = _deferred(Commands.query_sources)
+    connect_proquant = _deferred(Commands.connect_proquant)
+    query_integrations = _deferred(Commands.query_integrations)
     query_signals = _deferred(Commands.query_signals)
     explain_signal = _deferred(Commands.explain_signal)
     replay_signal = _deferred(Commands.replay_signal)

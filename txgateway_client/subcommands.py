@@ -26,6 +26,7 @@ WATCHED = {
     "query_balances",
     "query_differences",
     "query_risk",
+    "query_integrations",
     "query_signals",
     "query_sources",
     "query_strategies",

@@ -206,6 +206,22 @@ def _sources(value: Iterable[Mapping[str, Any]]) -> str:
     return _records(SOURCE_COLUMNS, value)
 
 
+INTEGRATION_COLUMNS = {
+    name: (name,)
+    for name in ("source", "name", "step", "changed", "user_email", "url", "strategies", "warning", "text")
+}
+
+
+def _integrations(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each integration, with the names of the strategies that signal."""
+    return _records(INTEGRATION_COLUMNS, [{**each, "strategies": _enabled(each)} for each in value])
+
+
+def _enabled(integration: Mapping[str, Any]) -> str:
+    strategies = integration.get("strategies") or []
+    return ", ".join(str(each["name"] or each["strategy"]) for each in strategies if each["enabled"])
+
+
 SIGNAL_COLUMNS = {name: (name,) for name in ("time", "id", "source", "outcome", "instructions", "reason", "text")}
 STRATEGY_COLUMNS = {
     name: (name,) for name in ("source", "strategy", "name", "account", "symbol", "quantity", "intended", "opened")
@@ -270,6 +286,7 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "add_source": _source,
     "change_source": _source,
     "query_sources": _sources,
+    "query_integrations": _integrations,
     "query_strategies": lambda value: _records(STRATEGY_COLUMNS, value),
     "query_faults": _faults,
     "set_fault": lambda value: _records(FAULT_COLUMNS, value),

@@ -28,6 +28,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
+from txgateway.proquant import ProQuantService
 from txgateway.signaling import Signaling
 
 SECRETS = ("pass", "token", "secret")
@@ -303,9 +304,11 @@ class Api:
         access: Access | None = None,
         exit_trouble: Callable[[str], str] = lambda entry: "",
         signaling: Signaling | None = None,
+        proquant: ProQuantService | None = None,
     ) -> None:
         self.gateway = gateway
         self._signaling = signaling
+        self._proquant = proquant
         self.access = access or Access("", "")
         self.exit_trouble = exit_trouble
         self.feed = feed
@@ -318,6 +321,12 @@ class Api:
         """What takes signals in."""
         assert self._signaling is not None, "this house takes no signals"
         return self._signaling
+
+    @property
+    def proquant(self) -> ProQuantService:
+        """Where integrations are asked for."""
+        assert self._proquant is not None, "this house knows no ProQuant"
+        return self._proquant
 
     def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
         """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command.

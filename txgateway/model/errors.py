@@ -67,6 +67,7 @@ class Reason(StrEnum):
     UNFINISHED = "UNFINISHED", "Only a part of the signal could be carried out: its text says what."
     NO_SUCH_SIGNAL = "NO_SUCH_SIGNAL", "There is no such signal."
     NO_SUCH_SOURCE = "NO_SUCH_SOURCE", "No source has this name."
+    NOT_CONNECTED = "NOT_CONNECTED", "The sender's service has not made the integration, or not answered."
     CONFIGURED = "CONFIGURED", "The source stands in the configuration, and is changed there."
     # the broker's
     REJECTED = "REJECTED", "The broker said no; its words are in the text."

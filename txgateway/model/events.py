@@ -15,6 +15,7 @@ from txgateway.model.credential import Token
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
 from txgateway.model.halts import HaltLevel
+from txgateway.model.integration import Step
 from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
 from txgateway.model.rights import Grant
 from txgateway.model.scope import GATEWAY, Scope
@@ -349,6 +350,28 @@ class StrategyAdjusted:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationChanged:
+    """An integration at a sender's, or one of its strategies, came to another step of its life.
+
+    `sent` is the sender's clock, where it says so itself; `by` is who asked here. `account` is the source's.
+    """
+
+    source: str
+    account: str
+    name: str
+    step: Step
+    time: datetime
+    sent: datetime | None = None
+    description: str = ""
+    user_email: str = ""
+    url: str = ""
+    strategy: str = ""
+    strategy_name: str = ""
+    text: str = ""
+    by: str = ""
+
+
 class VenueStatus(StrEnum):
     """The life of a venue's connection."""
 
@@ -665,6 +688,7 @@ Event = (
     | SignalRefused
     | SignalEnded
     | StrategyAdjusted
+    | IntegrationChanged
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""

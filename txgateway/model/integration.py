@@ -44,22 +44,26 @@ class News:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """One of an integration's strategies; `changed` is by the sender's clock."""
+    """One of an integration's strategies; `sent` is when the sender said so, by its own clock."""
 
     strategy: str
     name: str = ""
     enabled: bool = True
-    changed: datetime | None = None
+    sent: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integration:
-    """An integration as it stands. `step` is its own last; `changed` when, by the clock of whoever said so."""
+    """An integration as it stands: `step` is its own last, `sent` the same by the sender's clock where it said so.
+
+    `warning` is what the sender is about to end.
+    """
 
     source: str
     name: str
     step: Step
     changed: datetime
+    sent: datetime | None = None
     description: str = ""
     user_email: str = ""
     url: str = ""
