@@ -48,7 +48,7 @@ def intent_of(source: Source, instruction: Instruction, ground: Ground, now: Dec
         if instruction.side is not None and instruction.side.sign * now > 0:
             text = f"Strategy {name} holds {now:f} {symbol}, which a {instruction.side} does not close."
             raise Refused(Reason.NO_POSITION, text)
-        asked = sizing.part_of(instruction, abs(now), ground)
+        asked = sizing.part_of(instruction, source, abs(now), ground)
         closes = asked if now > 0 else -asked
         return Intent(closes, ZERO, now - closes)
     if act is Act.OPEN and now:

@@ -22,11 +22,11 @@ from txgateway.intents import Intent, intent_of
 from txgateway.journal import Journal
 from txgateway.ledger import signal_key
 from txgateway.model.errors import GatewayError, Reason, Refused
-from txgateway.model.events import IntegrationChanged, SignalReceived, SignalRefused
+from txgateway.model.events import IntegrationChanged, SignalEnded, SignalReceived, SignalRefused
 from txgateway.model.instrument import AssetClass
 from txgateway.model.integration import News, Step
 from txgateway.model.order import OrderRequest, Origin
-from txgateway.model.signal import Act, Answer, Instruction, Plan, Source, StrategyPosition
+from txgateway.model.signal import Act, Answer, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.risk import is_open
 from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
 from txgateway.sizing import Ground
@@ -163,8 +163,11 @@ class Signaling:
         """What was answered to a signal with this key, whenever that was; None when it is new."""
         source, key = arrival.source.name, arrival.key
         known = self._strategies.known(source, key, arrival.post.time)
+        if known is not None and known.reason is Reason.JOURNAL_FAILED and not known.orders:
+            return None  # its sender was told that nothing was taken in
         if known is not None:
-            await self._gateway.settled()
+            await self._settled()
+            self._note_repeat(arrival, known)
             return known.answer
         if arrival.forget is not None:
             return None
@@ -233,7 +236,11 @@ class Signaling:
             )
         )
         self.tally(source.name).received += 1
-        await self._settled()
+        try:
+            await self._settled()
+        except Refused as error:
+            self._gateway.ledger.record(_called_off(signal_id, source, error, self._clock()))
+            raise
         self.carrier.begin(self._strategies.pending.get(signal_id))
         return answer
 
@@ -260,6 +267,14 @@ class Signaling:
         self.tally(source.name).refused += 1
         await self._settled()
         return answer
+
+    def _note_repeat(self, arrival: _Arrival, known: Signal) -> None:
+        """Warn of a mark that comes again when no sender still tries: what is the same each time is none."""
+        age = (arrival.post.time - known.time).total_seconds()
+        if arrival.forget is None and age > LATEST:
+            text = f"A signal has the mark of one {age:.0f} s ago ({known.signal_id}), and was taken for the same."
+            self.tally(arrival.source.name).warning = text
+            log.warn("source {source}: {text}", source=arrival.source.name, text=text)
 
     def _note_ending(self, source: Source, post: Post, message: Message) -> None:
         """Put on record what the sender is about to end, once; or that it is not any more."""
@@ -381,6 +396,19 @@ def _changed(source: Source, post: Post, message: Message, news: News, step: Ste
         strategy=news.strategy,
         strategy_name=news.strategy_name,
         text=news.ending if step is Step.ENDING else "",
+    )
+
+
+def _called_off(signal_id: str, source: Source, error: Refused, now: datetime) -> SignalEnded:
+    """The end of a signal that could not be put on disk: it may be sent again, and is carried out then."""
+    return SignalEnded(
+        signal_id=signal_id,
+        source=source.name,
+        account=source.account,
+        outcome=Outcome.REFUSED,
+        time=now,
+        reason=error.reason,
+        text=error.text,
     )
 
 

@@ -54,10 +54,15 @@ def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Gr
     return lots.normalize() + ZERO
 
 
-def part_of(instruction: Instruction, held: Decimal, ground: Ground) -> Decimal:
-    """Units of a position of `held` (both above zero) that a close gives up; Refused with NO_SIZE where it is none."""
+def part_of(instruction: Instruction, source: Source, held: Decimal, ground: Ground) -> Decimal:
+    """Units of a position of `held` (both above zero) that a close gives up; Refused with NO_SIZE where it is none.
+
+    Where the source sizes, the sender's units are not ours: its close is one of all.
+    """
     amount, symbol = instruction.amount, ground.instrument.symbol
     if amount is None or (amount.measure is Measure.PERCENT and amount.value >= HUNDRED):
+        return held
+    if amount.measure is Measure.UNITS and source.sizing is not Sizing.AS_SENT:
         return held
     if amount.measure is Measure.UNITS:
         return min(amount.value, held)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import socket
 import time
 from decimal import Decimal
@@ -290,6 +292,29 @@ def test_a_delivery_again_after_the_gateway_was_killed_over_it_is_one_order(make
         daemon.start().up()
         signal = send(daemon, body)
         assert signal["outcome"] == "DONE", signal
+        assert len(made_for(daemon, 100 + number)) == 1
+    daemon.end()
+
+
+def test_a_delivery_again_after_a_5xx_is_one_order(make_daemon: MakeDaemon) -> None:
+    """The disk takes no more, so the first deliveries are answered 503; then it does."""
+    daemon = make_daemon(DAEMON_LOGFILE=os.devnull)
+    daemon.folder.mkdir(parents=True, exist_ok=True)
+    sources.write(daemon.folder / sources.FILE, SOURCES)
+    daemon.start().up()
+    daemon.call("add_symbol", symbol="IBM")
+    assert daemon.process is not None
+    pid, unlimited = daemon.process.pid, resource.RLIM_INFINITY
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1000, unlimited))
+    bodies = [json.dumps(fresh(action="buy", qty=100 + number)) for number in range(3)]
+    for _ in range(2):
+        for body in bodies:
+            answer = post(daemon, body)
+            assert (answer.status_code, answer.json()["reason"]) == (503, "JOURNAL_FAILED")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+    until(lambda: daemon.get("health").status_code == 200, daemon)
+    for number, body in enumerate(bodies):
+        assert send(daemon, body)["outcome"] == "DONE"
         assert len(made_for(daemon, 100 + number)) == 1
     daemon.end()
 

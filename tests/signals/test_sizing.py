@@ -166,6 +166,13 @@ def test_a_close_that_closes_nothing(close: Instruction, now: str, reason: Reaso
     assert refused.value.reason is reason
 
 
+def test_a_source_that_sizes_closes_all_of_it_or_a_percentage() -> None:
+    """The sender's chart may hold 500 where we hold 7: its 250 are half there, and more than all here."""
+    source = {"sizing": Sizing.FIXED, "size": D(7)}
+    assert intent(replace(CLOSE, amount=Amount(D(3))), "7", **source) == (7, 0, 0)
+    assert intent(replace(CLOSE, amount=Amount(D(50), Measure.PERCENT)), "8", **source) == (4, 0, 4)
+
+
 def test_semantics_say_what_a_plain_buy_means() -> None:
     assert intent(buy(), "-4", semantics=Semantics.TARGET) == (-4, 10, 10)
     assert intent(buy(side=Side.SELL), "4", semantics=Semantics.TARGET) == (4, -10, -10)

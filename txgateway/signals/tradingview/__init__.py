@@ -195,13 +195,14 @@ ALWAYS = frozenset({"nonce", "alerttimestamp"})
 
 def _is_unique(value: str | int | float) -> bool:
     """Whether an id can be another each time: the ids that TradingView itself gives are names of orders."""
-    return not isinstance(value, str) or len(re.findall(r"\d", value)) >= 6 or value.strip().isdigit()
+    return len(re.findall(r"\d", str(value))) >= 6
 
 
 def _warnings(found: list[Fields]) -> Iterator[str]:
     names: dict[str, Said] = {plain(said.name): said for fields in found for said in fields.all("id")}
     for said in names.values():
-        if isinstance(said.value, str) and plain(said.name) not in ALWAYS and not _is_unique(said.value):
+        known = isinstance(said.value, str | int | float) and not isinstance(said.value, bool)
+        if known and plain(said.name) not in ALWAYS and not _is_unique(said.value):
             yield (
                 f"{said.name} {shown(said.value)} looks like a name that comes again: alerts are told apart by what "
                 "else they say. Put {{timenow}} into it."
