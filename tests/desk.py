@@ -17,7 +17,7 @@ from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.memory import MemoryJournal
 from txgateway.keeper import Keeper
-from txgateway.model.account import AccountReport, Position
+from txgateway.model.account import AccountReport, Balance, Position
 from txgateway.model.events import (
     Executed,
     OrderAccepted,
@@ -38,7 +38,7 @@ D = Decimal
 _COUNT = count(1, 1000)
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.STAGED)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS & ~Can.OCO
+EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS & ~Can.OCO & ~Can.CASH
 
 
 class ChosenBroker:
@@ -60,6 +60,8 @@ class ChosenBroker:
         self.held: list[Position] = []
         self.holds_fills = False
         """Whether it holds what its fills come to, beside `held`."""
+        self.money: dict[str, Decimal] = {"USD": D(1000)}
+        """What each account has been paid in, beside what its fills move."""
         self.asked: list[str] = []
         """The questions it was asked."""
         self.answer_when: Deferred[None] | None = None
@@ -170,7 +172,13 @@ class ChosenBroker:
         return report
 
     async def balances(self, account: str) -> AccountReport:
-        return AccountReport(account, D(1000))
+        await self._ask("balances")
+        money = self.money.copy()
+        for fill in self.fills:
+            if fill.account == account:
+                spent = fill.signed_quantity * fill.price + fill.commission
+                money[fill.currency] = money.get(fill.currency, D(0)) - spent
+        return AccountReport(account, D(1000), tuple(Balance(name, total, total) for name, total in money.items()))
 
     async def instrument(self, symbol: str) -> Instrument | None:
         return Instrument(symbol=symbol, venue="paper", cusip="459200101") if symbol in ("IBM", "AAPL") else None

@@ -81,6 +81,8 @@ class Differences:
                 self._ledger.record(DifferenceRaised(*figures, now))
 
     def _is_due(self, difference: Difference, now: datetime) -> bool:
+        if difference.what == What.BALANCE:  # a deposit, interest or a fee that nobody has looked into is no emergency
+            return False
         age = (now - difference.risen).total_seconds()
         return 0 < self._raise_seconds <= age and difference.severity is not Severity.CRITICAL
 

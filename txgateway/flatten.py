@@ -3,7 +3,8 @@
 What is under way stands in the journal, so a restart goes on with it. Nothing is closed twice: one pass is made at a
 time; a position is closed only when no order of the scope, and no closing order, works on it any more and when the
 broker's position is what our executions add up to (or has differed from it long enough to be no delay); and a closing
-order's key is made of the flatten's number and a count, which the journal gives back after a crash.
+order's key is made of the flatten's number and a count, which the journal gives back after a crash. A ticket that
+the broker has lost before its release stays in doubt and holds nothing up: none of it can be filled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.ledger import Ledger
-from txgateway.model.difference import What
+from txgateway.model.difference import NO_SUCH_ORDER, What
 from txgateway.model.errors import GatewayError, Reason
 from txgateway.model.events import (
     FlattenEnded,
@@ -71,6 +72,7 @@ class _Run:
     flatten: Flatten
     lines: dict[Pair, FlattenLine] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
     differs: dict[Pair, tuple[Decimal, Decimal, float]] = field(default_factory=dict)
     count: dict[Pair, int] = field(default_factory=dict)
     pause: float = SHORTEST_PAUSE
@@ -229,7 +231,7 @@ class Flattens:
 
     async def _pass(self, run: _Run) -> None:
         """Cancel what works, close what is held and free to be closed, and see whether all of it is flat."""
-        run.troubles = []
+        run.troubles, run.lost = [], []
         working, closing = self._cancel_all(run)
         told, theirs = await self._theirs(run)
         pairs = sorted({*run.lines, *theirs, *working, *self._ours(run.flatten.scope)})
@@ -246,7 +248,7 @@ class Flattens:
         await gatherResults(closings, consumeErrors=True)
         left = [line for line in run.lines.values() if not line.flat]
         if run.ended is None and not left and not run.troubles and not closings:
-            self._end(run, True, f"{run.flatten.scope} is flat: the broker holds nothing for it.")
+            self._end(run, True, f"{run.flatten.scope} is flat: the broker holds nothing for it.{_said_lost(run.lost)}")
         elif left:
             run.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
 
@@ -263,11 +265,21 @@ class Flattens:
             if order.origin is Origin.FLATTEN:
                 closing[pair] = order
             elif order.status in AT_BROKER and run.flatten.scope.covers(Subject.of(order)):
-                found[pair] = order
+                if self._is_lost(order):
+                    run.lost.append(order.order_id)
+                else:
+                    found[pair] = order
                 if asked < CANCELS:
                     text = f"Flatten of {run.flatten.scope}: {run.flatten.text}"
                     asked += self._cancels.ask(order, run.flatten.by, Reason.FLATTENED, text)
         return found, closing
+
+    def _is_lost(self, order: Order) -> bool:
+        """Whether an order in doubt is a ticket that was never released, and that the broker says it has not got."""
+        if order.status is not OrderStatus.UNKNOWN or order.released:
+            return False
+        missing = self._state.differences.get((order.venue, order.account, What.MISSING_ORDER, order.order_id))
+        return missing is not None and missing.theirs == NO_SUCH_ORDER
 
     async def _theirs(self, run: _Run) -> tuple[set[str], dict[Pair, Decimal]]:
         """The venues that tell their positions (one that does not is a trouble), and those that the scope is about."""
@@ -485,6 +497,13 @@ def _why_waits(order: Order) -> str:
     filled = f", {order.filled_quantity:f} of {order.quantity:f} filled" if order.filled_quantity else ""
     help = " If nothing will tell what became of it, resolve_order ends it." if order.reason is Reason.MISSING else ""
     return f"Waits for {what} {order.order_id}, which is {order.status}{filled}{doubt}.{help}"
+
+
+def _said_lost(lost: list[str]) -> str:
+    if not lost:
+        return ""
+    some = f"{', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}"
+    return f" Staged and never released, and unknown to the broker by now: {some}; resolve_order ends what is UNKNOWN."
 
 
 def _said(order: Order) -> str:

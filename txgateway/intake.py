@@ -240,9 +240,7 @@ class Intake:
 
     async def take_fill(self, execution: Execution) -> bool:
         """Take a fill in, of any day; False when it is known already."""
-        known = self._state.same_execution(execution)
-        if known is not None:
-            self._compare(known, execution)
+        if self.knows(execution):
             return False
         key = state.execution_key(execution.account, execution.execution_id)
         if await self._journal.find("execution", key) is not None:
@@ -252,6 +250,13 @@ class Intake:
             return False
         self._fill(execution, order)
         return True
+
+    def knows(self, execution: Execution) -> bool:
+        """Whether a fill is one of today's that we have; where it has other figures than ours that is shown."""
+        known = self._state.same_execution(execution)
+        if known is not None:
+            self._compare(known, execution)
+        return known is not None
 
     async def _order_before(self, execution: Execution) -> Order | None:
         """The order of an earlier day that a fill is of."""

@@ -149,7 +149,8 @@ class Keeper:
         memory = self._memories.get(order.parent)
         if family is None or leg is None or memory is None:
             return
-        if order.status in REFUSALS and order.order_id not in family.asked and leg in family.wanted:
+        wanted = family.left < 0 if leg is Leg.UNDO else leg in family.wanted
+        if order.status in REFUSALS and order.order_id not in family.asked and wanted:
             text = f"{order.side} {order.quantity:f} {_terms(order)}: {order.text or order.status}"
             self._refused(family, leg, order.reason, text, quiet=order.status is OrderStatus.EXPIRED)
         elif order.status not in CLOSED and order.status is not OrderStatus.PENDING_NEW:
@@ -262,7 +263,7 @@ class Keeper:
         plan, can = family.plan, self._brokers[family.venue].can
         stops = not family.closing and not family.ended and Leg.STOP_LOSS not in family.given_up
         follows = stops and (plan.trailing_stop is not None or exits.held_here(plan, can))
-        if family.left > 0 and (follows or memory.troubles):
+        if (family.left > 0 and follows) or (family.left and memory.troubles):
             self._watched.setdefault(place, {})[entry] = None
         else:
             self._unwatch(place, entry)

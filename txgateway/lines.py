@@ -13,7 +13,7 @@ leaves half a message lying, is told why (`.error: ...`) where that can be done,
             .Authorization required!               and closes: the wrong password, or a command before `auth`
 
 Options are a JSON object (a true value asks for it), or words with spaces between them; exactly `noquotes notrades`
-means `order-notification`. Names that are not known mean nothing.
+means `order-notification`. Names that are not known mean nothing, and one that is asked for is answered `.error:`.
 
     order-notification  order-data   ticket-notification  ticket-data   execution-notification  execution-data
     quotes  trades  SYMBOL_FIELDS: [raw names, for this client's symbol objects]
@@ -84,6 +84,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from txgateway import wire
@@ -396,6 +397,23 @@ def options_from(given: Mapping[str, Any]) -> Options:
     chosen = tuple(fields) if fields else None
     position = bool(given.get("position")) or "resume" in given
     return Options(wanted, venue, resume, chosen, position, guard, tuple(complaints))
+
+
+SETTINGS = frozenset({"SYMBOL_FIELDS", "venue", "resume", "position", "cancel-on-disconnect", "lease"})
+"""The options that ask for no news."""
+LEGACY = frozenset({"noquotes", "notrades"})
+"""Words of old clients that ask for nothing."""
+
+
+def unknown_options(wanted: frozenset[str], known: frozenset[str]) -> str:
+    """The complaint about names that nobody knows, with what may have been meant; empty when there are none."""
+    unknown = sorted(wanted - known - SETTINGS - LEGACY)
+    if not unknown:
+        return ""
+    meant = get_close_matches(unknown[0][:40], sorted(known | SETTINGS), 1)
+    more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(sorted(known | SETTINGS))}."
+    return f"option {_short(unknown[0])}{more} is unknown and asks for nothing: {hint}"
 
 
 GUARD = "cancel-on-disconnect"

@@ -20,7 +20,7 @@ from txgateway.audience import Audience, Dialect, Settings
 from txgateway.bulletins import News
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.lines import Options
+from txgateway.lines import Options, unknown_options
 from txgateway.model.events import (
     Record,
     VenueError,
@@ -123,6 +123,9 @@ class Publisher:
         elif options.venue is not None:
             known = ", ".join(self.venues)
             complaints.append(f"venue {options.venue!r} is unknown (there are {known}): you are on {channel}'s channel")
+        unknown = unknown_options(options.wanted, bulletins.OPTIONS)
+        if unknown:
+            complaints.append(unknown)
         return replace(options, resume=resume, complaints=tuple(complaints)), channel
 
     def audience(

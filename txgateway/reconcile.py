@@ -11,8 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 
-from txgateway.model.account import Position
-from txgateway.model.difference import What
+from txgateway.model.account import Position, adds_up
+from txgateway.model.difference import NO_SUCH_ORDER, What
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
     Event,
@@ -172,7 +172,7 @@ def judge(order: Order, word: Word, now: datetime) -> Verdict:
         return Verdict((OrderRejected(order.order_id, Reason.NEVER_ARRIVED, text, now),), sure=True)
     if word is Absent.NEVER:
         text = f"The broker held the order as {order.broker_order_id or 'its own'} and has never heard of it now."
-        shown = Shown(What.MISSING_ORDER, _ours(order), "no such order", Severity.CRITICAL)
+        shown = Shown(What.MISSING_ORDER, _ours(order), NO_SUCH_ORDER, Severity.CRITICAL)
     else:
         text = "The order is not among the broker's open orders, and the broker cannot be asked what became of it."
         shown = Shown(What.MISSING_ORDER, _ours(order), "not among the open orders", Severity.WARNING)
@@ -293,3 +293,12 @@ def positions(ours: Iterable[Position], theirs: Iterable[Position]) -> Mapping[t
         if (held or flat).quantity != (said or flat).quantity:
             found[key] = (held or flat, said or flat)
     return found
+
+
+# ---------------------------------------------------------------- balances
+
+
+def balances(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> Mapping[str, tuple[Decimal, Decimal]]:
+    """Every currency whose amounts differ by more than rounding: ours and theirs, nought where there is none."""
+    both = {each: (ours.get(each, ZERO), theirs.get(each, ZERO)) for each in sorted(ours.keys() | theirs.keys())}
+    return {currency: amounts for currency, amounts in both.items() if not adds_up(*amounts)}

@@ -23,10 +23,17 @@ from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.ledger import Ledger
-from txgateway.model.account import Position
-from txgateway.model.difference import Key, What
+from txgateway.model.account import Position, adds_up
+from txgateway.model.difference import Difference, Key, What
 from txgateway.model.errors import GatewayError, Reason, TimedOut
-from txgateway.model.events import AccountsOpened, ExternalOrderFound, PositionReported, Severity, VenueStatus
+from txgateway.model.events import (
+    AccountsOpened,
+    BalancesReported,
+    ExternalOrderFound,
+    PositionReported,
+    Severity,
+    VenueStatus,
+)
 from txgateway.model.execution import Execution
 from txgateway.model.order import CLOSED, PENDING, Order, OrderReport, OrderStatus, Origin, Terms
 from txgateway.reconcile import Absent, Shown, Verdict, Word
@@ -115,6 +122,8 @@ class Reconciler:
         self._due: dict[str, float] = {}
         self._doubts: dict[str, _Doubt] = {}
         self._suspects: dict[str, dict[Any, Any]] = {}
+        self._gaps: dict[str, dict[Key, Decimal]] = {}
+        """By venue, of each balance that may differ: how much more the broker has."""
         self._links = dict.fromkeys(brokers, 0)
         self._asked_at: dict[str, datetime] = {}
 
@@ -151,12 +160,14 @@ class Reconciler:
         self._cancel(venue)
         self._due.pop(venue, None)
         self._suspects.pop(venue, None)
+        self._gaps.pop(venue, None)
         self._begin(venue, self._whole(venue, connecting=True))
 
     def _lost(self, venue: str) -> None:
         """The link is gone, and with it whatever was being asked."""
         self._due.pop(venue, None)
         self._suspects.pop(venue, None)
+        self._gaps.pop(venue, None)
         self._cancel(venue)
 
     def _soon(self, venue: str) -> None:
@@ -220,7 +231,7 @@ class Reconciler:
             if whole:
                 self.failures[venue] = 0
                 self._differences.gone(key, "The venue was reconciled.")
-                wait = CONFIRM_SECONDS if self._suspects.get(venue) else self._seconds
+                wait = CONFIRM_SECONDS if self._suspects.get(venue) or self._gaps.get(venue) else self._seconds
                 if wait:
                     self._due[venue] = min(now + wait, self._due.get(venue, now + wait))
             return
@@ -247,11 +258,11 @@ class Reconciler:
         seqs = {order.order_id: reconcile.moved(order)[0] for order in self._at_broker(venue)}
         look = _Look(venue, connecting, link, self._state.seq, seqs)
         reports = await self._asked(look, broker.open_orders())
-        fills = await self._asked(look, broker.executions(self._since(venue)))
+        fills = await self._unknown(look, self._since(venue))
         echoes = Can.CLIENT_ORDER_ID in broker.can
         known, strangers = reconcile.match(self._at_broker(venue), reports, echoes)
         if any(self._filled_before(venue, report, fills)[1] for report in strangers):
-            fills = await self._asked(look, broker.executions(None))
+            fills = await self._unknown(look, None)
         closed = await self._take_in(look, strangers, fills)
         await self._settle_replaces(look, known)
         await self._take_fills(look, fills)
@@ -275,6 +286,8 @@ class Reconciler:
         self.last[venue] = self._clock()
         if connecting:
             await self._intake.reconciled(venue)
+        if Can.CASH in broker.can:  # that it cannot be had is shown, and keeps nobody from trading
+            await self._balances(look, asked_at - OVERLAP)
 
     def _at_broker(self, venue: str) -> list[Order]:
         """The working orders of a venue, without the tickets that we hold ourselves."""
@@ -353,6 +366,20 @@ class Reconciler:
         return after
 
     # fills
+
+    async def _unknown(self, look: _Look, since: datetime | None) -> list[Execution]:
+        """The executions after `since` that are not among today's; the others are let go one by one.
+
+        After a burst there are tens of thousands of them, and all but a few are known.
+        """
+        fills: list[Execution] = []
+        asked = await self._asked(look, self._brokers[look.venue].executions(since))
+        for number, fill in enumerate(asked, 1):
+            if not self._intake.knows(fill):
+                fills.append(fill)
+            if number % PAUSE_EVERY == 0:
+                await self._pause(look)
+        return fills
 
     async def _take_fills(self, look: _Look, fills: Iterable[Execution]) -> None:
         for number, fill in enumerate(fills, 1):
@@ -600,6 +627,87 @@ class Reconciler:
         figures = (position.account, position.symbol, position.quantity, position.average_price)
         self._ledger.record(PositionReported(venue, *figures, self._clock()))
 
+    # balances
+
+    async def _balances(self, look: _Look, since: datetime) -> None:
+        """Compare each account's cash with what the broker once said and what our executions have moved since.
+
+        What is not known yet counts when no fill came to light from before the balances were asked for until the
+        executions were, after them: then they are of the very fills that we have.
+        """
+        venue, broker = look.venue, self._brokers[look.venue]
+        before = self._gaps.pop(venue, {})
+        traded = self._trades(venue)
+        theirs = {account: await self._cash(look, account) for account in broker.accounts()}
+        theirs = {account: totals for account, totals in theirs.items() if _are_amounts(venue, account, totals)}
+        unsure = [key for account, totals in theirs.items() for key in self._unsure(venue, account, totals)]
+        if unsure:
+            seen = any(key in before for key in unsure)
+            fills = broker.executions(None if seen else since)  # one of long ago may be missing
+            await self._take_fills(look, await self._asked(look, fills))
+        now = self._trades(venue)
+        for account, totals in theirs.items():
+            if now.get(account) == traded.get(account):
+                self._weigh(venue, account, totals, before)
+
+    async def _cash(self, look: _Look, account: str) -> dict[str, Decimal]:
+        report = await self._asked(look, self._brokers[look.venue].balances(account))
+        return {each.currency: each.total for each in report.balances}
+
+    def _trades(self, venue: str) -> dict[str, int]:
+        """How many fills there were in each account."""
+        counts: dict[str, int] = {}
+        for (at, account, _), count in self._intake.traded.items():
+            if at == venue:
+                counts[account] = counts.get(account, 0) + count
+        return counts
+
+    def _unsure(self, venue: str, account: str, totals: Mapping[str, Decimal]) -> list[Key]:
+        """What is new of an account's cash: all of it, or the currencies whose gap is not the one that is shown."""
+        ours = self._state.cash.get((venue, account))
+        if ours is None:
+            return [(venue, account, What.BALANCE, "")]
+        keys = {(venue, account, What.BALANCE, name): each for name, each in reconcile.balances(ours, totals).items()}
+        return [key for key, (mine, its) in keys.items() if not adds_up(mine + self._gap(key), its)]
+
+    def _gap(self, key: Key) -> Decimal:
+        """How much more the broker has than we, as it is shown."""
+        known = self._state.differences.get(key)
+        return Decimal(known.theirs) - Decimal(known.ours) if known else ZERO
+
+    def _weigh(self, venue: str, account: str, totals: Mapping[str, Decimal], before: Mapping[Key, Decimal]) -> None:
+        """Show the gaps of an account that two looks in a row have found; one that is shown is told anew if it changes.
+
+        An account that is compared for the first time begins with what the broker says.
+        """
+        ours = self._state.cash.get((venue, account))
+        if ours is None:
+            self._take_cash(venue, account, totals)
+            return
+        differing: set[Key] = set()
+        for currency, (mine, its) in reconcile.balances(ours, totals).items():
+            key = (venue, account, What.BALANCE, currency)
+            differing.add(key)
+            known = self._state.differences.get(key)
+            if known is not None and adds_up(mine + self._gap(key), its):
+                self._differences.found(key, known.ours, known.theirs, known.severity)
+            elif key in before and adds_up(mine + before[key], its):
+                self._differences.found(key, f"{mine:f}", f"{its:f}", Severity.WARNING)
+            else:
+                self._gaps.setdefault(venue, {})[key] = its - mine
+        for each in self._differences.open(venue):
+            if each.what == What.BALANCE and each.account == account and each.name not in differing:
+                self._differences.gone(each.name, "It adds up again.")
+
+    def _take_cash(self, venue: str, account: str, totals: Mapping[str, Decimal]) -> None:
+        self._ledger.record(BalancesReported(venue, account, tuple(sorted(totals.items())), self._clock()))
+
+    def take_gap(self, difference: Difference) -> None:
+        """Take the gap of a balance over as it is shown: what was traded since it was found stays counted."""
+        venue, account, _, currency = difference.name
+        ours = self._state.cash.get((venue, account), {}).get(currency, ZERO)
+        self._take_cash(venue, account, {currency: ours + self._gap(difference.name)})
+
     # orders in doubt
 
     async def _look_at(self, venue: str, orders: Sequence[Order]) -> None:
@@ -634,3 +742,11 @@ class Reconciler:
 def _is_older(shown: Shown) -> bool:
     """Whether a difference comes only of a list that is older than the fills: it shows fewer."""
     return shown.what is What.FILLED_QUANTITY and Decimal(shown.theirs) < Decimal(shown.ours)
+
+
+def _are_amounts(venue: str, account: str, totals: Mapping[str, Decimal]) -> bool:
+    """Whether an account's cash can be compared at all."""
+    wrong = {currency: str(total) for currency, total in totals.items() if not total.is_finite()}
+    if wrong:
+        log.warn("Venue {venue} told of {wrong} in {account}: not compared.", venue=venue, wrong=wrong, account=account)
+    return not wrong

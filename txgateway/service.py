@@ -65,7 +65,7 @@ from txgateway.sources import Sources
 from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
-from txgateway.tls import server_context
+from txgateway.tls import Certificates
 from txgateway.wire import Flags
 
 log = Logger()
@@ -117,6 +117,8 @@ class GatewayService(Service):
         self._default = config.default_venue.name
         self._ports: list[Any] = []
         self._webhook_ports: list[Any] = []
+        self._tls: Certificates | None = None
+        self._webhook_tls: Certificates | None = None
         self._timers: dict[str, Any] = {}
         self._down_since: dict[str, float] = {}
         self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
@@ -313,32 +315,43 @@ class GatewayService(Service):
         senders = self._senders()
         here = senders if config.webhook_port is None else {}
         site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket, **here})
-        self._tls = self._context(config.tls_client_ca)
-        self._ports.append(self._bind(config.http_port, site, "HTTP_PORT"))
-        self._ports.append(self._bind(config.tcp_port, stream, "TCP_PORT"))
+        self._tls = self._certificates(config.tls_client_ca)
+        self._ports.append(self._bind(config.http_port, site, "HTTP_PORT", config.host, self._tls))
+        self._ports.append(self._bind(config.tcp_port, stream, "TCP_PORT", config.host, self._tls))
         if config.webhook_port is not None:
-            outside, tls = make_outside(senders, LARGEST, self._reactor), self._context(config.webhook_client_ca, False)
+            outside = make_outside(senders, LARGEST, self._reactor)
+            self._webhook_tls = self._certificates(config.webhook_client_ca, insist=False)
             where = config.webhook_host or config.host
-            self._webhook_ports.append(self._bind(config.webhook_port, outside, "WEBHOOK_PORT", where, tls))
+            bound = self._bind(config.webhook_port, outside, "WEBHOOK_PORT", where, self._webhook_tls)
+            self._webhook_ports.append(bound)
 
     def _senders(self) -> dict[bytes, Any]:
         """What senders of signals reach, by path."""
         admission = Admission(self.config.trusted_proxies, self._reactor.seconds)
         return {b"/webhooks/": Webhooks(self.signaling, admission, self._clock)}
 
-    def _context(self, client_ca: Path | None, insist: bool = True) -> Any:
+    def reload(self) -> None:
+        """Read the certificates anew, for new connections; those that cannot be used leave the old ones in use."""
+        for certificates in filter(None, (self._tls, self._webhook_tls)):
+            try:
+                until = certificates.reload()
+            except ValueError as error:
+                log.critical("TLS: {error}; the certificate that was read before stays in use.", error=str(error))
+            else:
+                log.warn("TLS: {cert} was read anew, good until {until:%Y-%m-%d}.", cert=certificates.cert, until=until)
+
+    def _certificates(self, client_ca: Path | None, insist: bool = True) -> Certificates | None:
         """What a port of ours speaks TLS with, if it does."""
         config = self.config
         if config.tls_cert is None or config.tls_key is None:
             return None
         try:
-            return server_context(config.tls_cert, config.tls_key, client_ca, insist)
+            return Certificates(config.tls_cert, config.tls_key, client_ca, insist)
         except ValueError as error:
             raise CannotStart(f"TLS: {error}; `txgateway certs make` makes files that fit.") from error
 
-    def _bind(self, port: int, factory: Any, setting: str, host: str = "", tls: Any = None) -> Any:
-        """Listen; gives the port. Without a host and a context of its own, with the daemon's."""
-        host, tls = host or self.config.host, tls or self._tls
+    def _bind(self, port: int, factory: Any, setting: str, host: str, tls: Certificates | None) -> Any:
+        """Listen; gives the port."""
         try:
             if tls is None:
                 return self._reactor.listenTCP(port, factory, interface=host, backlog=1024)

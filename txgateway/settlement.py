@@ -84,7 +84,10 @@ class Settlement:
         return word
 
     async def settle(self, name: Key, text: str, by: str) -> Difference:
-        """Settle a difference because a person says so; a position is taken over as the broker shows it now."""
+        """Settle a difference because a person says so; a position is taken over as the broker shows it now.
+
+        Of a balance the gap is, as it was found: what has been traded since stays counted.
+        """
         difference = self._difference(name)
         if difference.what == What.POSITION:
             broker = self._brokers.get(difference.venue)
@@ -99,6 +102,8 @@ class Settlement:
             held = next((each for each in theirs if (each.account, each.symbol) == symbol), None)
             flat = Position(difference.venue, *symbol, Decimal(0))
             self._reconciler.take_position(held or flat, difference.venue)
+        elif difference.what == What.BALANCE:
+            self._reconciler.take_gap(difference)
         self._differences.gone(name, text, by)
         await self._ledger.settled()
         return replace(difference, resolved=self._clock(), text=text)

@@ -45,9 +45,10 @@ class Standing:
     def opening(self, position: StrategyPosition) -> list[str]:
         """Its working orders that do not merely give up what it holds."""
         held, working = self.held(position), position.working
-        if held and sum(working.values(), ZERO) * held < 0 and abs(sum(working.values(), ZERO)) <= abs(held):
-            return [order_id for order_id, left in working.items() if left * held > 0]
-        return list(working)
+        leaving = sum((left for left in working.values() if left * held < 0), ZERO)
+        if abs(leaving) > abs(held):
+            return list(working)
+        return [order_id for order_id, left in working.items() if left * held >= 0]
 
     def families(self, position: StrategyPosition) -> dict[str, Decimal]:
         """Its entries that have exits which nobody has ended: what is left of each (signed)."""

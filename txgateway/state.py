@@ -24,6 +24,7 @@ from txgateway.model.events import (
     ENTRIES,
     NOTES,
     AccountsOpened,
+    BalancesReported,
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
@@ -139,6 +140,8 @@ class State:
         """Those of the working orders that wait for a person."""
         self.days: dict[str, Day] = {}
         self.positions: dict[str, dict[str, Position]] = {}
+        self.cash: dict[tuple[str, str], dict[str, Decimal]] = {}
+        """(venue, account) -> currency -> what the broker said it was, and what our executions have moved since."""
         self.settings: dict[str, str] = {}
         self.halts: dict[Scope, Halt] = {}
         self.flattens: dict[int, Flatten] = {}
@@ -365,6 +368,9 @@ class State:
             value += execution.quantity * execution.price
             day.loose[broker] = (quantity + execution.quantity, value)
         self.last_execution[execution.venue] = execution.time
+        cash = self.cash.get((execution.venue, execution.account))
+        if cash is not None:
+            cash[execution.currency] = cash.get(execution.currency, ZERO) + execution.cash
         parts, fees = self._parts(execution, order), execution.commission
         whole = sum((abs(part) for _, part in parts), ZERO)
         for at, (owner, part) in enumerate(parts, 1):
@@ -491,6 +497,9 @@ class State:
     def _change_integration(self, event: IntegrationChanged) -> None:
         self.integrations.take(event)
 
+    def _report_balances(self, event: BalancesReported) -> None:
+        self.cash.setdefault((event.venue, event.account), {}).update(event.totals)
+
     def _change_limit(self, event: LimitChanged) -> None:
         key = (event.scope, event.limit)
         others = {each: limit for each, limit in self.limits.items() if each != key}
@@ -554,6 +563,9 @@ class State:
             (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
         ]
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
+        head["cash"] = [
+            (*whose, [(currency, str(total)) for currency, total in cash.items()]) for whose, cash in self.cash.items()
+        ]
         head["opened"] = {venue: list(accounts) for venue, accounts in self.opened.items()}
         head["shared"] = dict(self.shared)
         differences = list(self.differences.values())
@@ -623,6 +635,8 @@ class State:
                     state.leases[lease.lease] = lease
                 for account, symbol, owner, origin, total in head["owned"]:
                     state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
+                for venue, account, totals in head["cash"]:
+                    state.cash[venue, account] = {currency: Decimal(total) for currency, total in totals}
                 state.opened, state.shared = head["opened"], head["shared"]
                 times = head["last_execution"].items()
                 state.last_execution = {venue: datetime.fromisoformat(time) for venue, time in times}
@@ -638,6 +652,7 @@ _HANDLERS: dict[type[Event], Any] = {
     DifferenceResolved: State._resolve_difference,
     AccountsOpened: State._open_accounts,
     PositionReported: State._report_position,
+    BalancesReported: State._report_balances,
     SettingChanged: State._change_setting,
     LimitChanged: State._change_limit,
     TradingHalted: State._halt,

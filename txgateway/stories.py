@@ -9,6 +9,7 @@ from typing import Any
 from txgateway.model.events import (
     AccountsOpened,
     AdminActed,
+    BalancesReported,
     CancelRejected,
     CancelRequested,
     ChangeDenied,
@@ -191,6 +192,10 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     ),
     PositionReported: lambda event: (
         f"The broker holds {event.quantity:f} {event.symbol} for {event.account} at {event.average_price:f}."
+    ),
+    BalancesReported: lambda event: (
+        f"The broker's word on the cash of {event.account} was taken over: "
+        f"{', '.join(f'{total:f} {currency}' for currency, total in event.totals) or 'none'}."
     ),
     TradingDayStarted: lambda event: f"Trading day {event.day} of {event.venue} began.",
     SettingChanged: _changed,

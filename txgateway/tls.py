@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+
+class Certificates:
+    """What our ports speak TLS with: the files as they were last read, for every connection that comes from then on."""
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, insist: bool = True) -> None:
+        self.cert = cert
+        self._files = (cert, key, client_ca, insist)
+        self._options = server_context(*self._files)
+
+    def reload(self) -> datetime:
+        """Read the files anew; gives until when the certificate is good. ValueError: they stay as they were."""
+        self._options = options = server_context(*self._files)
+        return datetime.strptime(options.certificate.get_notAfter().decode(), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+    def getContext(self) -> Any:
+        """Asked by Twisted for each connection."""
+        return self._options.getContext()
 
 
 def server_context(cert: Path, key: Path, client_ca: Path | None, insist: bool = True) -> Any:

@@ -39,6 +39,8 @@ class Truth:
     duplicates: list[dict[str, Any]] = field(default_factory=list)
     cash: dict[str, Decimal] = field(default_factory=dict)
     positions: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    balances: list[dict[str, Any]] = field(default_factory=list)
+    """The differences over cash that were told."""
 
     @property
     def journalled(self) -> set[str]:
@@ -98,6 +100,8 @@ def _read_journal(journal: sqlite3.Connection, truth: Truth) -> None:
             fill = json.loads(record.body)["execution"]
             amounts = Decimal(fill["quantity"]), Decimal(fill["price"])
             truth.fills.append((fill["execution_id"], fill["order_id"], *amounts))
+        elif record.kind == "DifferenceFound" and json.loads(record.body)["what"] == "balance":
+            truth.balances.append(json.loads(record.body))
     for value, order_id in journal.execute("SELECT value, order_id FROM keys WHERE kind = 'client'"):
         truth.index[value.partition("/")[2]] = order_id
 

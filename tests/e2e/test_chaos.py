@@ -171,6 +171,7 @@ class Chaos:
         for permid, order in self._shown.items():
             self._check_order(permid, order, truth.book.get(permid))
         self._check_fills(truth)
+        assert not truth.balances, f"cash that was told to differ and never did: {truth.balances}"
         for listener, expected in zip(self._listeners, (truth.seqs(), truth.seqs("Executed")), strict=True):
             assert [seq for seq, _ in listener.heard] == expected, f"{listener.option}: a gap or a repeat"
             assert not listener.errors, listener.errors

@@ -232,6 +232,17 @@ def test_restart_the_broker_comes_back_with_its_book(daemon: Daemon) -> None:
     assert daemon.call("cancel_order", id=resting["permid"])["order_status"] == "CANCELED"
 
 
+def test_untold_fee_the_money_is_missing_and_no_execution_tells_of_it(daemon: Daemon) -> None:
+    before = daemon.call("query_account", account="PAPER_CASH")["_cash"]
+    daemon.call("set_fault", fault="untold_fee", count=1, account="PAPER_CASH", seconds=3000)
+    order = rest(daemon, "KO", account="PAPER_CASH")
+    assert daemon.call("query_account", account="PAPER_CASH")["_cash"] == before - 1
+    assert daemon.call("query_order_executions", id=order["permid"]) == {}
+    daemon.call("cancel_order", id=order["permid"])
+    daemon.call("clear_faults")
+    until(lambda: daemon.call("query_account", account="PAPER_CASH")["_cash"] == before, daemon)
+
+
 def test_restart_empty_what_the_broker_forgot_is_shown(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon(TIMEOUT_ORDER="1").start().up()
     resting, filled = rest(daemon), buy(daemon, "AAPL", 9)

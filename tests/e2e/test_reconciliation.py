@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -73,6 +74,67 @@ def test_a_reconciliation_that_fails_is_shown_until_one_succeeds(daemon: Daemon)
     gone = differences(daemon, all=True)["reconciliation", "paper"]
     assert gone["resolved"] is not None
     assert daemon.call("query_venues")["paper"]["failed_reconciliations"] == 0
+
+
+def test_cash_that_moved_without_a_fill_is_shown_until_it_is_back(daemon: Daemon) -> None:
+    until(lambda: not differences(daemon), daemon)
+    stream = Stream(daemon, {"reconciliation-data": 1})
+    stream.expect(".Authorized")
+    before = Decimal(str(daemon.call("query_account", account="PAPER_CASH")["_cash"]))
+    daemon.call("set_fault", fault="untold_fee", count=1, seconds=3000)
+    order = daemon.call("market_order", **{**TERMS, "account": "PAPER_CASH"}, symbol="KO", quantity=10)
+    fill = daemon.call("query_order_executions", id=order["permid"])
+    found = stream.data("paper.reconciliation-data ", what="balance", event="found")
+    assert (found["account"], found["key"], found["severity"]) == ("PAPER_CASH", "USD", "WARNING")
+    assert Decimal(found["theirs"]) - Decimal(found["ours"]) == -1, "all but the fee is what was traded"
+    assert len(fill) == 1
+    assert Decimal(found["ours"]) < before
+    shown = until(lambda: (each := differences(daemon)["balance", "USD"])["age"] >= 2 and each, daemon)
+    assert (shown["ours"], shown["theirs"]) == (found["ours"], found["theirs"])
+    assert Decimal(shown["theirs"]) == Decimal(str(daemon.call("query_account", account="PAPER_CASH")["_cash"]))
+    daemon.call("market_order", **{**TERMS, "account": "PAPER_CASH"}, symbol="KO", quantity=1)
+    assert daemon.call("query_venues")["paper"]["differences"] == 1
+    daemon.call("clear_faults")
+    gone = stream.data("paper.reconciliation-data ", what="balance", event="resolved")
+    assert gone["seq"] > found["seq"]
+    assert differences(daemon) == {}
+    events = [line for line in stream.heard if "reconciliation-data" in line]
+    assert len(events) == 2, f"found once and resolved once, whatever was traded between: {events}"
+
+
+def test_cash_that_is_gone_is_taken_over_when_a_person_says_so(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(RECONCILE_SECONDS="1").start().up()
+    stream = Stream(daemon, {"reconciliation-data": 1})
+    stream.expect(".Authorized")
+    daemon.call("set_fault", fault="untold_fee", count=2)
+    for quantity in (10, -3):
+        daemon.call("market_order", **TERMS, symbol="KO", quantity=quantity)
+    found = stream.data("paper.reconciliation-data ", what="balance", event="found")
+    daemon.kill()
+    daemon.start().up()
+    shown = differences(daemon)["balance", "USD"]
+    assert shown["found"] == found["found"], "it outlives a kill, with its age"
+    names = {"what": "balance", "key": "USD", "account": "API_ACCOUNT"}
+    wrong = daemon.call("resolve_difference", **{**names, "key": "EUR"}, reason="A fee.")
+    assert wrong["reason"] == "NO_SUCH_DIFFERENCE"
+    settled = daemon.call("resolve_difference", **names, reason="A fee for market data.")
+    assert (settled["text"], settled["resolved"] is not None) == ("A fee for market data.", True)
+    daemon.call("market_order", **TERMS, symbol="KO", quantity=-3)
+    first = daemon.call("query_venues")["paper"]["last_reconciled"]
+    until(lambda: daemon.call("query_venues")["paper"]["last_reconciled"] > first, daemon)
+    assert differences(daemon) == {}
+    told = [each["event"] for each in daemon.call("query_journal", kind="BalancesReported")]
+    whole = [["USD", "10000000"]]
+    first_two = [(each["account"], each["totals"]) for each in told[:2]]
+    assert first_two == [("API_ACCOUNT", whole), ("PAPER_CASH", whole)], "when they were new"
+    assert [each["account"] for each in told[2:]] == ["API_ACCOUNT"], "when a person said so"
+    cash = Decimal(str(daemon.call("query_account", account="API_ACCOUNT")["_cash"]))
+    assert cash < 10_000_000
+    daemon.kill()
+    daemon.start().up()
+    first = daemon.call("query_venues")["paper"]["last_reconciled"]
+    until(lambda: daemon.call("query_venues")["paper"]["last_reconciled"] > first, daemon)
+    assert differences(daemon) == {}
 
 
 def test_what_a_broker_forgot_is_in_doubt_until_a_person_ends_it(make_daemon: MakeDaemon) -> None:

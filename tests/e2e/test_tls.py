@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import pytest_twisted
 import requests
 
-from tests.daemon import PATIENCE, ROOT, Daemon
+from tests.daemon import PATIENCE, ROOT, Daemon, until
 from tests.e2e.conftest import PASSWORD, MakeDaemon
 from txgateway_client import API
 from txgateway_client.deferred import DeferredAPI
@@ -200,6 +201,75 @@ def test_without_a_certificate_of_the_ca_nobody_gets_in(guarded: Daemon, daemon:
         read_to(connection, b".connected:")
         connection.sendall(netstring("positions"))
         read_to(connection, b".Authorization required!")
+
+
+# ---------------------------------------------------------------- renewal
+
+
+def serial(daemon: Daemon, port: int) -> str:
+    """Which certificate a new connection is shown."""
+    with link(daemon, port) as connection:
+        return str((connection.getpeercert() or {})["serialNumber"])
+
+
+def hang_up(daemon: Daemon, said: str) -> None:
+    """SIGHUP; wait until the log says what came of it, once more than before."""
+    assert daemon.process is not None
+    before = daemon.log.read_text().count(said)
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: daemon.log.read_text().count(said) > before, daemon)
+
+
+def test_a_renewed_certificate_needs_no_restart_and_ends_no_connection(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    folder = secured(daemon)
+    daemon.start().up()
+    ports = (daemon.http_port, daemon.tcp_port)
+    first = serial(daemon, ports[0])
+    with link(daemon, daemon.tcp_port) as stream:
+        read_to(stream, b".connected:")
+        stream.sendall(netstring(f"auth txtrader_user {PASSWORD} " + '{"order-data":1}'))
+        read_to(stream, b".Authorized paper")
+        assert certs(daemon, "make", "--force").returncode == 0
+        assert [serial(daemon, port) for port in ports] == [first, first], "not before it is told"
+        hang_up(daemon, "server.pem was read anew, good until 20")
+        renewed = [serial(daemon, port) for port in ports]
+        assert renewed[0] == renewed[1] != first
+
+        good = (folder / "server.pem").read_bytes()
+        for broken, said in (
+            (b"", "server.pem has no certificate in it; the certificate that was read before stays in use"),
+            ((folder / "client.pem").read_bytes(), "server.key is not the key of"),
+        ):
+            (folder / "server.pem").write_bytes(broken)
+            hang_up(daemon, said)
+            assert [serial(daemon, port) for port in ports] == renewed
+        (folder / "server.pem").unlink()
+        hang_up(daemon, "server.pem cannot be read as certificates (No such file or directory)")
+        assert [serial(daemon, port) for port in ports] == renewed
+        (folder / "server.pem").write_bytes(good)
+        hang_up(daemon, "server.pem was read anew")
+
+        stream.sendall(netstring("marketorder API_ACCOUNT DEMO IBM 1"))
+        read_to(stream, b"paper.order-data ")
+    assert daemon.call("status") == "Up"
+    assert "Traceback" not in daemon.log.read_text()
+
+
+def test_another_client_ca_counts_for_who_comes_from_then_on(make_daemon: MakeDaemon) -> None:
+    daemon, other = make_daemon(), make_daemon()
+    folder = secured(daemon, client_ca=True)
+    theirs = secured(other)
+    (folder / "allowed.pem").write_bytes((folder / "ca.pem").read_bytes())
+    daemon.environment["TLS_CLIENT_CA"] = str(folder / "allowed.pem")
+    daemon.start().up()
+    (folder / "allowed.pem").write_bytes((theirs / "ca.pem").read_bytes())
+    hang_up(daemon, "was read anew")
+    daemon.session.close()
+    with pytest.raises(requests.exceptions.ConnectionError):
+        daemon.call("status")
+    daemon.session.cert = (str(theirs / "client.pem"), str(theirs / "client.key"))
+    assert daemon.call("status") == "Up"
 
 
 # ---------------------------------------------------------------- our clients

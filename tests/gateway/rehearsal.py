@@ -20,7 +20,7 @@ from txgateway.ids import Ids
 from txgateway.journal.memory import MemoryJournal
 from txgateway.model.difference import What
 from txgateway.model.errors import Reason, Refused
-from txgateway.model.events import VenueStatus
+from txgateway.model.events import DifferenceFound, VenueStatus
 from txgateway.model.fault import FaultKind, make_fault
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote, Statistics, Trade
@@ -29,7 +29,7 @@ from txgateway.state import State
 
 D = Decimal
 START = datetime(2024, 3, 1, 15, 0, tzinfo=UTC)
-REMEMBERS = [kind for kind in FaultKind if kind is not FaultKind.RESTART_EMPTY]
+REMEMBERS = [kind for kind in FaultKind if kind not in (FaultKind.RESTART_EMPTY, FaultKind.UNTOLD_FEE)]
 NOT_THERE = (OrderStatus.REJECTED, OrderStatus.DENIED)
 ENDED_EARLY = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
 
@@ -176,7 +176,7 @@ class Rehearsal:
         if book.duplicates():
             wrong.append(f"{book.duplicates()} commands came twice")
         wrong += [text for each in state.orders_today() if (text := self._wrong_order(each))]
-        known = {execution.execution_id for page in book.execution_pages(None) for execution in page}
+        known = {execution.execution_id for execution in book.executions(None)}
         if known != set(state.executions_today()):
             wrong.append(f"executions that one has and the other has not: {known ^ set(state.executions_today())}")
         held = {
@@ -186,6 +186,11 @@ class Rehearsal:
         if held != ours:
             wrong.append(f"positions are {ours} here and {held} there")
         shown = [each for each in self.gateway.differences.open("paper") if each.what != What.BROKER_ORDER_ID]
+        told = [each.event for each in self.journal.records() if isinstance(each.event, DifferenceFound)]
+        wrong += [f"cash was told to differ: {each}" for each in told if each.what == What.BALANCE]
+        account = self.broker.exchange.accounts["API_ACCOUNT"]
+        if state.cash.get(("paper", "API_ACCOUNT")) != account.cash:
+            wrong.append(f"cash is {state.cash} here and {account.cash} there")
         return wrong + [f"a difference is still shown: {each}" for each in shown]
 
     def _wrong_order(self, order_id: str) -> str:

@@ -181,6 +181,25 @@ def test_both_filled_in_a_race_is_said_and_the_excess_taken_back(logged: Logged)
     assert again.gateway.state.differences == {}
 
 
+def test_an_excess_that_the_broker_will_not_take_back_is_tried_again_with_rests(logged: Logged) -> None:
+    bench = desk()
+    order = enter(bench, **BRACKET)
+    legs = working(bench, order)
+    bench.broker.refuse[OrderType.MARKET] = Reason.REJECTED
+    bench.broker.trade(legs[Leg.TAKE_PROFIT].order_id, tell=True)
+    bench.broker.trade(legs[Leg.STOP_LOSS].order_id, 60, tell=True)
+    bench.turn()
+    undos = [each for each in bench.broker.sent if each.leg is Leg.UNDO]
+    assert len(undos) == 1, "not again at once, and for ever"
+    bench.turn(30)
+    del bench.broker.refuse[OrderType.MARKET]
+    bench.turn(60)
+    assert len([each for each in bench.broker.sent if each.leg is Leg.UNDO]) == 3
+    assert bench.gateway.state.positions["ACC"] == {}
+    for words in ("160 were filled", "Tried again in 1 s", "Tried again in 2 s"):
+        logged.expect(words)
+
+
 def test_a_late_fill_of_a_leg_that_was_canceled_is_taken_back_too(logged: Logged) -> None:
     bench = desk()
     order = enter(bench, **BRACKET)

@@ -84,9 +84,11 @@ class HonestBroker(ChosenBroker):
         return Instrument(symbol=symbol, venue="paper", max_quantity=self.largest, lot_size=self.lot) if known else None
 
 
-def desk() -> Bench:
+def desk(*more: Can) -> Bench:
     bench = Bench()
     broker = HonestBroker(bench.clock)
+    for each in more:
+        broker.can |= each
     return Bench(broker=broker).up()
 
 
@@ -257,6 +259,82 @@ def test_an_order_in_doubt_holds_up_its_own_position_only() -> None:
     bench.gateway.report(OrderRejected(doubted.order_id, Reason.REJECTED, "never seen", bench.now()))
     run(bench, 11)
     assert events(bench, FlattenEnded)[0].flat
+
+
+def staged(bench: Bench) -> Order:
+    """A ticket that the broker holds, as it says, and then has lost."""
+    ticket = send(bench, order_type=OrderType.LIMIT, limit_price=D(90), tag="look")
+    bench.broker.hold(ticket, S.STAGED)
+    assert ticket.status is S.STAGED
+    return ticket
+
+
+def forget(bench: Bench) -> None:
+    """The broker comes back without a memory of any order."""
+    bench.broker.book.clear()
+    bench.broker.sent.clear()
+    bench.broker.stopService()
+    bench.up()
+
+
+def test_a_ticket_that_the_broker_lost_before_its_release_holds_nothing_up_and_stays_in_doubt() -> None:
+    bench = desk(Can.STAGE)
+    send(bench, quantity=D(30))
+    bench.broker.mode = "accept"
+    ticket = staged(bench)
+    forget(bench)
+    assert bench.gateway.state.working[ticket.order_id].status is S.UNKNOWN
+    bench.broker.mode = "fill"
+
+    async def unheard(order: Order) -> None:
+        bench.broker.canceled.append(order)
+
+    bench.broker.cancel = unheard  # type: ignore[method-assign]
+    again = bench.restart().up()
+    report = flattened(again)
+    assert report.flat
+    assert f"unknown to the broker by now: {ticket.order_id}; resolve_order" in report.text
+    assert [each.order_id for each in bench.broker.canceled] == [ticket.order_id], "its end is asked for all the same"
+    assert again.gateway.state.working[ticket.order_id].status is S.UNKNOWN
+    assert held(again) == {}
+
+
+def test_a_lost_ticket_that_may_have_been_released_holds_its_position_up() -> None:
+    bench = desk(Can.STAGE)
+    bench.broker.mode = "accept"
+    ticket = staged(bench)
+    bench.do(bench.gateway.approve(ticket.order_id, "boss"))
+    by_hand = staged(bench)
+    bench.broker.hold(bench.gateway.state.working[by_hand.order_id])  # released there
+    bench.broker.stopService()
+    bench.up()
+    assert bench.gateway.state.working[by_hand.order_id].status is S.NEW
+    forget(bench)
+    assert {each.status for each in bench.gateway.state.working.values()} == {S.UNKNOWN}
+
+    async def unheard(order: Order) -> None: ...
+
+    bench.broker.cancel = unheard  # type: ignore[method-assign]
+    for order in (ticket, by_hand):
+        assert not flattened(bench).flat
+        bench.do(bench.gateway.resolve(order.order_id, S.CANCELED, "asked them", "boss"))
+    run(bench, 11)
+    assert events(bench, FlattenEnded)[0].flat
+
+
+def test_a_ticket_that_the_broker_only_does_not_list_holds_its_position_up() -> None:
+    bench = desk(Can.STAGE)
+    bench.broker.mode = "accept"
+    bench.broker.can &= ~Can.LOOKUP
+    ticket = staged(bench)
+    forget(bench)
+    assert bench.gateway.state.working[ticket.order_id].status is S.UNKNOWN
+
+    async def unheard(order: Order) -> None:
+        bench.broker.canceled.append(order)
+
+    bench.broker.cancel = unheard  # type: ignore[method-assign]
+    assert not flattened(bench).flat
 
 
 def test_a_position_that_is_told_late_is_not_closed_twice() -> None:

@@ -19,7 +19,15 @@ from tests.desk import Bench, ChosenBroker, request
 from txgateway.brokers import Can
 from txgateway.model.difference import What
 from txgateway.model.errors import Ambiguous, Reason
-from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, Severity, VenueStatus
+from txgateway.model.events import (
+    DifferenceFound,
+    Executed,
+    OrderAccepted,
+    OrderCanceled,
+    OrderReplaced,
+    Severity,
+    VenueStatus,
+)
 from txgateway.model.execution import Execution
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, OrderType, Origin, Side
 from txgateway.state import State
@@ -37,6 +45,7 @@ class HonestBroker(ChosenBroker):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.holds_fills = True
+        self.can |= Can.CASH
         self.way = "told"
         self.arrival = "arrives"
         self.late: list[Any] = []
@@ -125,7 +134,8 @@ class HonestBroker(ChosenBroker):
             symbol=held.symbol,
             side=held.side,
             quantity=quantity,
-            price=D(100),
+            price=D(100) - len(self.fills),
+            commission=D("0.35"),
             time=self.now(),
             order_id=held.order_id or "",
             broker_order_id=held.broker_order_id,
@@ -327,6 +337,11 @@ def check(world: World) -> None:
     for fill in broker.fills:
         key = (fill.account, fill.symbol)
         held[key] = held.get(key, D(0)) + fill.signed_quantity
+    for account in broker.accounts():
+        moved = sum((fill.cash for fill in broker.fills if fill.account == account), D(0))
+        assert state.cash["paper", account] == {"USD": broker.money["USD"] + moved}
+    told = (record.event for record in world.bench.journal.records())
+    assert not [each for each in told if isinstance(each, DifferenceFound) and each.what == What.BALANCE]
     ours = {(each.account, each.symbol): each.quantity for of in state.positions.values() for each in of.values()}
     assert ours == {key: quantity for key, quantity in held.items() if quantity}
     assert {each.what for each in gateway.differences.open()} <= {What.OVER_FILL}
@@ -373,7 +388,8 @@ def check_poor(world: World) -> None:
     for order in _orders(state):
         assert not (order.status is S.REJECTED and order.order_id in broker.book), order
     assert len(state.executions_today()) == len(broker.fills)
-    assert not [each for each in world.bench.gateway.differences.open() if each.what == What.POSITION]
+    shown = {each.what for each in world.bench.gateway.differences.open()}
+    assert not shown & {What.POSITION, What.BALANCE}
 
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

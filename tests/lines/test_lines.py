@@ -279,6 +279,26 @@ def test_cancel_on_disconnect_is_asked_for(text: str, guard: Guard | None, compl
     assert (complaint in " ".join(found.complaints)) if complaint else not found.complaints
 
 
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("order-data lease position", ""),
+        ("noquotes notrades", ""),
+        ("order-dta", 'option "order-dta" is unknown and asks for nothing: did you mean order-data?'),
+        ("cancel-on-disconect order-data", "did you mean cancel-on-disconnect?"),
+        (
+            "xxxxxxx yyyyyyy",
+            'option "xxxxxxx" and 1 more is unknown and asks for nothing: there are SYMBOL',
+        ),
+        ("x" * 60_000, "xxx… is unknown"),
+    ],
+)
+def test_a_name_that_nobody_knows_is_said(wanted: str, said: str) -> None:
+    found = lines.unknown_options(frozenset(wanted.split()), frozenset({"order-data", "quotes"}))
+    assert (said in found) if said else not found
+    assert len(found) < 300
+
+
 def test_options_that_are_no_json() -> None:
     assert "cannot be read" in lines.options('{"a":1,"a":2}').complaints[0]
 

@@ -101,6 +101,18 @@ def test_a_close_gives_up_when_what_works_does_not_end() -> None:
     assert len(house.sent) == 1
 
 
+def test_a_close_ends_a_sale_that_is_larger_than_what_is_held() -> None:
+    house = House().up()
+    house.bench.broker.mode = "accept"
+    house.send(symbol="IBM", side="BUY", quantity=2)
+    house.send(symbol="IBM", side="SELL", quantity=2)
+    house.bench.gateway.report(_executed(house, house.bench.broker.sent[0], 1), "paper")
+    house.bench.turn()
+    house.send(symbol="IBM", side="CLOSE")
+    assert len(house.bench.broker.canceled) == 2
+    assert house.sent[2:] == [("SELL", 1, "IBM")]
+
+
 def test_what_a_person_closed_by_hand_is_not_closed_again() -> None:
     house = House().up()
     house.send(symbol="IBM", side="BUY", quantity=100)

@@ -20,7 +20,7 @@ async def query_differences(
 ) -> list[DifferenceReport]:
     """Give the open differences between us and the brokers, the most severe first; `all`: today's resolved ones too.
 
-    Each has what it is about (position, order_status, order_terms, filled_quantity, over_fill, missing_order,
+    Each has what it is about (position, balance, order_status, order_terms, filled_quantity, over_fill, missing_order,
     unknown_order, execution, broker_order_id, reconciliation), ours, theirs, its severity and its age in seconds.
     """
     if venue is not None and venue not in api.brokers:
@@ -56,6 +56,8 @@ async def resolve_difference(
     api: Api, caller: Caller, what: str, key: str, reason: str, account: str = "", venue: str | None = None
 ) -> DifferenceReport:
     """Settle a difference that a person has looked into; a position is then taken over as the broker shows it.
+
+    Of a balance the gap is taken over that is shown: what has been traded since it was found stays counted.
 
     It is named by its what, key and account (as query_differences gives them) and its venue (else the default one).
     Settled without a cause, it is found again by the next reconciliation.

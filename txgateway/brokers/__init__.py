@@ -34,6 +34,10 @@ Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade 
 class Can(Flag):
     """What a broker claims. The desk refuses what is not claimed; the conformance suite tests what is.
 
+    CASH: `balances` has an account's cash, currency by currency, as it is with every fill that `executions` has and no
+    other; and a fill moves it by its value and its commission, in the currency of the execution. So it can be compared
+    with what our executions add up to. Not where cash moves with the market (futures, margined swaps), nor where what
+    is bought is a balance itself.
     OCO: of the orders of one account with one `oco`, and of the exits with one `parent`, the broker itself takes off
     the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
     """
@@ -59,6 +63,7 @@ class Can(Flag):
     RAW = auto()
     FAULTS = auto()
     OCO = auto()
+    CASH = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:
@@ -132,7 +137,10 @@ class Broker(Protocol):
         """
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
-        """Our accounts' fills after `since` by the venue's clock; None asks for all that is kept."""
+        """Our accounts' fills after `since` by the venue's clock; None asks for all that is kept.
+
+        They are gone through once, some in a turn, while the link stands: a sequence may read them as it is.
+        """
 
     async def positions(self) -> Sequence[Position]:
         """Every open position of every account."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 ZERO = Decimal(0)
+CENT = Decimal("0.01")
+FINEST = -18
+"""No currency is written in more places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,15 @@ class AccountReport:
         """What may be bought with it: its value `buying_power`; None where the broker says none."""
         power = self.values.get("buying_power")
         return power if isinstance(power, Decimal) else None
+
+
+def adds_up(ours: Decimal, theirs: Decimal) -> bool:
+    """Whether two finite amounts are alike but for rounding: a unit of the last place that is written of `theirs`.
+
+    A cent at most: whoever writes 100 may have meant 100.00.
+    """
+    place = max(int(theirs.as_tuple().exponent), FINEST)
+    return abs(ours - theirs) <= min(CENT, Decimal(1).scaleb(place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ from txgateway.model.events import DifferenceFound, DifferenceRaised, Difference
 
 
 class What(StrEnum):
-    """What a difference is about; its `key` is the order's id, the symbol, or the broker's id of what is not ours."""
+    """What a difference is about; its `key` is the id of our order, the symbol, the currency, or the broker's id."""
 
     POSITION = "position"
     """Our executions add up to another position than the broker holds."""
+    BALANCE = "balance"
+    """The cash of an account, in the currency that is the key, has moved by something else than our executions."""
     ORDER_STATUS = "order_status"
     """An order stood here as something that it no longer was there; it has been brought to the broker's word."""
     ORDER_TERMS = "order_terms"
@@ -38,6 +40,8 @@ class What(StrEnum):
     """The broker could not be asked, so nothing is known."""
 
 
+NO_SUCH_ORDER = "no such order"
+"""The broker's side of a MISSING_ORDER where it has searched its whole history, and not only what works."""
 Key = tuple[str, str, str, str]
 """What makes a difference one and the same: venue, account, what, key."""
 _Event = DifferenceFound | DifferenceRaised | DifferenceResolved

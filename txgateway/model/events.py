@@ -482,6 +482,19 @@ class PositionReported:
 
 
 @dataclass(frozen=True, slots=True)
+class BalancesReported:
+    """The broker's word on an account's cash (currency, total), taken over: the account is new, or a person said so.
+
+    What executions move from here on is counted on top, and compared with what the broker says later.
+    """
+
+    venue: str
+    account: str
+    totals: tuple[tuple[str, Decimal], ...]
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TradingDayStarted:
     """A venue's trading day began: what closed on earlier days leaves the state (the journal keeps it)."""
 
@@ -667,6 +680,7 @@ Event = (
     | DifferenceResolved
     | AccountsOpened
     | PositionReported
+    | BalancesReported
     | TradingDayStarted
     | SettingChanged
     | LimitChanged

@@ -48,3 +48,8 @@ class Execution:
     def signed_quantity(self) -> Decimal:
         """Positive when bought, negative when sold."""
         return self.quantity * self.side.sign
+
+    @property
+    def cash(self) -> Decimal:
+        """What it moved the account's cash by, in `currency`, where what is bought is paid in full."""
+        return -self.signed_quantity * self.price - self.commission

@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     SLOW_BROKER = "slow_broker"
     RESTART = "restart"
     RESTART_EMPTY = "restart_empty"
+    UNTOLD_FEE = "untold_fee"
 
 
 class Meaning(NamedTuple):
@@ -39,7 +40,7 @@ class Meaning(NamedTuple):
     text: str
     seconds: Decimal | None = None
     may_last: bool = False
-    """True where seconds may be given and need not: without them each occurrence is over at once."""
+    """True where seconds may be given and need not."""
 
 
 D = Decimal
@@ -82,6 +83,12 @@ MEANINGS: dict[FaultKind, Meaning] = {
     FaultKind.RESTART_EMPTY: Meaning(
         "The broker restarts, and is back so many seconds later with a new book: orders, positions and money are gone.",
         D(1),
+    ),
+    FaultKind.UNTOLD_FEE: Meaning(
+        "An order costs its account 1 (of the currency it is kept in) that no execution tells of; with seconds it is "
+        "paid back so much later, or when the fault is cleared.",
+        None,
+        True,
     ),
 }
 

@@ -340,6 +340,13 @@ class Order(Terms):
         return self.tag is not None
 
     @property
+    def released(self) -> bool:
+        """False for a ticket that waits, or waited when it was last heard of: none of it can have been filled."""
+        if not self.staged or self.filled_quantity or self._sure_status is not OrderStatus.STAGED:
+            return True
+        return any(update.event == "TicketApproved" for update in self.updates)
+
+    @property
     def acknowledged(self) -> bool:
         """True once the broker has said, by any word, that it holds or held the order."""
         if self.broker_order_id or self.filled_quantity or self.origin is Origin.EXTERNAL:

@@ -148,8 +148,12 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options by the stream's names, however they were named."""
     options = dict(given)
     for kind, (line, data) in bulletins.PARTS.items():
-        if any(given.get(name) for name in (kind, f"{kind}s", f"{kind}-notification")):
+        names = (kind, f"{kind}s", f"{kind}-notification")
+        if any(given.get(name) for name in names):
             options[data or line or kind] = True
+        for name in names:
+            if name not in bulletins.OPTIONS:
+                options.pop(name, None)
     return options
 
 

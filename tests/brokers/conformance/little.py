@@ -206,7 +206,8 @@ class Little:
     async def balances(self, account: str) -> AccountReport:
         if account != "API_ACCOUNT":
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"There is no account {account} here.")
-        return AccountReport(account, D(1000), (Balance("USD", D(1000), D(1000)),))
+        cash = sum((fill.cash for fill in self.fills), D(1000))
+        return AccountReport(account, cash, (Balance("USD", cash, cash),))
 
     async def instrument(self, symbol: str) -> Instrument | None:
         return Instrument(symbol=symbol, venue=self.venue) if symbol == "IBM" else None

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.conformance.little import PRICE, Little
-from txgateway.model.account import AccountReport
+from txgateway.model.account import AccountReport, Balance
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     CancelRejected,
@@ -481,6 +481,32 @@ answering("positions", "HoldsElsewhere", 66, change=lambda held: [replace(each, 
 answering("balances", "OwnsFloats", 67, change=lambda report: replace(report, cash=1.5))
 answering("balances", "OwnsNaN", 67, change=lambda report: replace(report, cash=D("NaN")))
 answering("balances", "TellsOfAnother", 67, change=lambda report: replace(report, account="OTHER"))
+
+
+answering("balances", "OwnsTheSame", 69, change=lambda report: replace(report, balances=(Balance("USD", D(1), D(1)),)))
+answering("balances", "OwnsNothing", 69, change=lambda report: replace(report, balances=()))
+
+
+@breaks(69)
+class PaysInAnotherCurrency(Little):
+    def tell(self, event: Any) -> None:
+        if isinstance(event, Executed):
+            event = replace(event, execution=replace(event.execution, currency="EUR"))
+        super().tell(event)
+
+
+@breaks(69)
+class TakesAFee(Little):
+    fees = D(0)
+
+    def enter(self, order: Any) -> None:
+        self.fees += 1
+        super().enter(order)
+
+    async def balances(self, account: str) -> Any:
+        report = await super().balances(account)
+        cash = report.balances[0].total - self.fees
+        return replace(report, balances=(Balance("USD", cash, cash),))
 
 
 @breaks(68)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from txgateway.brokers.paper import PaperBroker
+from txgateway.model.account import Balance
 from txgateway.model.errors import Ambiguous, Reason, Refused
 from txgateway.model.events import (
     CancelRejected,
@@ -110,3 +112,11 @@ class CancelsByTheirIds(PaperBroker):
 class HoldsOn(PaperBroker):
     async def positions(self) -> Any:
         return await super().positions() or ["something"]
+
+
+@breaks(117)
+class HidesWhatItTakes(PaperBroker):
+    async def balances(self, account: str) -> Any:
+        report = await super().balances(account)
+        cash = sum((fill.cash for fill in await self.executions(None)), Decimal(10_000_000))
+        return replace(report, balances=(Balance("USD", cash, cash),))

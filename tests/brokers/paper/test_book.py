@@ -54,7 +54,7 @@ def ask_everything(venue: Any) -> list[Any]:
     ask, broker = venue.do, venue.broker
     return [
         ask(broker.open_orders()),
-        ask(broker.executions(None)),
+        list(ask(broker.executions(None))),
         sorted(ask(broker.positions()), key=str),
         [ask(broker.balances(account)) for account in broker.accounts()],
     ]
@@ -125,7 +125,7 @@ def test_the_file_as_it_was_in_the_middle_of_work_can_be_opened(open_venue: Open
         venue.send("BUY", 10, limit="1.50", tif="GTC")
     shutil.copytree(tmp_path / "lost", tmp_path / "found")
     found = open_venue(venue.time(), tmp_path / "found")
-    assert found.do(found.broker.executions(None)) == venue.fills()
+    assert list(found.do(found.broker.executions(None))) == venue.fills()
     assert len(found.do(found.broker.open_orders())) == 50
     assert found.cash() == venue.cash()
 
@@ -162,7 +162,7 @@ def test_what_was_told_survives_kill_9(open_venue: Open, tmp_path: Path, lines: 
         os.kill(process.pid, signal.SIGKILL)
         told += [line.split() for line in process.stdout if line.endswith("\n")]
     found = open_venue(NOW + timedelta(hours=1), folder)
-    executions = found.do(found.broker.executions(None))
+    executions = list(found.do(found.broker.executions(None)))
     ids = [each.execution_id for each in executions]
     assert len(set(ids)) == len(ids)
     assert {tuple(pair) for pair in told} <= {(each.execution_id, each.order_id) for each in executions}

@@ -302,18 +302,18 @@ def test_executions_are_given_after_a_moment(venue: Any) -> None:
         venue.clock.advance(10)
         venue.send("BUY", 1)
         times.append(venue.broker.now())
-    everything = venue.do(venue.broker.executions(None))
+    everything = list(venue.do(venue.broker.executions(None)))
     assert everything == venue.fills()
-    assert venue.do(venue.broker.executions(times[2])) == everything[3:]
-    assert venue.do(venue.broker.executions(times[2] - timedelta(microseconds=1))) == everything[2:]
-    assert venue.do(venue.broker.executions(times[4])) == []
+    assert list(venue.do(venue.broker.executions(times[2]))) == everything[3:]
+    assert list(venue.do(venue.broker.executions(times[2] - timedelta(microseconds=1)))) == everything[2:]
+    assert list(venue.do(venue.broker.executions(times[4]))) == []
 
 
 def test_thousands_of_executions_come_in_slices(venue: Any) -> None:
     for _ in range(1201):
         venue.clock.advance(1)
         venue.send("BUY", 1)
-    assert venue.do(venue.broker.executions(None)) == venue.fills()
+    assert list(venue.do(venue.broker.executions(None))) == venue.fills()
 
 
 # market data
@@ -452,7 +452,7 @@ def test_nothing_is_told_that_is_not_in_the_book(venue: Any, logged: Any) -> Non
     book._writer = writer
     venue.clock.advance(1)
     assert venue.kinds(order) == ["OrderAccepted", "Executed"]
-    assert venue.do(venue.broker.executions(None)) == venue.fills()
+    assert list(venue.do(venue.broker.executions(None))) == venue.fills()
 
 
 # the calendar

@@ -172,7 +172,7 @@ def test_a_duplicated_fill_has_one_id(venue: Any, seconds: int) -> None:
     venue.clock.advance(seconds)
     first, second = venue.fills(order)
     assert first == second
-    assert venue.do(venue.broker.executions(None)) == [first]
+    assert list(venue.do(venue.broker.executions(None))) == [first]
 
 
 def test_reordered_fills(venue: Any) -> None:
@@ -279,7 +279,7 @@ def test_a_half_open_link_swallows_everything_until_it_is_found_dead(venue: Any)
     venue.later(1)
     assert statuses(venue) == ["DOWN", "CONNECTING", "RECONCILING"]
     assert venue.do(venue.broker.lookup(order)) is None, "it never arrived"
-    executions = venue.do(venue.broker.executions(None))
+    executions = list(venue.do(venue.broker.executions(None)))
     assert [each.order_id for each in executions] == [resting.order_id], "the market went on meanwhile"
 
 
@@ -421,6 +421,52 @@ def test_a_restart_with_the_book(open_venue: Open, arrives: bool) -> None:
     assert (venue.do(venue.broker.lookup(order)) is not None) is arrives
 
 
+def test_an_untold_fee_is_taken_and_stays_taken(open_venue: Open) -> None:
+    venue = open_venue()
+    set_fault(venue, "untold_fee", count=1)
+    venue.send("BUY", 100, limit=1)
+    assert venue.cash() == 9_999_999
+    assert venue.kinds()[-1] == "OrderAccepted", "nothing is told of it"
+    assert venue.fills() == []
+    venue.later(100)
+    venue.broker.clear_faults(None)
+    venue.later(1)
+    venue.broker.stopService()
+    assert open_venue(venue.time()).cash() == 9_999_999
+
+
+def test_an_untold_fee_is_paid_back_in_time_or_when_the_fault_is_cleared(venue: Any) -> None:
+    set_fault(venue, "untold_fee", seconds=10, count=2)
+    venue.send("BUY", 100, limit=1)
+    venue.later(5)
+    venue.send("BUY", 100, limit=1)
+    assert venue.cash() == 9_999_998
+    venue.later(6)
+    assert venue.cash() == 9_999_999
+    venue.broker.clear_faults(FaultKind.UNTOLD_FEE)
+    venue.later(1)
+    assert venue.cash() == 10_000_000
+
+
+def test_an_untold_fee_is_paid_back_after_a_restart_of_the_broker(venue: Any) -> None:
+    set_fault(venue, "untold_fee", seconds=1, count=1)
+    venue.send("BUY", 100, limit=1)
+    set_fault(venue, "restart", seconds=20, count=1)
+    with pytest.raises(Ambiguous):
+        venue.do(venue.broker.submit(venue.order()))
+    venue.later(25)
+    assert venue.cash() - sum(fill.cash for fill in venue.do(venue.broker.executions(None))) == 10_000_000
+
+
+def test_a_fee_of_an_order_that_never_arrives_is_neither_taken_nor_paid_back(open_venue: Open) -> None:
+    venue = open_venue(faults=seed_of("dropped_link", False))
+    set_fault(venue, "untold_fee", seconds=1)
+    with pytest.raises(Ambiguous):
+        venue.do(venue.broker.submit(venue.order()))
+    venue.later(10)
+    assert venue.cash() == 10_000_000
+
+
 def test_a_restart_without_the_book(open_venue: Open) -> None:
     venue = open_venue()
     resting, filled = venue.send("BUY", 100, limit=1), venue.send("BUY", 100)
@@ -433,7 +479,7 @@ def test_a_restart_without_the_book(open_venue: Open) -> None:
     for order in (resting, filled):
         assert venue.do(venue.broker.lookup(order)) is None
     assert venue.do(venue.broker.open_orders()) == venue.do(venue.broker.positions()) == []
-    assert venue.do(venue.broker.executions(None)) == []
+    assert list(venue.do(venue.broker.executions(None))) == []
     assert venue.cash() == 10_000_000
     (after,) = venue.fills(venue.send("BUY", 100))
     assert after.execution_id != before.execution_id

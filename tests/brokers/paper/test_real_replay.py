@@ -107,7 +107,7 @@ def test_ibm_against_its_quotes(open_venue: Open, data: Path, seed: int) -> None
         assert used[at, side] <= D(row[f"{side}_size"])
     check_costs(fills, crypto=False)
     check_accounts(venue, fills, "IBM")
-    assert venue.do(venue.broker.executions(None)) == fills
+    assert list(venue.do(venue.broker.executions(None))) == fills
 
 
 def test_bitcoin_against_its_trades(open_venue: Open, data: Path) -> None:

@@ -61,7 +61,7 @@ class FixedBroker:
 
     def __init__(self) -> None:
         self.venue = "paper"
-        self.can = ~Can(0) & ~Can.STAGE & ~Can.DEPTH & ~Can.RAW & ~Can.FAULTS
+        self.can = ~Can(0) & ~Can.STAGE & ~Can.DEPTH & ~Can.RAW & ~Can.FAULTS & ~Can.CASH
         self.hold = False
         self.held: list[Order] = []
         self.sent: list[Order] = []

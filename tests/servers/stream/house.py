@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from txgateway import bulletins
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.audience import Settings
@@ -406,9 +407,5 @@ def shrink(*transports: Any) -> None:
             transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 100_000)
 
 
-EVERYTHING = {
-    f"{kind}-{part}": True
-    for kind in ("order", "ticket", "execution", "position", "status", "reconciliation")
-    for part in ("notification", "data")
-}
+EVERYTHING = dict.fromkeys(sorted(bulletins.OPTIONS - {"quotes", "trades"}), True)
 """Options that ask for everything in the journal."""

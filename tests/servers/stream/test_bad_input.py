@@ -125,6 +125,15 @@ async def test_a_failure_inside_is_answered_and_logged(
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_option_that_nobody_knows_is_said_and_the_others_count(house: House) -> None:
+    client = await house.login({"order-data": 1, "execution-dta": 1, "quotees": 0})
+    said = await client.heard(".error: ")
+    assert said == 'option "execution-dta" is unknown and asks for nothing: did you mean execution-data?'
+    await house.submit(1)
+    await client.heard("paper.order-data ")
+
+
+@pytest_twisted.ensureDeferred
 async def test_options_that_cannot_be_read(house: House) -> None:
     client = await house.login("{nonsense")
     assert "the options cannot be read" in await client.heard(".error: ")

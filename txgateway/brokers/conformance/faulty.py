@@ -1,4 +1,4 @@
-"""C101 to C116: what holds when something fails.
+"""C101 to C117: what holds when something fails.
 
 Each injects a fault, sees that it happened, and looks at what is true then. A subject that cannot inject a fault skips
 its case.
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from txgateway.brokers import Can
 from txgateway.brokers.conformance.case import case
-from txgateway.brokers.conformance.trial import ENDS, Trial, require
+from txgateway.brokers.conformance.trial import ENDS, ZERO, Trial, require
 from txgateway.model.events import (
     CancelRejected,
     Executed,
@@ -270,3 +270,19 @@ async def a_broker_that_forgot_says_so(trial: Trial) -> None:
     require(not await trial.ask(broker.positions()), "positions of before are held")
     again = await trial.buy()
     require(not before & {each.execution_id for each in trial.fills(again)}, "new fills have old ids")
+
+
+@case(117, Can.MARKET | Can.CASH)
+async def a_fee_that_nobody_tells_of_is_in_the_balances(trial: Trial) -> None:
+    """Money that moves without an execution is missing in the balances at once, and told as nothing that was traded:
+    the gap is how it is found."""
+    await trial.begin()
+    await trial.inject(FaultKind.UNTOLD_FEE)
+    before = await trial.cash()
+    bought = await trial.buy()
+    after, moved = await trial.cash(), trial.moved(bought)
+    gaps = {
+        currency: after.get(currency, ZERO) - amount - moved.get(currency, ZERO) for currency, amount in before.items()
+    }
+    require(any(gap < 0 for gap in gaps.values()), f"nothing is missing ({gaps}): the fault did not happen")
+    require(trial.filled(bought) == bought.quantity, f"told was {trial.story(bought)}")

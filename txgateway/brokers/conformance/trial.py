@@ -185,6 +185,18 @@ class Trial:
         await self.ask(self.subject.fill(self.broker, order, quantity))
         await self.until(lambda: self.filled(order) >= before + quantity, f"a fill of {quantity} is told")
 
+    async def cash(self) -> dict[str, Decimal]:
+        """What the account holds of each currency."""
+        report = await self.ask(self.broker.balances(self.subject.account))
+        return {each.currency: each.total for each in report.balances}
+
+    def moved(self, *orders: Order) -> dict[str, Decimal]:
+        """What the told fills of orders add up to, by currency."""
+        moved: dict[str, Decimal] = {}
+        for fill in (fill for order in orders for fill in self.fills(order)):
+            moved[fill.currency] = moved.get(fill.currency, ZERO) + fill.cash
+        return moved
+
     async def inject(self, kind: FaultKind, seconds: str | None = None) -> None:
         """Let the next occasion bring this fault."""
         fault = make_fault(kind, count=1, seconds=None if seconds is None else Decimal(seconds))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from txgateway.brokers import Can
 from txgateway.brokers.conformance.case import case
 from txgateway.brokers.conformance.trial import ZERO, Trial, is_amount, require
+from txgateway.model.account import adds_up
 from txgateway.model.errors import GatewayError
 from txgateway.model.order import Order, OrderReport, OrderStatus
 
@@ -130,3 +131,21 @@ async def an_unknown_account_is_refused(trial: Trial) -> None:
         require(str(error).strip(), "it was refused without a sentence")
         return
     require(False, f"it answered {report}")
+
+
+@case(69, Can.MARKET | Can.CASH)
+async def cash_is_moved_by_the_fills_alone(trial: Trial) -> None:
+    """A fill moves its account's cash by value and commission, in its own currency, at once, and an order without a
+    fill by nothing: what else is found to have moved it is shown to a person."""
+    await trial.begin()
+    before = await trial.cash()
+    await trial.rest()
+    bought = [await trial.buy() for _ in range(2)]
+    moved = trial.moved(*bought)
+    after = await trial.cash()
+    wrong = {
+        currency: f"from {before.get(currency, ZERO)} by {moved.get(currency, ZERO)} to {after.get(currency, ZERO)}"
+        for currency in before.keys() | after.keys() | moved.keys()
+        if not adds_up(before.get(currency, ZERO) + moved.get(currency, ZERO), after.get(currency, ZERO))
+    }
+    require(not wrong, f"its fills do not add up to what it moved: {wrong}")

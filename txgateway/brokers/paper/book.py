@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from txgateway.brokers.paper.accounts import Holding
 from txgateway.brokers.paper.held import Held, execution
@@ -36,7 +36,7 @@ from txgateway.model.execution import Execution
 from txgateway.model.instrument import AssetClass
 
 PAGE = 500
-"""So many executions are read at once."""
+"""So many executions are in memory at once."""
 
 UPGRADES = (
     """
@@ -90,6 +90,36 @@ class StoredPosition:
     position: Position
     asset_class: AssetClass
     currency: str
+
+
+class Executions(Sequence[Execution]):
+    """Executions of the book, the oldest first, read some at a time as they are gone through: all take much memory.
+
+    BookError once the book is closed, or is another one.
+    """
+
+    def __init__(self, book: Book, after: int, last: int) -> None:
+        self._book = book
+        self._serial = book.serial
+        self._after, self._last = after, last
+
+    def __iter__(self) -> Iterator[Execution]:
+        after = self._after
+        while page := self._book.page(self._serial, after, self._last, PAGE):
+            yield from (each for _, each in page)
+            after = page[-1][0]
+
+    def __len__(self) -> int:
+        return self._book.count(self._serial, self._after, self._last)
+
+    @overload
+    def __getitem__(self, at: int) -> Execution: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Execution]: ...
+
+    def __getitem__(self, at: int | slice) -> Execution | list[Execution]:
+        return list(self)[at]
 
 
 class Book:
@@ -215,22 +245,32 @@ class Book:
             for account, symbol, quantity, price, kind, currency in self._db.execute("SELECT * FROM positions")
         ]
 
-    def execution_pages(self, since: datetime | None) -> Iterator[Sequence[Execution]]:
-        """The executions after `since` (all: None), the oldest first, some at a time.
+    def executions(self, since: datetime | None) -> Executions:
+        """The executions after `since` (all: None) that are there now, the oldest first.
 
         Those made after the feed's clock went back (a replay begun anew) come too, whatever `since` says.
         """
-        after = self._before(since)
-        while True:
-            rows = self._db.execute(
-                "SELECT executions.*, orders.* FROM executions JOIN orders ON orders.number = order_number "
-                "WHERE executions.number > ? ORDER BY executions.number LIMIT ?",
-                (after, PAGE),
-            ).fetchall()
-            if not rows:
-                return
-            yield [execution(held_of(row[9:]), fill_of(row[:9]), self._venue, self.serial) for row in rows]
-            after = rows[-1][0]
+        last = self._one("SELECT max(number) FROM executions")[0] or 0
+        return Executions(self, self._before(since), last)
+
+    def page(self, serial: str, after: int, last: int, limit: int) -> list[tuple[int, Execution]]:
+        """So many executions numbered above `after` up to `last`, with their numbers; BookError of another book."""
+        self._require(serial)
+        rows = self._db.execute(
+            "SELECT executions.*, orders.* FROM executions JOIN orders ON orders.number = order_number "
+            "WHERE executions.number > ? AND executions.number <= ? ORDER BY executions.number LIMIT ?",
+            (after, last, limit),
+        )
+        return [(row[0], execution(held_of(row[9:]), fill_of(row[:9]), self._venue, serial)) for row in rows]
+
+    def count(self, serial: str, after: int, last: int) -> int:
+        """How many executions are numbered so; BookError of another book."""
+        self._require(serial)
+        return int(self._one("SELECT count(*) FROM executions WHERE number > ? AND number <= ?", after, last)[0])
+
+    def _require(self, serial: str) -> None:
+        if self._db is None or self.serial != serial:
+            raise BookError(f"The paper broker's book of {self._venue} was closed while it was read: ask again.")
 
     def duplicates(self) -> int:
         """How many commands ever came a second time."""

@@ -20,7 +20,7 @@ from txgateway.brokers.paper.accounts import positions
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.faults import Faults
-from txgateway.brokers.paper.feed import Feed, breather
+from txgateway.brokers.paper.feed import Feed
 from txgateway.brokers.paper.latency import Command
 from txgateway.brokers.paper.link import Asked, Link, Told
 from txgateway.brokers.paper.opening import make_exchange, make_feed, mistakes
@@ -53,7 +53,7 @@ class PaperBroker:
         Can.MARKET | Can.LIMIT | Can.STOP | Can.STOP_LIMIT
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.BARS
-        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.FAULTS
+        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.CASH | Can.FAULTS
     )  # fmt: skip
 
     mistakes = staticmethod(mistakes)
@@ -180,16 +180,9 @@ class PaperBroker:
         return held.report() if held else None
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
-        """The book's executions after `since`, and all since the feed's clock last went back."""
+        """The book's executions after `since`, and all since the feed's clock last went back, read as they are used."""
         await self._asked()
-        breathe = breather(self._reactor)
-        found: list[Execution] = []
-        for page in self._book.execution_pages(since):
-            if found:
-                await breathe()
-                self._require_running()
-            found.extend(page)
-        return found
+        return self._book.executions(since)
 
     async def positions(self) -> Sequence[Position]:
         """Every open position."""

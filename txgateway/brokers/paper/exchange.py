@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from txgateway.brokers.paper.accounts import Account
+from txgateway.brokers.paper.accounts import BASE, Account
 from txgateway.brokers.paper.admission import AT_ONCE, Admission
 from txgateway.brokers.paper.commission import Commission
 from txgateway.brokers.paper.held import Fill, Held, Refusal, execution, taken
@@ -148,6 +148,13 @@ class Exchange:
         self._execute(held, quantity, price, now)
         if held.open:
             matcher.add(held)
+
+    def charge(self, name: str, amount: Decimal) -> None:
+        """Take so much money (below zero: give it) from an account, if it is here, and tell nobody."""
+        account = self.accounts.get(name)
+        if account is not None:
+            account.cash[BASE] = account.cash.get(BASE, ZERO) - amount
+            self.turn.accounts[name] = account
 
     # the market
 

@@ -35,6 +35,8 @@ Told = OrderEvent | VenueStatusChanged | Quote | Trade | Statistics
 RECONNECT_SECONDS = 1.0
 """How long after a dead link was found it is back."""
 HALF, WHOLE = Decimal("0.5"), Decimal(1)
+FEE = Decimal(1)
+"""What an order costs that nobody tells of."""
 
 
 class Asked(Enum):
@@ -101,6 +103,7 @@ class Link:
         self._delays: dict[str, float] = {}
         self._muted: dict[str, float] = {}
         self._timers: list[Any] = []
+        self._debts: dict[Any, str] = {}
 
     # in
 
@@ -288,6 +291,9 @@ class Link:
             self._telling.extend(held)
             self._tell()
         self.cut_silently()
+        for debt in self._debts:
+            debt.cancel()
+        self._debts.clear()
 
     def cut_silently(self) -> None:
         """Nothing is on its way any more, nothing is planned."""
@@ -297,12 +303,15 @@ class Link:
         self._fail_hanging()
 
     def clear(self, kind: FaultKind | None) -> None:
-        """Take faults away, and end what they left: a mute feed speaks, a dead link is found dead."""
+        """Take faults away, and end what they left: a mute feed speaks, a dead link is found dead, debts are paid."""
         self.faults.clear(kind)
         if kind in (None, FaultKind.MUTE_FEED):
             self._muted.clear()
         if kind in (None, FaultKind.HALF_OPEN):
             self._find_dead()
+        if kind in (None, FaultKind.UNTOLD_FEE):
+            for debt in list(self._debts):
+                debt.reset(0)
 
     def _reconnect(self) -> None:
         self.begin()
@@ -404,6 +413,29 @@ class Link:
     def _refuse_replace(self, fault: Fault, parcel: Parcel) -> None:
         parcel.commands[:] = [lambda now: self._there.exchange.refuse_replace(parcel.order, now)]
 
+    def _charge(self, fault: Fault, parcel: Parcel) -> None:
+        account = parcel.order.account
+
+        def charge(now: datetime) -> None:
+            self._there.exchange.charge(account, FEE)
+            if fault.seconds is not None:
+                self._owe(_seconds(fault), account)
+
+        parcel.commands.append(charge)
+
+    def _owe(self, seconds: float, account: str) -> None:
+        """The book pays back, whatever becomes of the link; later, where it is closed just then."""
+        box: list[Any] = []
+        box.append(self._reactor.callLater(seconds, self._pay, box))
+        self._debts[box[0]] = account
+
+    def _pay(self, box: list[Any]) -> None:
+        account = self._debts.pop(box[0])
+        if self.up:
+            self._there.do(lambda now: self._there.exchange.charge(account, -FEE))
+        else:
+            self._owe(RECONNECT_SECONDS, account)
+
     # faults at the door out
 
     def _lose(self, fault: Fault, event: Told) -> list[Told]:
@@ -439,7 +471,7 @@ _BREAKS = (
     FaultKind.RATE_LIMIT,
 )
 _IN: Mapping[Asked, Sequence[FaultKind]] = {
-    Asked.SUBMIT: (FaultKind.SLOW_BROKER, FaultKind.ID_ROLLBACK, *_BREAKS),
+    Asked.SUBMIT: (FaultKind.SLOW_BROKER, FaultKind.ID_ROLLBACK, FaultKind.UNTOLD_FEE, *_BREAKS),
     Asked.RELEASE: (FaultKind.SLOW_BROKER, *_BREAKS),
     Asked.CANCEL: (FaultKind.SLOW_BROKER, FaultKind.FILL_AFTER_CANCEL, FaultKind.CANCEL_RACE, *_BREAKS),
     Asked.REPLACE: (FaultKind.SLOW_BROKER, FaultKind.REJECTED_REPLACE, FaultKind.HALF_REPLACE, *_BREAKS),
@@ -454,6 +486,7 @@ _AT_THE_DOOR_IN: Mapping[FaultKind, Callable[[Link, Fault, Parcel], None]] = {
     FaultKind.RATE_LIMIT: Link._limit_rate,
     FaultKind.SLOW_BROKER: Link._slow,
     FaultKind.ID_ROLLBACK: Link._roll_back_ids,
+    FaultKind.UNTOLD_FEE: Link._charge,
     FaultKind.FILL_AFTER_CANCEL: Link._fill_before_cancel,
     FaultKind.CANCEL_RACE: Link._race_cancel,
     FaultKind.HALF_REPLACE: Link._replace_half,

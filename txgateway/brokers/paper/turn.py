@@ -42,7 +42,7 @@ class Turn:
     @property
     def changed(self) -> bool:
         """True when something has to be written."""
-        return bool(self.orders)
+        return bool(self.orders or self.accounts)
 
     def drop_market(self) -> None:
         """Keep only what is about orders: the market's own events are of no use later."""
