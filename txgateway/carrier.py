@@ -256,11 +256,11 @@ class Carrier:
         return (await self._gateway.submit(request, source.name, Origin.WEBHOOK, grant=grant_of(source))).order
 
     async def _sent(self, signal: Signal, source: Source, key: str) -> tuple[Order | None, str]:
-        """The order that an earlier going over this signal sent; and the key, another where a stop refused that one."""
+        """The order that an earlier going over this signal sent; and the key, another where that one never left."""
         order = await self._gateway.history.find_client(source.account, key)
         if order is None or order.signal != signal.signal_id:
             return None, key
-        if order.status is OrderStatus.DENIED and order.reason is Reason.STOPPING:
+        if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED) and order.reason in NEVER_THERE:
             return await self._sent(signal, source, f"{key}+")
         return order, key
 
@@ -418,6 +418,10 @@ class Carrier:
 def grant_of(source: Source) -> Grant:
     """A source may trade its own account, and nothing else."""
     return Grant((Right.TRADE,), (source.account,))
+
+
+NEVER_THERE = {Reason.STOPPING, Reason.JOURNAL_FAILED, Reason.NEVER_ARRIVED}
+"""Ends of orders of which it is known that no broker ever had them: a signal that is still pending sends another."""
 
 
 def _require_taken(order: Order) -> None:
