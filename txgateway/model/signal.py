@@ -212,8 +212,8 @@ class StrategyPosition:
 class Plan:
     """Where an instruction goes: found before the answer where that carries the outcome.
 
-    `after` is the strategy's signed position once it is carried out, `quantity` how much it buys or sells (what a REOPEN
-    closes aside).
+    `after` is the signed position of the strategy once it is carried out, `quantity` how much it buys or sells (what a
+    REOPEN closes aside).
     """
 
     account: str
