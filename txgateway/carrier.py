@@ -1,13 +1,14 @@
 """Carries signals out: each instruction's orders through the desk, once, and the signal's end on record.
 
 Every order has a key made of its signal's id, so that going over a signal again, after a crash, sends nothing twice.
-Those of one account and symbol go one after another, in the order they came. A close never opens a position: what is
-still working is ended first, and what others' hands closed is not closed again.
+What an order's key does not show is on record before it is done. Those of one account and symbol go one after another,
+in the order they came. A close never opens a position: what is still working is ended first, and what others' hands
+closed is not closed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,12 +23,19 @@ from txgateway.feed import Feed
 from txgateway.gateway import Gateway
 from txgateway.intents import Intent, act_of, as_planned, intent_of, order_of
 from txgateway.model.errors import GatewayError, Reason, Refused
-from txgateway.model.events import ExitTriggered, SignalEnded, StrategyAdjusted, VenueStatus, VenueStatusChanged
+from txgateway.model.events import (
+    ExitTriggered,
+    SignalAdvanced,
+    SignalEnded,
+    StrategyAdjusted,
+    VenueStatus,
+    VenueStatusChanged,
+)
 from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, TimeInForce
 from txgateway.model.rights import Grant, Right
 from txgateway.model.signal import Act, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.sizing import Ground
-from txgateway.standing import Standing, trigger
+from txgateway.standing import Standing
 from txgateway.state import Change
 from txgateway.tickers import candidates, mapped
 
@@ -48,10 +56,17 @@ class _NotNow(Exception):
 
 @dataclass(slots=True)
 class _Report:
-    """What came of a signal so far."""
+    """What came of a signal so far; `lines` are held until the last of it is on record."""
 
     orders: dict[str, None] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    lines: list[DeferredLock] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Let the next of the same symbol begin."""
+        lines, self.lines = self.lines, []
+        for line in lines:
+            line.release()
 
 
 class Carrier:
@@ -80,6 +95,7 @@ class Carrier:
         self._lines: dict[tuple[str, str], DeferredLock] = {}
         self._running: set[str] = set()
         self._ends: dict[str, list[Deferred[None]]] = {}
+        self._closings: dict[str, list[Deferred[None]]] = {}
         self._timer: Any = None
 
     def start(self) -> None:
@@ -107,6 +123,9 @@ class Carrier:
         if order is not None and order.order_id in self._ends and order.status in CLOSED:
             for each in self._ends.pop(order.order_id):
                 _fire(each)
+        if order is not None and order.parent in self._closings and not self._closes(order.parent):
+            for each in self._closings.pop(order.parent):
+                _fire(each)
         if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
             self._go_on()
 
@@ -128,8 +147,14 @@ class Carrier:
         many = len(signal.instructions) > 1
         try:
             for at, instruction in enumerate(signal.instructions):
+                if at < signal.over:
+                    continue
+                report.release()
+                before = len(report.orders)
                 try:
                     await self._carry_out(signal, at, instruction, report)
+                    if at + 1 < len(signal.instructions) and len(report.orders) == before:
+                        self._advance(signal, at, over=True)
                 except GatewayError as error:
                     self._require_running()
                     reason = error.reason if isinstance(error, Refused) else Reason.UNFINISHED
@@ -137,12 +162,49 @@ class Carrier:
                     rest = " The rest was not sent." if at + 1 < len(signal.instructions) else ""
                     report.said.append(f"{where}{error}{rest}")
                     break
+                except _NotNow:
+                    raise
+                except Exception:
+                    log.failure("Signal {signal} of {source} failed.", signal=signal.signal_id, source=signal.source)
+                    self._gateway.intake.unexpected(f"signal {signal.signal_id}")
+                    self._require_running()
+                    reason = Reason.UNFINISHED  # gone over again later, it would come after what is newer
+                    report.said.append("The gateway made an error over this; its log says which.")
+                    break
             self._require_running()
             self._end(signal, report, reason)
         except _NotNow:
             log.info("signal {signal} is gone over again later", signal=signal.signal_id)
         finally:
             self._running.discard(signal.signal_id)
+            report.release()
+
+    def _advance(
+        self,
+        signal: Signal,
+        at: int,
+        over: bool = False,
+        ends: tuple[str, ...] = (),
+        entries: tuple[str, ...] = (),
+        closing: Decimal = ZERO,
+    ) -> None:
+        """Put on record how far an instruction has come."""
+        if signal.shadow:
+            return
+        self._require_running()
+        self._gateway.ledger.record(
+            SignalAdvanced(
+                signal_id=signal.signal_id,
+                source=signal.source,
+                account=signal.account,
+                instruction=at,
+                time=self._clock(),
+                ends=ends,
+                entries=entries,
+                closing=closing,
+                over=over,
+            )
+        )
 
     def _require_running(self) -> None:
         if self._gateway.stopping or self._gateway.ledger.error is not None:
@@ -170,7 +232,7 @@ class Carrier:
         if source is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
         if instruction.act is Act.CANCEL:
-            await self._cancel(signal, instruction, source, report)
+            await self._cancel(signal, at, instruction, source, report)
             return
         plan = signal.plans[at] if at < len(signal.plans) else None
         door = self._doors.setdefault(source.account, DeferredLock())
@@ -186,10 +248,8 @@ class Carrier:
         finally:
             door.release()
         await turn
-        try:
-            await self._move(signal, at, instruction, source, symbol, plan, report)
-        finally:
-            line.release()
+        report.lines.append(line)
+        await self._move(signal, at, instruction, source, symbol, plan, report)
 
     async def _move(
         self,
@@ -217,9 +277,15 @@ class Carrier:
         if act in (Act.CLOSE, Act.REOPEN, Act.TARGET):
             for order_id in self.standing.opening(position):
                 await self._end_order(order_id)
+        first, first_key = await self._sent(signal, source, f"sig:{signal.signal_id}:{at}:close")
+        if first is not None:
+            report.orders[first.order_id] = None
+            _require_taken(first)
+        before = self._closed_before(signal, at, report)
+        done = before - (_done(first) if first is not None else ZERO)
         position = self._squared(self.standing.at(source.account, symbol, source.name, instruction.strategy))
-        now = self.standing.now(position)
-        if not now and act is Act.CLOSE and (plan is not None or self.standing.closed_by(position, signal.signal_id)):
+        now = self.standing.now(position) + done  # as it was when this was begun
+        if not now and act is Act.CLOSE and plan is not None:
             report.said.append("It is closed already, or closes by itself.")
             return
         if plan is not None and act is Act.OPEN:
@@ -229,17 +295,16 @@ class Carrier:
         if late:
             intent = replace(intent, opens=ZERO)
         day = self._day(source)
-        closes = intent.closes - self._trigger(signal, position, instruction, intent.closes, report)
+        closes = intent.closes - done
+        closes -= self._trigger(signal, at, position, instruction, closes, before, report)
         if closes and intent.opens and (intent.apart or closes != intent.closes):
-            first, first_key = await self._sent(signal, source, f"sig:{signal.signal_id}:{at}:close")
-            if first is None:
-                plain = replace(instruction, order_type=OrderType.MARKET)
-                first = await self._submit(
-                    signal, source, order_of(source, plain, -closes, ground, day, False), first_key
-                )
+            plain = replace(instruction, order_type=OrderType.MARKET)
+            first = await self._submit(signal, source, order_of(source, plain, -closes, ground, day, False), first_key)
             report.orders[first.order_id] = None
             _require_taken(first)
             closes = ZERO
+        if intent.opens:
+            await self._await_closed(position)
         signed = intent.opens - closes
         if signed:
             request = order_of(source, instruction, signed, ground, day, opens=not closes)
@@ -256,11 +321,11 @@ class Carrier:
         return (await self._gateway.submit(request, source.name, Origin.WEBHOOK, grant=grant_of(source))).order
 
     async def _sent(self, signal: Signal, source: Source, key: str) -> tuple[Order | None, str]:
-        """The order that an earlier going over this signal sent; and the key, another where a stop refused that one."""
+        """The order that an earlier going over this signal sent; and the key, another where that one never left."""
         order = await self._gateway.history.find_client(source.account, key)
         if order is None or order.signal != signal.signal_id:
             return None, key
-        if order.status is OrderStatus.DENIED and order.reason is Reason.STOPPING:
+        if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED) and order.reason in NEVER_THERE:
             return await self._sent(signal, source, f"{key}+")
         return order, key
 
@@ -283,8 +348,31 @@ class Carrier:
         )
         return self.standing.at(position.account, position.symbol, position.source, position.strategy)
 
+    def _closed_before(self, signal: Signal, at: int, report: _Report) -> Decimal:
+        """How much (signed) an earlier going over this instruction had closed by its exits' keeper: what was not asked
+        for by then is."""
+        if at != signal.over or not signal.entries:
+            return ZERO
+        self._have_closed(signal, signal.entries)
+        report.said.append(f"{abs(signal.closing):f} are closed by what keeps their exits.")
+        return signal.closing
+
+    def _have_closed(self, signal: Signal, entries: Iterable[str]) -> None:
+        for entry in entries:
+            family = self._state.families.live.get(entry)
+            if family is not None and not family.closing and not family.ended:
+                text = f"signal {signal.signal_id} of {signal.source} closes it."
+                self._gateway.ledger.record(ExitTriggered(entry, text, self._clock()))
+
     def _trigger(
-        self, signal: Signal, position: StrategyPosition, instruction: Instruction, closes: Decimal, report: _Report
+        self,
+        signal: Signal,
+        at: int,
+        position: StrategyPosition,
+        instruction: Instruction,
+        closes: Decimal,
+        before: Decimal,
+        report: _Report,
     ) -> Decimal:
         """Have what has exits attached closed by their keeper, once and at the market; gives how much (signed) that is.
 
@@ -298,23 +386,58 @@ class Carrier:
         if abs(whole) > abs(closes) or whole * closes < 0 or priced:
             text = f"{abs(whole):f} {position.symbol} of the position have exits attached"
             raise Refused(Reason.UNSUPPORTED, f"{text}: close them whole, and at the market.")
-        for entry in families:
-            text = f"{trigger(signal.signal_id)}of {signal.source} closes it."
-            self._gateway.ledger.record(ExitTriggered(entry, text, self._clock()))
+        self._advance(signal, at, entries=(*(signal.entries if before else ()), *families), closing=before + whole)
+        self._have_closed(signal, families)
         report.said.append(f"{abs(whole):f} {position.symbol} are closed by what keeps their exits.")
         return whole
 
-    async def _cancel(self, signal: Signal, instruction: Instruction, source: Source, report: _Report) -> None:
-        """End a strategy's working orders, of one symbol or of all."""
-        wanted = (await self.named(source, instruction))[1] if instruction.symbol else ""
-        for position in list(self._state.strategies.of(source.name, instruction.strategy)):
-            if wanted in ("", position.symbol) and position.account == source.account:
-                for order_id in list(position.working):
-                    if signal.shadow:
-                        report.said.append(f"Would cancel order {order_id}.")
-                    else:
-                        await self._end_order(order_id)
-                        report.said.append(f"Order {order_id} has ended.")
+    async def _await_closed(self, position: StrategyPosition) -> None:
+        """Wait until what closes by itself is closed: what is opened before would be taken for a part of it."""
+        for entry in self.standing.closing(position):
+            closed: Deferred[None] = Deferred()
+            self._closings.setdefault(entry, []).append(closed)
+            late = self._reactor.callLater(END_SECONDS, _fire, closed)
+            await closed
+            if late.active():
+                late.cancel()
+            if self._closes(entry):
+                text = f"What order {entry} entered has not been closed in {END_SECONDS:g} s"
+                raise Refused(
+                    Reason.UNFINISHED, f"{text}, so nothing was opened: look at it, and send the signal again."
+                )
+
+    def _closes(self, entry: str) -> bool:
+        family = self._state.families.live.get(entry)
+        return family is not None and family.left > 0 and bool(family.closing) and not family.ended
+
+    async def _cancel(self, signal: Signal, at: int, instruction: Instruction, source: Source, report: _Report) -> None:
+        """End a strategy's working orders, of one symbol or of all; in its turn, after what came before."""
+        door = self._doors.setdefault(source.account, DeferredLock())
+        await door.acquire()
+        try:
+            wanted = (await self.named(source, instruction))[1] if instruction.symbol else ""
+            lines = [line for (account, symbol), line in self._lines.items() if account == source.account]
+            if wanted:
+                lines = [self._lines.setdefault((source.account, wanted), DeferredLock())]
+            turns = [line.acquire() for line in lines]
+        finally:
+            door.release()
+        for line, turn in zip(lines, turns, strict=True):
+            await turn
+            report.lines.append(line)
+        ends = signal.ends if at == signal.over else ()
+        if not ends:
+            positions = self._state.strategies.of(source.name, instruction.strategy)
+            here = [each for each in positions if wanted in ("", each.symbol) and each.account == source.account]
+            ends = tuple(order_id for each in here for order_id in each.working)
+            if ends:
+                self._advance(signal, at, ends=ends)
+        for order_id in ends:
+            if signal.shadow:
+                report.said.append(f"Would cancel order {order_id}.")
+            else:
+                await self._end_order(order_id)
+                report.said.append(f"Order {order_id} has ended.")
 
     async def _end_order(self, order_id: str) -> None:
         """Have an order ended, and wait for that: what it still fills meanwhile belongs to its strategy."""
@@ -420,10 +543,19 @@ def grant_of(source: Source) -> Grant:
     return Grant((Right.TRADE,), (source.account,))
 
 
+NEVER_THERE = {Reason.STOPPING, Reason.JOURNAL_FAILED, Reason.NEVER_ARRIVED}
+"""Ends of orders of which it is known that no broker ever had them: a signal that is still pending sends another."""
+
+
 def _require_taken(order: Order) -> None:
     """Refused where the order was not taken, by us or by the broker."""
     if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
         raise Refused(order.reason or Reason.REJECTED, order.text or f"Order {order.order_id} is {order.status}.")
+
+
+def _done(order: Order) -> Decimal:
+    """What an order filled and may still fill (signed)."""
+    return order.side.sign * (order.filled_quantity if order.status in CLOSED else order.quantity)
 
 
 def _fire(waiting: Deferred[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
 from txgateway.signals.proquant import HEADER
@@ -25,7 +26,7 @@ def message_of(source: Source, url: str) -> str:
     """What to paste where the sender takes it."""
     match source.kind:
         case SourceKind.TRADINGVIEW:
-            return json.dumps(_alert(source), indent=2)
+            return _lines(source) if source.template else json.dumps(_alert(source), indent=2)
         case SourceKind.PROQUANT:
             return json.dumps(webhook_of(source, url), indent=2)
         case SourceKind.ALGOGENE:
@@ -42,7 +43,8 @@ def webhook_of(source: Source, url: str) -> dict[str, object]:
 def place_of(source: Source, url: str) -> str:
     """Where URL and message go, in a sentence; and why they would not be found there."""
     far = "" if source.kind is SourceKind.GENERIC or not is_local(url) else _LOCAL
-    return _PLACES[source.kind] + far
+    mapped = _MAPPED if source.kind is SourceKind.TRADINGVIEW and source.mapping else ""
+    return _PLACES[source.kind] + mapped + far
 
 
 def is_local(url: str) -> bool:
@@ -57,11 +59,14 @@ _PLACES = {
     SourceKind.ALGOGENE: "Put these lines in the place of the script's own.",
     SourceKind.GENERIC: "Send signals like this one.",
 }
+_MAPPED = " Write into the message what the source's mapping reads."
 _LOCAL = " From elsewhere this address is not reached: set TXGATEWAY_WEBHOOK_URL to the public one, and ask again."
 
 
 def _alert(source: Source) -> dict[str, str]:
     """A strategy's alert, in TradingView's placeholders."""
+    if source.mapping:
+        return {"secret": source.secret}
     message = {"secret": source.secret, "symbol": "{{ticker}}"}
     if source.semantics is Semantics.TARGET and source.sizing is Sizing.AS_SENT:
         return {**message, "position_size": "{{strategy.position_size}}", "time": "{{timenow}}"}
@@ -69,6 +74,28 @@ def _alert(source: Source) -> dict[str, str]:
     if source.sizing is Sizing.AS_SENT:
         message["quantity"] = "{{strategy.order.contracts}}"
     return {**message, "time": "{{timenow}}"}
+
+
+def _lines(source: Source) -> str:
+    """The same as text: the secret on a line of its own, unless the template has a place for it."""
+    values = {**PLACEHOLDERS, "secret": source.secret}
+    text = re.sub(
+        r"\{(\w+)\}", lambda each: values.get(each[1], f"<{each[1]}>"), re.sub(r"[\[\]]", "", source.template)
+    )
+    return text if "{secret}" in source.template else f"{source.secret}\n{text}"
+
+
+PLACEHOLDERS = {
+    "symbol": "{{ticker}}",
+    "side": "{{strategy.order.action}}",
+    "quantity": "{{strategy.order.contracts}}",
+    "target": "{{strategy.position_size}}",
+    "market_position": "{{strategy.market_position}}",
+    "market_position_size": "{{strategy.market_position_size}}",
+    "price": "{{close}}",
+    "time": "{{timenow}}",
+}
+"""What TradingView puts in the place of a template's fields; the others are the user's to write."""
 
 
 def _curl(source: Source, url: str) -> str:

@@ -332,7 +332,8 @@ class Signaling:
                 if denial is not None:
                     raise Refused(denial.reason, denial.text)
                 await self._require_funds(source, request, intent, ground)
-            plans.append(Plan(source.account, symbol, intent.after, request.quantity if request else None))
+            much = abs(intent.opens if named.act is Act.REOPEN else intent.opens - intent.closes)
+            plans.append(Plan(source.account, symbol, intent.after, much or None))
         return tuple(plans)
 
     def _require_only(self, position: StrategyPosition, instruction: Instruction) -> None:

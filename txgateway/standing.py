@@ -54,29 +54,24 @@ class Standing:
         """Its entries that have exits which nobody has ended: what is left of each (signed)."""
         return {entry: left for entry, left, closing in self._families(position) if not closing}
 
-    def closed_by(self, position: StrategyPosition, signal_id: str) -> bool:
-        """Whether some of it closes by itself since this signal asked for it."""
-        return any(closing.startswith(trigger(signal_id)) for _, _, closing in self._families(position, 0))
+    def closing(self, position: StrategyPosition) -> list[str]:
+        """Its entries that are being closed by what keeps their exits."""
+        return [entry for entry, _, closing in self._families(position) if closing]
 
     def _leaving(self, position: StrategyPosition) -> Decimal:
         return sum((left for _, left, closing in self._families(position) if closing), ZERO)
 
-    def _families(self, position: StrategyPosition, least: int = 1) -> list[tuple[str, Decimal, str]]:
+    def _families(self, position: StrategyPosition) -> list[tuple[str, Decimal, str]]:
         mine = (position.account, position.symbol, position.source, position.strategy)
         return [
             (each.entry, each.left if each.long else -each.left, each.closing)
             for each in self._state.families
             if each.signal
             and (each.account, each.symbol, each.owner, each.strategy) == mine
-            and (each.left > 0 or not least)
+            and each.left > 0
             and not each.ended
         ]
 
     def _account_holds(self, position: StrategyPosition) -> Decimal:
         found = self._state.positions.get(position.account, {}).get(position.symbol)
         return found.quantity if found is not None else ZERO
-
-
-def trigger(signal_id: str) -> str:
-    """How the words begin by which a signal has an entry's position closed."""
-    return f"signal {signal_id} "

@@ -42,6 +42,7 @@ from txgateway.model.events import (
     PositionReported,
     Record,
     SettingChanged,
+    SignalAdvanced,
     SignalEnded,
     SignalReceived,
     SignalRefused,
@@ -488,6 +489,9 @@ class State:
     def _refuse_signal(self, event: SignalRefused) -> None:
         self.strategies.refuse(event, self.seq + 1)
 
+    def _advance_signal(self, event: SignalAdvanced) -> None:
+        self.strategies.advance(event, self.seq + 1)
+
     def _end_signal(self, event: SignalEnded) -> None:
         self.strategies.end(event, self.seq + 1)
 
@@ -668,6 +672,7 @@ _HANDLERS: dict[type[Event], Any] = {
     UserRemoved: State._remove_user,
     SignalReceived: State._receive_signal,
     SignalRefused: State._refuse_signal,
+    SignalAdvanced: State._advance_signal,
     SignalEnded: State._end_signal,
     StrategyAdjusted: State._adjust_strategy,
     IntegrationChanged: State._change_integration,

@@ -43,6 +43,7 @@ from txgateway.model.events import (
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
+    SignalAdvanced,
     SignalEnded,
     SignalReceived,
     SignalRefused,
@@ -137,6 +138,15 @@ def _signal(event: SignalReceived) -> str:
     return f"{event.source} signalled from {event.host or 'here'}: {asked}.{shadow}{warned} It was: {event.body}"
 
 
+def _advanced(event: SignalAdvanced) -> str:
+    what = f"Instruction {event.instruction + 1}"
+    if event.over:
+        return f"{what} needs nothing more."
+    does = [f"ends {', '.join(event.ends)}"] if event.ends else []
+    does += [f"has {abs(event.closing):f} closed by the exits of {', '.join(event.entries)}"] if event.entries else []
+    return f"{what} {' and '.join(does) or 'goes on'}."
+
+
 def _integration(event: IntegrationChanged) -> str:
     what = f"Integration {event.name} of {event.source}"
     if event.step is Step.ENDING:
@@ -217,6 +227,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     SignalRefused: lambda event: (
         f"A signal of {event.source} was refused ({event.reason}): {event.text} It was: {event.body}"
     ),
+    SignalAdvanced: _advanced,
     SignalEnded: lambda event: (
         f"The signal is {event.outcome}{f' ({event.reason})' if event.reason else ''}: "
         f"{event.text or ', '.join(event.orders) or 'there was nothing to do'}."

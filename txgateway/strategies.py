@@ -15,7 +15,15 @@ from typing import Any
 
 import msgspec
 
-from txgateway.model.events import Executed, OrderRestored, SignalEnded, SignalReceived, SignalRefused, StrategyAdjusted
+from txgateway.model.events import (
+    Executed,
+    OrderRestored,
+    SignalAdvanced,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
+    StrategyAdjusted,
+)
 from txgateway.model.order import CLOSED, Order
 from txgateway.model.signal import Outcome, Signal, StrategyPosition
 
@@ -142,6 +150,14 @@ class Strategies:
                 forget=event.forget,
             )
         )
+
+    def advance(self, event: SignalAdvanced, seq: int) -> None:
+        """An instruction of a signal has come this far."""
+        signal = self.pending.get(event.signal_id)
+        if signal is not None:
+            over = event.instruction + event.over
+            changed = replace(signal, over=over, ends=event.ends, entries=event.entries, closing=event.closing, seq=seq)
+            self.pending[signal.signal_id] = self.signals[signal.signal_id] = changed
 
     def end(self, event: SignalEnded, seq: int) -> None:
         """A signal is over."""

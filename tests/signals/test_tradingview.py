@@ -143,6 +143,8 @@ def test_who_proves_himself_is_told_what_is_wrong_with_the_message() -> None:
         ("{“a”: 1}", "typographic quotes"),
         ('{"a": 1', "line 1, column"),
         ('{"a": 1} and more', "text behind the order"),
+        ('{"comment": "a\nb"}', "line break inside a text"),
+        (json.dumps({"comment": "x" * 40_000}), "40015 bytes"),
         ('{"a": 1, "a": 2}', "stands twice"),
         ("[]", "empty list"),
         ('{"orders": []}', "empty list"),

@@ -74,3 +74,18 @@ def test_a_mark_that_comes_again_much_later_is_told_to_the_operator() -> None:
     house.bench.turn(3600)
     assert house.answer(**BUY) == first
     assert "3600 s ago" in house.signaling.tally("tv").warning
+
+
+def test_an_order_that_was_on_disk_and_never_arrived_is_sent_after_the_restart() -> None:
+    """Killed between the two: the broker's whole history says that it was never there."""
+    house = House().up()
+    house.bench.broker.mode = "mute"
+    first = house.answer(**BUY)
+    house.bench.broker.mode = "fill"
+    again = house.restart().up()
+    again.bench.turn(2)
+    assert again.answer(**BUY) == first
+    assert [each.client_order_id for each in again.bench.broker.sent[1:]] == [f"sig:{again.signal.signal_id}:0+"]
+    assert again.held() == 10
+    assert (again.signal.outcome, again.signal.reason) == (Outcome.DONE, None)
+    assert [each.key for each in again.bench.gateway.state.strategies.signals.values()] == ["id alert 1"]

@@ -323,6 +323,26 @@ class SignalRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalAdvanced:
+    """How far one instruction of a signal has come, where its own order does not show that: gone over again after a
+    crash, nothing of it is done twice.
+
+    `ends` are the orders to be ended, `entries` those whose position is closed by what keeps their exits, and `closing`
+    (signed) how much that is. `over`: nothing more is to be done for it.
+    """
+
+    signal_id: str
+    source: str
+    account: str
+    instruction: int
+    time: datetime
+    ends: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    closing: Decimal = Decimal(0)
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalEnded:
     """All that a signal asked for is sent; or, with a reason, the rest of it never will be."""
 
@@ -700,6 +720,7 @@ Event = (
     | LeaseEnded
     | SignalReceived
     | SignalRefused
+    | SignalAdvanced
     | SignalEnded
     | StrategyAdjusted
     | IntegrationChanged

@@ -212,7 +212,8 @@ class StrategyPosition:
 class Plan:
     """Where an instruction goes: found before the answer where that carries the outcome.
 
-    `after` is the strategy's signed position once it is carried out, `quantity` how much its opening order has.
+    `after` is the signed position of the strategy once it is carried out, `quantity` how much it buys or sells (what a
+    REOPEN closes aside).
     """
 
     account: str
@@ -247,3 +248,9 @@ class Signal:
     """After this its opening orders are too late."""
     forget: datetime | None = None
     """Until then the same key means the same signal; None: for as long as it is remembered."""
+    over: int = 0
+    """So many of its instructions need not be looked at again."""
+    ends: tuple[str, ...] = ()
+    """Orders that the next instruction ends; `entries` and `closing` as SignalAdvanced has them."""
+    entries: tuple[str, ...] = ()
+    closing: Decimal = Decimal(0)

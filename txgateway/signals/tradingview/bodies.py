@@ -17,6 +17,8 @@ from txgateway.signals import MOST_INSTRUCTIONS, BadSignal, from_json, shown
 
 BATCHES = ("orders", "signals", "alerts")
 """Members of a body that hold its orders; what else it says holds for all of them."""
+LARGEST = 32 * 1024
+"""Bytes of a message: several times what TradingView lets one have, and read in little time by whomever it is sent."""
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]{0,80}\}\}")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|[\[\]{}]', re.DOTALL)
 _NO_NUMBER = re.compile(r"[:,\[]\s*(-?(?:NaN|nan|Infinity|inf|n/a|null\.|∅))\s*(?=[,}\]\s])")
@@ -40,6 +42,8 @@ class Document:
 
 def text_of(body: bytes) -> str:
     """The message as text; BadSignal."""
+    if len(body) > LARGEST:
+        raise BadSignal(f"The message has {len(body)} bytes, and may have {LARGEST}.")
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
@@ -148,6 +152,8 @@ def _diagnosis(text: str, at: int, part: str, error: str) -> str:
         return f'The message is no JSON at {where}: it has typographic quotes, and JSON has plain ones (").'
     if "'" in strings[: spot + 1]:
         return f"The message is no JSON at {where}: names and texts stand in double quotes, not in single ones."
+    if "control character" in error:
+        return f"The message is no JSON at {where}: write \\n for a line break inside a text."
     if "Expecting value" in error:
         return f"The message is no JSON at {where}: a value is missing there; a placeholder may have come to nothing."
     hint = 'Look there for a quote inside a text (write \\" for it), a comma too few or too many, or a missing }.'
