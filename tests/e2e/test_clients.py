@@ -221,6 +221,15 @@ def use_sources(api: API) -> bool:
     return api.remove_source("client-source")
 
 
+def use_integrations(api: API) -> bool:
+    api.remove_source("client-proquant")
+    api.add_source("proquant", ACCOUNT, name="client-proquant")
+    answer = api.connect_proquant("client-proquant", "user@example.com")
+    assert "TXGATEWAY_WEBHOOK_URL" in answer["errorMsg"]
+    assert api.remove_source("client-proquant")
+    return api.query_integrations("client-proquant") == []
+
+
 def use_signals(api: API) -> bool:
     api.remove_source("client-signals")
     source = api.add_source("generic", ACCOUNT, name="client-signals", shadow=True)
@@ -306,6 +315,7 @@ USES: dict[str, Callable[[API], Any]] = {
     "global_cancel": use_global_cancel,
     "create_token": use_tokens,
     **dict.fromkeys(("add_source", "change_source", "remove_source", "query_sources"), use_sources),
+    **dict.fromkeys(("connect_proquant", "query_integrations"), use_integrations),
     **dict.fromkeys(("query_signals", "explain_signal", "replay_signal"), use_signals),
     **dict.fromkeys(("query_strategies", "adjust_strategy"), use_signals),
     "query_tokens": use_tokens,
