@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import socket
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from itertools import count
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.daemon import PATIENCE, Daemon, until
+from tests.daemon import PATIENCE, ROOT, Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
 from txgateway import sources
@@ -340,6 +342,28 @@ def test_addresses_and_certificates(daemon: Daemon) -> None:
         answer = post(daemon, alert, name)
         assert (answer.status_code, answer.json()["reason"]) == (401, "NOT_ALLOWED")
         assert daemon.call("query_signals", source=name) == []
+
+
+def test_an_alert_over_https_with_a_certificate(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(WEBHOOK_PORT="0")
+    names = ("tradingview", "somebody")
+    command = [sys.executable, "-m", "txgateway_client", "certs", "make", *(f"--client={each}" for each in names)]
+    subprocess.run(command, cwd=ROOT, env=daemon.environ, capture_output=True, timeout=PATIENCE, check=True)
+    tls = daemon.folder / "tls"
+    daemon.environment.update(TLS_CERT=str(tls / "server.pem"), TLS_KEY=str(tls / "server.key"))
+    daemon.environment.update(WEBHOOK_CLIENT_CA=str(tls / "ca.pem"))
+    daemon.session.trust_env, daemon.session.verify = False, str(tls / "ca.pem")
+    sources.write(daemon.folder / sources.FILE, [source("certified", certificate="tradingview")])
+    daemon.start().up()
+    (made,) = daemon.call("query_sources", name="certified")
+    for name, status in ((names[1], 401), ("", 401), (names[0], 200)):
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, str(tls / "ca.pem")
+            if name:
+                session.cert = (str(tls / f"client-{name}.pem"), str(tls / f"client-{name}.key"))
+            answer = session.post(made["url"], json=fresh(action="buy", qty=1), timeout=PATIENCE)
+            assert answer.status_code == status, name
+    assert orders(daemon, ended(daemon, answer.json()["id"])) == [("BUY", "1", "IBM")]
 
 
 def test_an_alert_that_is_too_old(daemon: Daemon) -> None:
