@@ -300,9 +300,35 @@ def test_words_that_close_beside_words_that_name_what() -> None:
     assert one(action="exit", order="flat").side is None
 
 
+def test_type_may_say_whether_it_is_an_entry_or_an_exit() -> None:
+    assert (one(action="sell", type="exit").act, one(action="sell", type="exit").side) == (Act.CLOSE, "SELL")
+    assert one(action="sell", type="entry", qty=1).act is Act.ORDER
+    assert one(type="buy", qty=1).side == "BUY"
+    assert "do not say one thing" in refusal({**BASE, "action": "sell", "type": "buy"})
+    assert one(action="sell", type="exit", order_type="market").act is Act.CLOSE
+
+
+def test_the_type_is_one() -> None:
+    assert one(action="buy", order="limit", type="entry", price=5).order_type == "LIMIT"
+    assert one(action="buy", order_type="limit", type="alert", price=5).order_type == "LIMIT"
+    assert "name two order types" in refusal({**BASE, "action": "buy", "order_type": "limit", "type": "market"})
+    assert "name two order types" in refusal({**BASE, "action": "buy", "order": "limit", "type": "market"})
+
+
 def test_order_may_be_the_type_beside_an_action() -> None:
     assert one(action="buy", quantity=1, order="limit", price=5).limit_price == 5
     assert one(action="buy", quantity=1, order="buy").side == "BUY"
+
+
+def test_the_volume_of_a_bar_is_no_quantity() -> None:
+    bar = {"open": 1, "high": 2, "low": 1, "close": 2, "volume": 1_250_000}
+    assert one(action="buy", **bar).amount is None
+    assert one(action="buy", bar=bar).amount is None
+    assert read({"passphrase": SECRET, "data": {"ticker": "AAPL", "action": "buy", **bar}})[0].amount is None
+    assert one(action="buy", qty=3, volume=1_250_000).amount == Amount(Decimal(3))
+    lone = language.read(PLAIN, post({**BASE, "action": "buy", "volume": 3}))
+    assert lone.instructions[0].amount == Amount(Decimal(3))
+    assert "the whole market traded" in lone.warnings[0]
 
 
 def test_a_close_in_part() -> None:

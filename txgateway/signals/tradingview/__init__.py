@@ -199,6 +199,8 @@ def _is_unique(value: str | int | float) -> bool:
 
 
 def _warnings(found: list[Fields]) -> Iterator[str]:
+    if any(plain(said.name.rpartition(".")[2]) == "volume" for fields in found for said in fields.all("quantity")):
+        yield 'The quantity is taken from "volume": call it "quantity", for {{volume}} is what the whole market traded.'
     names: dict[str, Said] = {plain(said.name): said for fields in found for said in fields.all("id")}
     for said in names.values():
         known = isinstance(said.value, str | int | float) and not isinstance(said.value, bool)

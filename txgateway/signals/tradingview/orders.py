@@ -86,9 +86,7 @@ def instruction_of(fields: Fields, source: Source) -> Instruction:
 
 def _wish(fields: Fields) -> _Wish | None:
     said = [each for each in fields.all("side") if not _is_type(each)]
-    if not said:
-        kind = fields.first("order_type")
-        said = [kind] if kind is not None and plain(kind.name) == "type" and kind.word in SIDES else []
+    said += [each for each in fields.all("order_type") if plain(each.name) == "type" and each.word in SIDES]
     if not said:
         return None
     for each in said:
@@ -232,14 +230,20 @@ def _terms(fields: Fields) -> tuple[OrderType | None, Decimal | None, Decimal | 
 
 
 def _type(fields: Fields) -> OrderType | None:
-    said = fields.one("order_type") or next((each for each in fields.all("side") if _is_type(each)), None)
-    if said is None or (plain(said.name) == "type" and said.word in SIDES):
-        return None
-    if said.word not in TYPES:
-        raise BadSignal(
-            f"{fields.where}{said.name} {shown(said.value)} is no order type: write market, limit, stop or stop_limit."
-        )
-    return TYPES[said.word]
+    """The order's type; `type` may say what a side does, and where `order_type` is there anything at all."""
+    said = [each for each in fields.all("order_type") if plain(each.name) != "type" or each.word not in SIDES]
+    if any(plain(each.name) != "type" for each in said):
+        said = [each for each in said if plain(each.name) != "type" or each.word in TYPES]
+    said += [each for each in fields.all("side") if _is_type(each)]
+    for each in said:
+        if each.word not in TYPES:
+            raise BadSignal(
+                f"{fields.where}{each.name} {shown(each.value)} is no order type: "
+                "write market, limit, stop or stop_limit."
+            )
+        if TYPES[each.word] is not TYPES[said[0].word]:
+            raise BadSignal(f"{fields.where}{said[0].name} and {each.name} name two order types: send one of them.")
+    return TYPES[said[0].word] if said else None
 
 
 def _price(fields: Fields, field: str) -> Decimal | None:

@@ -42,7 +42,7 @@ NAMES = {
 """Field of shapes.FIELDS -> the names it is sent under, the surest first; capitals, `_`, `-` and `.` do not matter."""
 NESTED = frozenset("strategy order data signal alert trade params payload".split())  # noqa: SIM905
 """Objects whose members count as the body's own; others (`bar`) are not looked into."""
-LOOSE = frozenset({"market", "volume", "type"})
+LOOSE = frozenset({"market", "volume"})
 """Names that often mean something else: they count only where no surer one is there."""
 CANDLE = frozenset({"open", "high", "low", "close", "bar"})
 """Beside any of these `volume` is the bar's."""
@@ -127,7 +127,7 @@ class Fields:
         spoken: dict[str, list[tuple[bool, Said]]] = {}
         for name, inner, said in _members(value):
             spoken.setdefault(name, []).append((inner, said))
-        if CANDLE & {plain(name) for name in value}:
+        if CANDLE & spoken.keys():
             spoken.pop("volume", None)
         for field, names in _SENT_AS.items():
             for name in names:
