@@ -46,6 +46,8 @@ END_SECONDS = 30.0
 """How long the end of a strategy's working orders is waited for before it is closed."""
 TICK_SECONDS = 5.0
 """How often is looked for signals that are still to be carried out."""
+DOLLARS = frozenset({"USD", "USDT", "USDC", "FDUSD"})
+"""Currencies that are as good as each other to find a size by."""
 BY = "gateway:signals"
 """Who asks for what a signal needs besides its own orders; no user has such a name."""
 
@@ -110,8 +112,22 @@ class Carrier:
         self._timer = None
 
     def begin(self, signal: Signal | None) -> None:
-        """Carry a signal out, unless that is under way."""
-        if signal is None or signal.signal_id in self._running or self._gateway.stopping:
+        """Carry a signal out, unless that is under way; what came before it in its account begins before it."""
+        if signal is None:
+            return
+        pending = self._state.strategies.pending
+        if len(pending) > len(self._running) + 1:
+            for older in list(pending.values()):
+                if older.signal_id == signal.signal_id:
+                    break
+                if older.account == signal.account and older.signal_id not in self._running:
+                    if not self._is_up(older):
+                        return  # both wait for their venue
+                    self._launch(older)
+        self._launch(signal)
+
+    def _launch(self, signal: Signal) -> None:
+        if signal.signal_id in self._running or self._gateway.stopping:
             return
         self._running.add(signal.signal_id)
         self._gateway.intake.go(self._run(signal), f"signal {signal.signal_id} of {signal.source}")
@@ -136,9 +152,12 @@ class Carrier:
     def _go_on(self) -> None:
         """Go over what is not finished, in the order it came."""
         for signal in list(self._state.strategies.pending.values()):
-            venue = self._gateway.venue_of(signal.account)
-            if venue is None or self._gateway.intake.status[venue] is VenueStatus.UP:
-                self.begin(signal)
+            if self._is_up(signal):
+                self._launch(signal)
+
+    def _is_up(self, signal: Signal) -> bool:
+        venue = self._gateway.venue_of(signal.account)
+        return venue is None or self._gateway.intake.status[venue] is VenueStatus.UP
 
     # one signal
 
@@ -231,6 +250,7 @@ class Carrier:
         source = self._find_source(signal.source)
         if source is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
+        source = replace(source, account=signal.account)  # whatever it trades by now
         if instruction.act is Act.CANCEL:
             await self._cancel(signal, at, instruction, source, report)
             return
@@ -441,6 +461,8 @@ class Carrier:
 
     async def _end_order(self, order_id: str) -> None:
         """Have an order ended, and wait for that: what it still fills meanwhile belongs to its strategy."""
+        if not self._works(order_id):
+            return
         ended: Deferred[None] = Deferred()
         self._ends.setdefault(order_id, []).append(ended)
         late = self._reactor.callLater(END_SECONDS, _fire, ended)
@@ -497,7 +519,12 @@ class Carrier:
             raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {instruction.symbol!r} is unknown at venue {venue}.")
         equity = None
         if sizing.needs_equity(instruction, source):
-            equity = (await self._brokers[venue].balances(source.account)).equity
+            report = await self._brokers[venue].balances(source.account)
+            equity, currency = report.equity, report.values.get("currency", instrument.currency)
+            if currency != instrument.currency and not {currency, instrument.currency} <= DOLLARS:
+                text = f"Account {source.account} is kept in {currency} and {instrument.symbol} is paid in"
+                text = f"{text} {instrument.currency}: no size can be found by what the account is worth."
+                raise Refused(Reason.NO_SIZE, f"{text} Give source {source.name} another sizing.")
         return Ground(instrument, quote, equity)
 
     def request_for(

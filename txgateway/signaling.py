@@ -28,7 +28,7 @@ from txgateway.model.integration import News, Step
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.risk import is_open
-from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, redacted
+from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, hidden, redacted
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -111,9 +111,7 @@ class Signaling:
         self.prove(source, post)
         language, tally = self.languages[source.kind], self.tally(source.name)
         tally.last = post.time
-        secret = source.secret.encode()
-        hidden = post.body.replace(secret, b"*" * len(secret))  # as long as it was: errors name places
-        post = replace(post, body=hidden, rest="", headers={})
+        post = replace(post, body=hidden(post.body, source.secret), rest="", headers={})
         try:
             message = language.read(source, post)
         except BadSignal as error:
@@ -201,6 +199,8 @@ class Signaling:
                 plans = await self._plan(arrival.source, message)
             except Refused as error:
                 answered = self._refuse(arrival, Refusal(error.reason, error.text))
+            except GatewayError as error:
+                answered = self._refuse(arrival, Refusal(Reason.VENUE_DOWN, str(error)))
             else:
                 answered = self._admit(arrival, until, plans)
             done = Deferred.fromCoroutine(answered)  # its record is made at once; the disk is waited for outside
@@ -419,4 +419,4 @@ def _until(arrival: _Arrival) -> datetime:
     ages = [each for each in (source.max_age, message.max_age) if each is not None]
     if not ages:
         return post.time + timedelta(seconds=LATEST)
-    return (message.sent or post.time) + timedelta(seconds=min(ages))
+    return min(message.sent or post.time, post.time) + timedelta(seconds=min(ages))

@@ -107,11 +107,17 @@ def _equity(source: Source, ground: Ground) -> Decimal:
 
 
 def _price(instruction: Instruction, side: Side, ground: Ground) -> Decimal:
-    """What a unit is taken to cost: the instruction's own limit, else the side of the market that is taken."""
-    if instruction.limit_price is not None:
-        return instruction.limit_price
-    quote = ground.quote
+    """What a unit is taken to cost at least: the instruction's own limit, else the side of the market that is taken.
+
+    Never less than it may turn out to: a sell's limit is the worst price, a buy's stop the best, and where the market
+    is crossed nobody knows which side is wrong.
+    """
+    quote, limit, stop = ground.quote, instruction.limit_price, instruction.stop_price
     price = ZERO if quote is None else quote.ask if side.sign > 0 else quote.bid
+    if limit is not None:
+        return limit if side.sign > 0 else max(limit, price)
+    if price > 0 and quote is not None:
+        return max(price, quote.bid, stop or ZERO) if side.sign > 0 else price
     if price <= 0:
         raise Refused(Reason.NO_PRICE, f"The market shows no price of {ground.instrument.symbol} to size by.")
     return price

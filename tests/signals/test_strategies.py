@@ -109,6 +109,7 @@ def test_only_so_many_signals_are_remembered_and_none_that_is_pending(monkeypatc
     begin, house.carrier.begin = house.carrier.begin, lambda signal: None  # type: ignore[method-assign]
     house.answer(symbol="IBM", side="BUY", quantity=1, id="first")
     house.carrier.begin = begin  # type: ignore[method-assign]
+    house.carrier._running.add(house.signal.signal_id)  # and stays under way
     for number in range(10):
         house.send(symbol="IBM", side="BUY", quantity=1, id=f"n{number}")
     strategies = house.bench.gateway.state.strategies

@@ -182,15 +182,24 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 _SECRET_MEMBER = re.compile(
-    r'("[^"]*(?:pass|token|secret|key|auth)[^"]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?[0-9][^,}\s]*)', re.IGNORECASE
+    r'("[^"]{0,60}(?:pass|token|secret|key|auth)[^"]{0,60}"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?[0-9][^,}\s]*)', re.IGNORECASE
 )
 _SECRET_WORD = re.compile(
-    r"""((?<![\w.-])[\w.-]*(?:pass|token|secret|key|auth)[\w.-]*\s*=\s*)("[^"]*"?|'[^']*'?|[^\s,;|"']+)""",
+    r"""((?<![\w.-])[\w.-]{0,60}(?:pass|token|secret|key|auth)[\w.-]{0,60}\s*=\s*)("[^"]*"?|'[^']*'?|[^\s,;|"']+)""",
     re.IGNORECASE,
 )
 _HEADERS = re.compile(r'("headers"\s*:\s*)\{[^{}]*\}?')
 MASK = "***"
 """Stands where a secret stood."""
+
+
+def hidden(body: bytes, secret: str) -> bytes:
+    """A body with stars for its source's secret, also where that is escaped as in a URL or by a careful JSON writer."""
+    forms = ((re.escape(each), ord(each)) for each in secret)
+    pattern = "".join(rf"(?:{plain}|%{code:02x}|\\u{code:04x})" for plain, code in forms)
+    if not pattern:
+        return body
+    return re.sub(pattern.encode(), lambda found: b"*" * len(found[0]), body, flags=re.IGNORECASE)
 
 
 def redacted(body: bytes) -> str:

@@ -11,7 +11,6 @@ HMAC-SHA256 (the secret is its key) over `<X-Timestamp>.<body>` in `X-Signature`
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -77,7 +76,7 @@ class Generic:
         if scheme.lower() == "basic":
             try:
                 user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 user = password = ""
             if same(password, source.secret) and same(user, source.user or source.name):
                 return
@@ -92,6 +91,9 @@ class Generic:
         if not isinstance(entries, list) or not 0 < len(entries) <= MOST_INSTRUCTIONS:
             raise BadSignal(f"`signals` is no list of 1 to {MOST_INSTRUCTIONS} signals.")
         instructions = tuple(_instruction(each) for each in entries)
+        ids = [each.client_order_id for each in instructions if each.client_order_id]
+        if len(set(ids)) < len(ids):
+            raise BadSignal("Two of `signals` have the same client_order_id: each order needs its own.")
         sent = moment(body["timestamp"], "timestamp") if body.get("timestamp") is not None else None
         return Message(
             instructions=instructions,
