@@ -148,6 +148,7 @@ def refused(answer: requests.Response, kind: str, status: int = 400) -> None:
     assert (answer.status_code, answer.content) == (status, b'{"type":"' + kind.encode() + b'"}'), answer.text
     assert answer.headers["x-proquant-error"] == "1"
     assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Content-Length"] == str(len(answer.content))
 
 
 def orders(daemon: Daemon, source: str = "gold") -> list[tuple[str, float, str]]:
@@ -283,6 +284,49 @@ def test_a_signal_that_cannot_be(daemon: Daemon, act: str, kind: str, source: st
     (kept,) = daemon.call("query_signals", source=source, limit=1)
     assert (kept["outcome"], kept["answer"]["status"]) == ("REFUSED", 400)
     assert kept["text"]
+
+
+BROKER = """
+from dataclasses import replace
+from decimal import Decimal
+from txgateway.brokers.paper import PaperBroker
+
+class Ruled(PaperBroker):
+    async def instrument(self, symbol):
+        found = await super().instrument(symbol)
+        return found and replace(found, min_quantity=Decimal(5), max_quantity=Decimal(50))
+"""
+
+
+@pytest.fixture(scope="module")
+def ruled(make_daemon: MakeDaemon) -> Daemon:
+    """A venue where an order has 5 to 50 units, installed as a stranger's would be."""
+    daemon = make_daemon(PAPER_FEED="")
+    outside = daemon.folder.parent / "outside"
+    info = outside / "ruled_broker-1.0.dist-info"
+    info.mkdir(parents=True)
+    (outside / "ruled_broker.py").write_text(BROKER)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ruled-broker\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[txgateway.brokers]\nruled = ruled_broker:Ruled\n")
+    toml = daemon.folder.parent / "txgateway.toml"
+    toml.write_text('[venues.ruled]\nkind = "ruled"\naccounts = "API_ACCOUNT"\nfeed = "synthetic:7"\n')
+    daemon.environment["CONFIG"] = str(toml)
+    daemon.variables["PYTHONPATH"] = str(outside)
+    daemon.start().up()
+    daemon.call("add_source", kind="proquant", account="API_ACCOUNT", name="gold", secret=SECRET)
+    daemon.call("add_symbol", symbol="GLD")
+    return daemon
+
+
+@pytest.mark.parametrize(
+    ("quantity", "reason", "kind"),
+    [(4, "QUANTITY_TOO_LOW", "QuantityTooLow"), (51, "QUANTITY_TOO_HIGH", "QuantityTooHigh")],
+)
+def test_what_the_instrument_allows(ruled: Daemon, quantity: int, reason: str, kind: str) -> None:
+    refused(post(ruled, signal("OPEN", "ruled", ticker="GLD", quantity=quantity)), kind)
+    assert ruled.call("query_signals", limit=1)[0]["reason"] == reason
+    order = ruled.call("market_order", account="API_ACCOUNT", route="DEMO", symbol="GLD", quantity=quantity)
+    assert order["reason"] == reason
 
 
 def test_one_position_a_strategy(daemon: Daemon) -> None:

@@ -125,11 +125,14 @@ def _answer(answer: Answer, request: Any) -> None:
     if getattr(request, "gone", False):
         return
     request.setResponseCode(answer.status)
-    kind = b"application/json" if answer.body.startswith("{") else b"text/plain; charset=utf-8"
-    request.setHeader(b"Content-Type", kind)
+    body = answer.body.encode()
+    if body:
+        kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
+        request.setHeader(b"Content-Type", kind)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
     for name, value in answer.headers:
         request.setHeader(name.encode(), value.encode())
-    request.write(answer.body.encode())
+    request.write(body)
     request.finish()
 
 

@@ -141,7 +141,7 @@ def _v1(event: Mapping[str, Any], ending: str) -> Message:
         instructions=(instruction,),
         key=_key(kind, instruction.reference or instruction.strategy, event),
         sent=sent,
-        about=f"{kind} {instruction}",
+        about=f"SIGNAL_{instruction}",
         news=News(name=name, description=description, ending=ending),
         warnings=warnings,
     )
