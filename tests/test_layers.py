@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "links": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
-        "admission signaling signals model"
+        "admission signaling blotter signals signals.algogene model"
     ),
     "brokers": "model",
     "brokers.*": "brokers model",
@@ -64,18 +64,21 @@ MAY_IMPORT = {
     "feed": "brokers model",
     # signals
     "signaling": "carrier intents sizing signals sources gateway ledger risk journal brokers model",
-    "carrier": "intents sizing standing tickers gateway feed state brokers model",
+    "carrier": "intents revisions sizing standing tickers gateway feed state brokers model",
+    "revisions": "amends gateway sizing standing model",
+    "blotter": "bars carrier gateway feed ledger signals signals.algogene state brokers model",
     "standing": "state model",
     "intents": "sizing model",
     "sizing": "model",
     # the desk
     "gateway": (
-        "cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler differences "
-        "ledger history risk "
+        "amends cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler "
+        "differences ledger history risk "
         "state reconcile codec journal brokers model"
     ),
     "outbound": "intake ledger halts risk brokers model",
     "settlement": "differences history intake ledger reconcile reconciler brokers model",
+    "amends": "exits history intake ledger risk brokers model",
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",

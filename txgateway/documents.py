@@ -161,6 +161,7 @@ def schemas() -> Mapping[str, Schema]:
         "errorMsg": {**_TEXT, "description": "Why it was refused or rejected: there where status is Error."},
         "exits": _plan(),
         "oco": {**_TEXT, "description": "The name of the group of which this is one: there where it is one."},
+        "good_till": {**_TEXT, "description": "When the gateway ends it: there where it has such a time."},
         "parent": {**_TEXT, "description": "The permid of the entry that this is an exit of: there where it is one."},
         "leg": {"enum": ["stop_loss", "take_profit", "close", "undo"], "description": "Which exit this is."},
         "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},

@@ -91,7 +91,7 @@ class View:
 
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
-    clock. `held` is how much the account holds on the entry's side.
+    clock. `held` is how much is held on the entry's side.
     """
 
     can: Can
@@ -241,7 +241,7 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     """What makes a working exit as large as what is left, at the price where it belongs."""
     assert order.leg is not None
     if not wanted:
-        native = Can.OCO in view.can and not (family.closing or family.ended)
+        native = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
         return Cancel(order.order_id) if _may_cancel(family, order) and not native else None
     target = order.filled_quantity + family.left
     if target < order.quantity and Can.OCO in view.can:
@@ -260,6 +260,11 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     if not changeable or (order.leg is Leg.CLOSE and not too_much):
         return None
     return Cancel(order.order_id) if _may_cancel(family, order) else None
+
+
+def _planned(plan: ExitPlan, leg: Leg) -> bool:
+    """Whether a plan has an exit still; one at the market may always come."""
+    return leg not in (Leg.STOP_LOSS, Leg.TAKE_PROFIT) or bool(plan.levels(leg))
 
 
 def _may_cancel(family: Family, order: Order) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
+from txgateway.amends import Amends
 from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
@@ -126,6 +127,7 @@ class Gateway:
         self.outbound = Outbound(self.ledger, self.intake, desk.brokers, desk.reactor, desk.clock, desk.order_timeout)
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self.outbound.cancel)
         self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
+        self.amends = Amends(self.ledger, self.intake, self.history, desk.brokers, desk.market, desk.clock, self.cancel)
         self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, self.cancels, lambda: self.stopping)
         self.flattens = Flattens(
             self.ledger,
@@ -171,6 +173,7 @@ class Gateway:
             if order.status in PENDING:
                 self.outbound.await_answer(order.order_id)
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+        self.amends.start()
         self.flattens.start()
 
     async def stop(self) -> None:
@@ -373,6 +376,7 @@ class Gateway:
             leg=request.leg,
             signal=request.signal,
             strategy=request.strategy,
+            good_till=request.good_till,
         )
 
     # keys
@@ -611,6 +615,7 @@ class Gateway:
         if order is None or isinstance(change.record.event, QUESTIONS):
             return
         self.outbound.heard(order)
+        self.amends.heard(order)
         if change.execution is not None:
             self._spend_budget(order)
 
@@ -635,6 +640,7 @@ class Gateway:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
         self.tickets.watch()
+        self.amends.watch()
         if self.state.leases:
             self.leases.watch()
         self.guard.revalue()
@@ -681,4 +687,5 @@ def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, s
         leg=order.leg,
         signal=order.signal,
         strategy=order.strategy,
+        good_till=order.good_till,
     )

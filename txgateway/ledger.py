@@ -20,6 +20,7 @@ from txgateway.model.events import (
     ENTRIES,
     CancelRequested,
     Event,
+    OrderAmended,
     OrderDoubted,
     OrderRejected,
     OrderSubmitted,
@@ -39,8 +40,8 @@ ANSWER_SECONDS = 5.0
 """How long a reply waits for the broker's first answer."""
 QUIET_STEP = 0.01
 """How often a stop looks whether all is done."""
-QUESTIONS = (OrderSubmitted, CancelRequested, ReplaceRequested, TicketApproved)
-"""Our own steps towards the broker: a reply waits for what comes after them."""
+QUESTIONS = (OrderSubmitted, OrderAmended, CancelRequested, ReplaceRequested, TicketApproved)
+"""Our own steps, that the broker has not answered: a reply waits for what comes after them."""
 Then = Callable[[Order], None]
 
 

@@ -38,6 +38,7 @@ from txgateway.model.events import (
     LeaseLost,
     LeaseTaken,
     LimitChanged,
+    OrderAmended,
     OrderRestored,
     PositionReported,
     Record,
@@ -292,6 +293,8 @@ class State:
                 self._put(before, order)
             if order is None or order.exits is not None or order.leg is not None or order.oco:
                 self.families.take(event, order)  # type: ignore[arg-type]
+            if isinstance(event, OrderAmended):
+                self.strategies.amend(event, order)
             if isinstance(event, Executed):
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)

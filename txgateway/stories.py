@@ -29,6 +29,7 @@ from txgateway.model.events import (
     LeaseTaken,
     LimitChanged,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderDenied,
     OrderDoubted,
@@ -86,7 +87,8 @@ def _bound(terms: Terms) -> str:
     exits = f", with {terms.exits}" if terms.exits is not None else ""
     group = f", one of the group {terms.oco}" if terms.oco else ""
     parent = f", an exit of {terms.parent}" if terms.leg is not None else ""
-    return f"{exits}{group}{parent}"
+    until = f", until {terms.good_till:%Y-%m-%d %H:%M:%S} UTC" if terms.good_till is not None else ""
+    return f"{exits}{group}{parent}{until}"
 
 
 def _submitted(event: OrderSubmitted) -> str:
@@ -157,6 +159,13 @@ def _integration(event: IntegrationChanged) -> str:
     return f"{what}{strategy}: {event.step}{by}{mail}{f': {event.text}' if event.text else '.'}"
 
 
+def _amended(event: OrderAmended) -> str:
+    what = [f"its exits: {str(event.exits) or 'none'}"] if event.exits is not None else []
+    what += [f"it works until {event.good_till:%Y-%m-%d %H:%M:%S} UTC"] if event.good_till is not None else []
+    what += [f"its reference is {event.reference!r}"] if event.reference is not None else []
+    return f"{event.by} changed what is kept of it: {'; '.join(what) or 'nothing new'}."
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -187,6 +196,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TicketApproved: lambda event: f"{event.by} approved the ticket.",
     ExitTriggered: lambda event: f"The position is to be closed at the market: {event.text}",
     ExitsEnded: lambda event: f"Nothing is attached any more: {event.text}",
+    OrderAmended: _amended,
     StopHeld: lambda event: f"The gateway watches the stop at {event.stop_price:f} itself.",
     VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
     DifferenceFound: lambda event: (

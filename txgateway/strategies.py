@@ -15,8 +15,10 @@ from typing import Any
 
 import msgspec
 
+from txgateway.model.account import Position
 from txgateway.model.events import (
     Executed,
+    OrderAmended,
     OrderRestored,
     SignalAdvanced,
     SignalEnded,
@@ -72,6 +74,16 @@ class Strategies:
                 pairs = zip(signal.instructions, signal.plans, strict=False)
                 found += [(plan.account, plan.symbol) for each, plan in pairs if each.strategy == strategy]
         return list(dict.fromkeys(found))
+
+    def coming(self, source: str, strategy: str) -> set[str]:
+        """The symbols in which something was planned for a strategy that is not carried out yet."""
+        return {
+            plan.symbol
+            for signal in self.pending.values()
+            if signal.source == source
+            for instruction, plan in zip(signal.instructions, signal.plans, strict=False)
+            if instruction.strategy == strategy and plan.symbol
+        }
 
     def at(self, place: Place, name: Name) -> StrategyPosition:
         """What a strategy holds of a symbol in an account, nothing included."""
@@ -193,6 +205,8 @@ class Strategies:
             working[after.order_id] = after.side.sign * after.leaves_quantity
         begins = bool(not position.filled and filled)
         signal = self.signals.get(after.signal) if begins else None
+        price = event.execution.price if isinstance(event, Executed) else after.average_price
+        new = not position.filled and not position.working
         instructions = signal.instructions if signal is not None else ()
         mine = next((each for each in instructions if each.strategy == after.strategy), None)
         self._put(
@@ -202,11 +216,22 @@ class Strategies:
                 working=working,
                 opened=after.updated if begins else position.opened,
                 name=mine.strategy_name if mine is not None else position.name,
-                reference=mine.reference if mine is not None else position.reference,
+                reference=position.reference or (mine.reference if mine is not None else ""),
+                average_price=_entered_at(position, filled - position.filled, price),
+                entry=after.order_id if new and after.leg is None else position.entry,
             )
         )
         if begins:
             self._base(place, name, account_holds)
+
+    def amend(self, event: OrderAmended, order: Order | None) -> None:
+        """The sender marks an entry anew."""
+        entry = order or event.order
+        if event.reference is None or entry is None or not entry.signal:
+            return
+        place, name = (entry.account, entry.symbol), (entry.owner, entry.strategy)
+        if name in self.positions.get(place, {}):
+            self._put(replace(self.at(place, name), reference=event.reference))
 
     def adjust(self, event: StrategyAdjusted, account_holds: Decimal) -> None:
         """What a strategy holds is this much now."""
@@ -243,3 +268,9 @@ class Strategies:
         if signal.outcome is Outcome.PENDING:
             self.pending[signal.signal_id] = signal
         self._keep(signal)
+
+
+def _entered_at(position: StrategyPosition, signed: Decimal, price: Decimal) -> Decimal:
+    """What a strategy's position was entered at, after a fill."""
+    held = Position("", position.account, position.symbol, position.filled, position.average_price)
+    return held.after(signed, price).average_price if signed else position.average_price

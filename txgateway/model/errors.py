@@ -97,6 +97,7 @@ class Reason(StrEnum):
     # a person's
     USER = "USER", "A person or a program ended the order."
     DISCONNECTED = "DISCONNECTED", "The stream connection that sent the order, and was to guard it, is gone."
+    TIME_OVER = "TIME_OVER", "The order was not filled before the time that it was given was over (`good_till`)."
     FLATTENED = "FLATTENED", "A flatten of its scope ended the order."
     TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
     RESOLVED = "RESOLVED", "A person ended an order in doubt, having asked the broker."

@@ -14,6 +14,7 @@ from enum import StrEnum
 from txgateway.model.credential import Token
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
+from txgateway.model.exits import ExitPlan
 from txgateway.model.halts import HaltLevel
 from txgateway.model.integration import Step
 from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
@@ -275,6 +276,26 @@ class StopHeld:
     order_id: str
     stop_price: Decimal
     time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAmended:
+    """What the gateway itself keeps of an order is this from now on: its exits, and until when it works.
+
+    Exits that are its first begin with what is `left` of its position, entered at `price`; `began` is its first fill.
+    An order of an earlier day comes whole. `reference` is the sender's new mark (None: as it was).
+    """
+
+    order_id: str
+    exits: ExitPlan | None
+    good_till: datetime | None
+    by: str
+    time: datetime
+    left: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+    began: datetime | None = None
+    reference: str | None = None
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -691,6 +712,7 @@ OrderEvent = (
     | ExitTriggered
     | ExitsEnded
     | StopHeld
+    | OrderAmended
 )
 Event = (
     OrderEvent

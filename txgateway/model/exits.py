@@ -96,6 +96,11 @@ class ExitPlan:
         """Whether there is to be a stop."""
         return self.stop_loss is not None or self.trailing_stop is not None
 
+    def levels(self, leg: Leg) -> tuple[Level, ...]:
+        """What a take profit or a stop goes by; empty where the plan has none."""
+        given = (self.take_profit,) if leg is Leg.TAKE_PROFIT else (self.stop_loss, self.trailing_stop)
+        return tuple(each for each in given if each is not None)
+
     def __str__(self) -> str:
         """In a few words: part of what two requests with one key must agree in."""
         named = {

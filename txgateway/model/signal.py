@@ -31,7 +31,8 @@ class Act(StrEnum):
 
     ORDER: buy or sell so much. OPEN: the same, for a strategy that has no position. CLOSE: end the strategy's position
     (all of it, or `amount`). REOPEN: close, then open. TARGET: buy or sell until the strategy's position is `target`.
-    CANCEL: end the strategy's working orders.
+    CANCEL: end the strategy's working orders. AMEND: change the exits of the strategy's position, and the price and
+    time of its entry while that works.
     """
 
     ORDER = "ORDER"
@@ -40,6 +41,7 @@ class Act(StrEnum):
     REOPEN = "REOPEN"
     TARGET = "TARGET"
     CANCEL = "CANCEL"
+    AMEND = "AMEND"
 
 
 class Measure(StrEnum):
@@ -71,7 +73,8 @@ class Instruction:
 
     `symbol` is the sender's. What is None is left to the source. `target` is signed. A CLOSE with a `side` ends only a
     position that an order of this side closes. `strategy` names whose position is meant, `strategy_name` how people
-    call it, `reference` is the sender's own mark.
+    call it, `reference` is the sender's own mark. An order that still works after `good_seconds` is ended. To AMEND,
+    what is None or empty stays, and a level or time of zero is taken away.
     """
 
     act: Act
@@ -87,6 +90,7 @@ class Instruction:
     stop_loss: Level | None = None
     trailing_stop: Level | None = None
     hold_seconds: int | None = None
+    good_seconds: int | None = None
     strategy: str = ""
     strategy_name: str = ""
     reference: str = ""
@@ -192,6 +196,7 @@ class Outcome(StrEnum):
 class StrategyPosition:
     """What one strategy of a source holds of a symbol: `filled` is signed; `working` what its entries may add.
 
+    `average_price` is what it was entered at, `entry` the order that began it.
     `others` is what the account held beside all strategies when the position began: what is closed by others' hands
     shows against it.
     """
@@ -206,6 +211,8 @@ class StrategyPosition:
     working: Mapping[str, Decimal] = field(default_factory=dict)
     others: Decimal = Decimal(0)
     opened: datetime | None = None
+    average_price: Decimal = Decimal(0)
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
