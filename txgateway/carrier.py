@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +34,7 @@ from txgateway.model.events import (
 from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, TimeInForce
 from txgateway.model.rights import Grant, Right
 from txgateway.model.signal import Act, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
+from txgateway.revisions import Revisions
 from txgateway.sizing import Ground
 from txgateway.standing import Standing
 from txgateway.state import Change
@@ -85,6 +86,7 @@ class Carrier:
         new_id: Callable[[], str],
     ) -> None:
         self.standing = Standing(gateway.state)
+        self.revisions = Revisions(gateway, self.standing)
         self._gateway = gateway
         self._state = gateway.state
         self._feed = feed
@@ -294,6 +296,10 @@ class Carrier:
             report.said.append(await self.rehearse(source, instruction, ground))
             return
         act = act_of(source, instruction)
+        if act is Act.AMEND:
+            revised = self.revisions.carry_out(signal, instruction, position, ground.instrument, grant_of(source))
+            report.said.append(await revised)
+            return
         if act in (Act.CLOSE, Act.REOPEN, Act.TARGET):
             for order_id in self.standing.opening(position):
                 await self._end_order(order_id)
@@ -328,6 +334,8 @@ class Carrier:
         signed = intent.opens - closes
         if signed:
             request = order_of(source, instruction, signed, ground, day, opens=not closes)
+            if instruction.good_seconds is not None:
+                request = replace(request, good_till=signal.time + timedelta(seconds=instruction.good_seconds))
             order = await self._submit(signal, source, request, key)
             report.orders[order.order_id] = None
             _require_taken(order)
@@ -493,11 +501,15 @@ class Carrier:
         return instruction, await self._symbol(source, instruction.symbol)
 
     def _only_symbol(self, source: Source, instruction: Instruction) -> str:
-        held = sorted(each.symbol for each in self._state.strategies.of(source.name, instruction.strategy))
+        strategies = self._state.strategies
+        held = {each.symbol for each in strategies.of(source.name, instruction.strategy)}
+        held |= strategies.coming(source.name, instruction.strategy)
         if len(held) == 1:
-            return held[0]
+            return held.pop()
         name = instruction.strategy_name or instruction.strategy or source.name
-        what = f"positions in {', '.join(held)}" if held else "no position"
+        if not held:
+            raise Refused(Reason.NO_POSITION, f"Strategy {name} has no position and no order: there is nothing to do.")
+        what = f"positions in {', '.join(sorted(held))}"
         raise Refused(Reason.NO_POSITION, f"The signal names no symbol, and strategy {name} has {what}.")
 
     async def _symbol(self, source: Source, written: str) -> str:
@@ -540,6 +552,9 @@ class Carrier:
     async def rehearse(self, source: Source, instruction: Instruction, ground: Ground) -> str:
         """What would be sent now, in a sentence."""
         position = self.standing.at(source.account, ground.instrument.symbol, source.name, instruction.strategy)
+        if instruction.act is Act.AMEND:
+            await self.revisions.check(instruction, position, ground.instrument)
+            return f"Would change order {position.entry}."
         intent = intent_of(source, instruction, ground, self.standing.now(position))
         request = self.request_for(source, instruction, intent, ground)
         if request is None:

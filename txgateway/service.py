@@ -25,6 +25,7 @@ from txgateway.access import Access
 from txgateway.admission import Admission
 from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
+from txgateway.blotter import Blotter
 from txgateway.bounded import BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
 from txgateway.carrier import Carrier
@@ -51,12 +52,14 @@ from txgateway.model.signal import SourceKind
 from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
+from txgateway.servers.algogene import AlgogeneApi
 from txgateway.servers.http import HttpSettings, make_outside, make_site
 from txgateway.servers.stream import StreamFactory
 from txgateway.servers.webhooks import Webhooks
 from txgateway.servers.websocket import StreamResource
 from txgateway.signaling import Signaling
 from txgateway.signals import LARGEST, Language
+from txgateway.signals.algogene import Algogene
 from txgateway.signals.generic import Generic
 from txgateway.signals.proquant import ProQuant
 from txgateway.signals.tradingview import TradingView
@@ -78,10 +81,12 @@ STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
+ALGOGENE = Algogene()
 LANGUAGES: dict[str, Language] = {
     SourceKind.GENERIC: Generic(),
     SourceKind.PROQUANT: ProQuant(),
     SourceKind.TRADINGVIEW: TradingView(),
+    SourceKind.ALGOGENE: ALGOGENE,
 }
 """How the senders of signals speak, by kind."""
 
@@ -252,6 +257,7 @@ class GatewayService(Service):
         desk, brokers, clock = self.gateway, self.brokers, self._clock
         self.carrier = Carrier(desk, self.feed, brokers, self.sources.get, self._reactor, clock, self._new_id)
         self.signaling = Signaling(desk, brokers, self.sources, LANGUAGES, journal, self.carrier, clock, self._new_id)
+        self.blotter = Blotter(desk, self.feed, brokers, self.carrier, journal.find, self._reactor, clock, self._zone)
 
     def _about(self) -> About:
         config = self.config
@@ -328,7 +334,10 @@ class GatewayService(Service):
     def _senders(self) -> dict[bytes, Any]:
         """What senders of signals reach, by path."""
         admission = Admission(self.config.trusted_proxies, self._reactor.seconds)
-        return {b"/webhooks/": Webhooks(self.signaling, admission, self._clock)}
+        webhooks = Webhooks(self.signaling, admission, self._clock)
+        accounts = self.api.accounts
+        algogene = AlgogeneApi(self.signaling, self.blotter, ALGOGENE, accounts, admission, self._clock)
+        return {b"/webhooks/": webhooks, b"/algogene/": algogene}
 
     def reload(self) -> None:
         """Read the certificates anew, for new connections; those that cannot be used leave the old ones in use."""
@@ -574,6 +583,7 @@ class GatewayService(Service):
         self.gateway.start()
         self.keeper.start()
         self.carrier.start()
+        self.blotter.start()
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))

@@ -316,7 +316,10 @@ class Signaling:
         plans = []
         for instruction in message.instructions:
             if instruction.act is Act.CANCEL:
-                plans.append(Plan(source.account, ""))
+                plans.append(self._plan_cancel(source, instruction))
+                continue
+            if instruction.act is Act.AMEND:
+                plans.append(await self._plan_amend(source, instruction))
                 continue
             named, ground = await self._ground(source, instruction)
             symbol = ground.instrument.symbol
@@ -345,6 +348,24 @@ class Signaling:
             text = f"Strategy {name} holds {held} already, and may hold one position: close it first."
             raise Refused(Reason.POSITION_EXISTS, text)
 
+    def _plan_cancel(self, source: Source, instruction: Instruction) -> Plan:
+        """What is on its way to the venue is waited for, and canceled then."""
+        held = self._strategies.of(source.name, instruction.strategy)
+        coming = self._strategies.coming(source.name, instruction.strategy)
+        if not coming and not any(each.entry in each.working for each in held):
+            name = instruction.strategy_name or instruction.strategy or source.name
+            raise Refused(Reason.NO_POSITION, f"Strategy {name} has no order that works: there is nothing to cancel.")
+        return Plan(source.account, "")
+
+    async def _plan_amend(self, source: Source, instruction: Instruction) -> Plan:
+        """What is on its way to the venue can be judged only when it is there."""
+        named, ground = await self._ground(source, instruction)
+        symbol = ground.instrument.symbol
+        if symbol not in self._strategies.coming(source.name, instruction.strategy):
+            position = self.carrier.standing.at(source.account, symbol, source.name, instruction.strategy)
+            await self.carrier.revisions.check(named, position, ground.instrument)
+        return Plan(source.account, symbol)
+
     def _require_hours(self, source: Source, ground: Ground) -> None:
         """Who is told the outcome is told that the market is closed."""
         session = ground.instrument.session
@@ -370,9 +391,9 @@ class Signaling:
 
     # rehearsing
 
-    async def rehearse(self, source: Source, body: bytes) -> list[str]:
+    async def rehearse(self, source: Source, body: bytes, about: str = "") -> list[str]:
         """What a body would do now, a sentence an instruction; nothing is recorded, and nothing sent."""
-        message = self.languages[source.kind].read(source, Post(body, self._clock()))
+        message = self.languages[source.kind].read(source, Post(body, self._clock(), call=about))
         said = []
         for instruction in message.instructions:
             try:

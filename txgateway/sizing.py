@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 from txgateway.model.errors import Reason, Refused
-from txgateway.model.exits import ExitPlan, Unit, rounded
+from txgateway.model.exits import ExitPlan, Level, Unit, rounded
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
 from txgateway.model.order import OrderRequest, OrderType, Side, TimeInForce
-from txgateway.model.signal import Act, Instruction, Measure, Sizing, Source
+from txgateway.model.signal import Act, Instruction, Measure, Sizing, Source, SourceKind
 
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 
@@ -135,11 +135,18 @@ def request_of(
     """The order. The sender's type stands before the source's; exits are only on what opens a position."""
     order_type = instruction.order_type or source.order_type or OrderType.MARKET
     limit, stop = instruction.limit_price, instruction.stop_price
+    profit, loss = instruction.take_profit, instruction.stop_loss
+    if source.rounding or source.kind is SourceKind.ALGOGENE:
+        instrument = ground.instrument
+        limit = None if limit is None else on_grid(limit, instrument, side, False)
+        stop = None if stop is None else on_grid(stop, instrument, side, True)
+        profit = None if profit is None else level_on_grid(profit, instrument, side)
+        loss = None if loss is None else level_on_grid(loss, instrument, side)
     if instruction.order_type is None and order_type.has_limit:
         limit = _limit(source, side, ground)
     plan = ExitPlan(
-        take_profit=instruction.take_profit,
-        stop_loss=instruction.stop_loss,
+        take_profit=profit,
+        stop_loss=loss,
         trailing_stop=instruction.trailing_stop,
         hold_seconds=instruction.hold_seconds,
     )
@@ -166,6 +173,18 @@ def _limit(source: Source, side: Side, ground: Ground) -> Decimal:
         raise Refused(Reason.NO_PRICE, f"The market shows no price of {ground.instrument.symbol} to put a limit by.")
     offset = ZERO if source.limit_offset is None else source.limit_offset.distance(price)
     return rounded(price + side.sign * offset, ground.instrument.tick_size, side.sign < 0)
+
+
+def on_grid(price: Decimal, instrument: Instrument, side: Side, is_stop: bool) -> Decimal:
+    """A price that the instrument has: a limit no worse, a stop no nearer than the one that was asked for."""
+    return rounded(price, instrument.tick_size, (side.sign > 0) is is_stop)
+
+
+def level_on_grid(level: Level, instrument: Instrument, side: Side) -> Level:
+    """An entry's exit at a price that the instrument has: the profit no smaller, the loss no larger."""
+    if level.unit is not Unit.PRICE:
+        return level
+    return Level(rounded(level.value, instrument.tick_size, side.sign > 0))
 
 
 def _floor(number: Decimal) -> Decimal:

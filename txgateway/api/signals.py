@@ -75,7 +75,7 @@ async def replay_signal(api: Api, caller: Caller, id: str) -> list[str]:
     if source is None:
         raise Refused(Reason.NO_SUCH_SOURCE, f"There is no source {event.source!r} any more: query_sources lists them.")
     try:
-        return await api.signaling.rehearse(source, event.body.encode())
+        return await api.signaling.rehearse(source, event.body.encode(), event.about)
     except BadSignal as error:
         return [f"Would be refused ({Reason.BAD_SIGNAL}): {error}"]
 

@@ -37,6 +37,7 @@ class BadSignal(GatewayError):
 class Post:
     """A request as it came. `rest` is the path behind the source's name; header names are in small letters.
 
+    `call` is what the server knows of it, where one address is for many calls; the message's `about` says it again.
     `host` is the sender's address (the one a trusted proxy names), `certificate` the name in its TLS certificate.
     """
 
@@ -47,6 +48,7 @@ class Post:
     query: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
     certificate: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
