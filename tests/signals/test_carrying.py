@@ -274,6 +274,25 @@ def test_what_was_answered_and_not_sent_is_sent_once_by_the_next_daemon(body: di
     assert again.restart().up().sent == [("BUY", 100, "IBM")]
 
 
+@pytest.mark.parametrize("body", [{"side": "BUY", "quantity": 100}, {"side": "CLOSE"}])
+def test_what_was_on_record_and_surely_never_arrived_is_sent_again(body: dict[str, Any]) -> None:
+    house = House().up()
+    if body["side"] == "CLOSE":
+        house.send(symbol="IBM", side="BUY", quantity=100)
+    house.bench.broker.mode = "mute"
+    house.begin(symbol="IBM", **body)
+    house.bench.turn()  # the order is on record, and killed on its way
+    assert house.signal.outcome is Outcome.PENDING
+    house.bench.broker.sent.pop()
+    house.bench.broker.mode = "fill"
+    again = house.restart().up()
+    again.bench.turn(1)
+    assert again.sent[-1] == ("SELL" if body["side"] == "CLOSE" else "BUY", 100, "IBM")
+    assert (again.signal.outcome, again.signal.reason) == (Outcome.DONE, None)
+    assert again.held() == (0 if body["side"] == "CLOSE" else 100)
+    assert again.restart().up().sent == again.sent
+
+
 def test_what_was_sent_and_not_noted_is_not_sent_again() -> None:
     house = House().up()
     house.carrier._end = lambda *_: None  # type: ignore[method-assign]  it is killed before the end is on record
