@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from txgateway.model.errors import Reason
 from txgateway.model.signal import Act, Amount, Instruction, Measure, Semantics, Source, SourceKind
-from txgateway.signals import BadSignal, Message, Post, Refusal, WrongSecret
+from txgateway.signals import BadSignal, Message, Post, Refusal, WrongSecret, redacted
 from txgateway.signals.tradingview import WINDOW, TradingView
 from txgateway.signals.tradingview.words import NAMES, SIDES
 
@@ -73,6 +73,15 @@ def test_a_message_as_it_is_sent(name: str) -> None:
     source = source_of(expected.get("source", {}))
     body = (PAYLOADS / f"{name}.txt").read_bytes()
     assert [told(each) for each in read(body, source)] == expected["instructions"]
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PAYLOADS.glob("*.txt")))
+def test_what_is_kept_of_a_message_reads_the_same(name: str) -> None:
+    """So that a stored signal can be gone over again."""
+    expected = json.loads((PAYLOADS / f"{name}.expected.json").read_text())
+    hidden = (PAYLOADS / f"{name}.txt").read_bytes().replace(SECRET.encode(), b"*" * len(SECRET))
+    found = language.read(source_of(expected.get("source", {})), post(redacted(hidden)))
+    assert [told(each) for each in found.instructions] == expected["instructions"]
 
 
 # ---------------------------------------------------------------- the secret
