@@ -338,7 +338,8 @@ def check_plan(plan: ExitPlan, can: Can) -> Denial | None:
     named = (("take_profit", plan.take_profit), ("stop_loss", plan.stop_loss), ("trailing_stop", plan.trailing_stop))
     for name, level in named:
         if level is not None and not level.sane:
-            return Denial(Reason.BAD_PRICE, f"{name} {level} must be above zero, below 10^15, and a percentage below 100.")
+            text = f"{name} {level} must be above zero, below 10^15, and a percentage below 100."
+            return Denial(Reason.BAD_PRICE, text)
     hold = plan.hold_seconds
     if hold is not None and not 0 < hold <= LONGEST_HOLD:
         return Denial(Reason.BAD_QUANTITY, f"hold_seconds {hold} must be from 1 to {LONGEST_HOLD}.")

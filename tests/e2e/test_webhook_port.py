@@ -48,6 +48,17 @@ def test_signals_have_a_port_of_their_own_with_nothing_else_on_it(daemon: Daemon
     assert "signals             " + base + "/webhooks/" in daemon.log.read_text()
 
 
+def test_algogene_scripts_come_in_by_that_port_too(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="algogene", account="API_ACCOUNT", name="script", shadow=True)
+    login = {"user": "script", "api_key": made["secret"]}
+    assert not made["url"].startswith(daemon.url)
+    assert "token" in requests.get(f"{made['url']}/session", login, timeout=PATIENCE).json()["res"]
+    wrong = requests.get(f"{made['url']}/session", {**login, "api_key": "a-wrong-secret"}, timeout=PATIENCE)
+    assert (wrong.status_code, "token" in wrong.text) == (400, False)
+    there = daemon.session.get(f"{daemon.url}/algogene/rest/v1/session", params=login, timeout=PATIENCE)
+    assert there.status_code == 404
+
+
 def test_what_is_too_large_or_no_post(daemon: Daemon) -> None:
     made = source(daemon, "large")
     bearer = {"Authorization": f"Bearer {made['secret']}"}
