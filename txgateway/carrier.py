@@ -33,7 +33,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, TimeInForce
 from txgateway.model.rights import Grant, Right
-from txgateway.model.signal import Act, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
+from txgateway.model.signal import Act, Instruction, Measure, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.revisions import Revisions
 from txgateway.sizing import Ground
 from txgateway.standing import Standing
@@ -303,10 +303,12 @@ class Carrier:
         if act in (Act.CLOSE, Act.REOPEN, Act.TARGET):
             for order_id in self.standing.opening(position):
                 await self._end_order(order_id)
+            if _closes_all(act, instruction):
+                await self._end_excess(source, symbol, instruction)
         first, first_key = await self._sent(signal, source, f"sig:{signal.signal_id}:{at}:close")
         if first is not None:
             report.orders[first.order_id] = None
-            _require_taken(first)
+            _require_closing(first)
         before = self._closed_before(signal, at, report)
         done = before - (_done(first) if first is not None else ZERO)
         position = self._squared(self.standing.at(source.account, symbol, source.name, instruction.strategy))
@@ -327,7 +329,7 @@ class Carrier:
             plain = replace(instruction, order_type=OrderType.MARKET)
             first = await self._submit(signal, source, order_of(source, plain, -closes, ground, day, False), first_key)
             report.orders[first.order_id] = None
-            _require_taken(first)
+            _require_closing(first)
             closes = ZERO
         if intent.opens:
             await self._await_closed(position)
@@ -467,15 +469,16 @@ class Carrier:
                 await self._end_order(order_id)
                 report.said.append(f"Order {order_id} has ended.")
 
-    async def _end_order(self, order_id: str) -> None:
-        """Have an order ended, and wait for that: what it still fills meanwhile belongs to its strategy."""
+    async def _end_order(self, order_id: str, asked: bool = False) -> None:
+        """Have an order ended (`asked`: by its keeper), and wait for that: what it still fills is its strategy's."""
         if not self._works(order_id):
             return
         ended: Deferred[None] = Deferred()
         self._ends.setdefault(order_id, []).append(ended)
         late = self._reactor.callLater(END_SECONDS, _fire, ended)
         try:
-            await self._gateway.cancel(order_id, BY)
+            if not asked:
+                await self._gateway.cancel(order_id, BY)
         except Refused as error:
             if error.reason is not Reason.NOT_WORKING:
                 raise
@@ -486,6 +489,19 @@ class Carrier:
         if self._works(order_id):
             text = f"Order {order_id} has not ended in {END_SECONDS:g} s"
             raise Refused(Reason.UNFINISHED, f"{text}, so nothing was closed: look at it, and send the signal again.")
+
+    async def _end_excess(self, source: Source, symbol: str, instruction: Instruction) -> None:
+        """End exits that are larger than what is still held, because other hands closed a part: they would open."""
+        position = self.standing.at(source.account, symbol, source.name, instruction.strategy)
+        families = self.standing.families(position)
+        if abs(sum(families.values(), ZERO)) <= abs(self.standing.held(position)):
+            return
+        for entry in families:
+            family = self._state.families.live.get(entry)
+            if family is not None:
+                await self._gateway.end_exits(entry, BY)
+                for order_id in list(family.alive):
+                    await self._end_order(order_id, asked=True)
 
     def _works(self, order_id: str) -> bool:
         order = self._state.order(order_id)
@@ -593,6 +609,23 @@ def _require_taken(order: Order) -> None:
     """Refused where the order was not taken, by us or by the broker."""
     if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED):
         raise Refused(order.reason or Reason.REJECTED, order.text or f"Order {order.order_id} is {order.status}.")
+
+
+def _require_closing(order: Order) -> None:
+    """Refused where it is not sure that a close is done: what is opened would come on top."""
+    _require_taken(order)
+    ended = order.status in CLOSED and order.filled_quantity < order.quantity
+    if ended or order.status is OrderStatus.UNKNOWN:
+        text = f"Order {order.order_id}, which was to close first, is {order.status}"
+        raise Refused(Reason.UNFINISHED, f"{text}: nothing was opened. Look at it, and send the signal again.")
+
+
+def _closes_all(act: Act, instruction: Instruction) -> bool:
+    """Whether nothing of the position is to stay."""
+    if act is Act.CLOSE:
+        amount = instruction.amount
+        return amount is None or (amount.measure is Measure.PERCENT and amount.value >= 100)
+    return act is Act.REOPEN or (act is Act.TARGET and not instruction.target)
 
 
 def _done(order: Order) -> Decimal:

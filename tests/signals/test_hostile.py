@@ -14,9 +14,11 @@ from tests.desk import D, outcome
 from tests.signals.house import SECRET, TV, House
 from txgateway.model.account import AccountReport
 from txgateway.model.errors import Reason, TimedOut
+from txgateway.model.events import Executed, OrderAccepted, OrderExpired
+from txgateway.model.exits import Leg
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import OrderType, Side
+from txgateway.model.order import OrderStatus, OrderType, Side
 from txgateway.model.signal import Act, Amount, Instruction, Measure, Outcome, Sizing, SourceKind
 from txgateway.signals import LARGEST, Post, WrongSecret, hidden, redacted
 from txgateway.signals.generic import Generic
@@ -171,3 +173,47 @@ def test_the_secret_is_nowhere() -> None:
     house = House().up()
     house.send(**BUY, strategy=f"by {SECRET}")
     assert all(SECRET not in row.body for row in house.bench.journal.rows)
+
+
+# ---------------------------------------------------------------- other hands, and closes that fail
+
+
+@pytest.mark.parametrize(("by_hand", "sold"), [(60, [("SELL", 40, "IBM")]), (100, [])])
+def test_a_close_ends_exits_that_would_open_since_a_person_closed_by_hand(by_hand: int, sold: Any) -> None:
+    house = House().up()
+    house.bench.broker.mode = "accept"
+    house.send(symbol="IBM", side="BUY", quantity=100, stop_loss=90)
+    broker = house.bench.broker
+    house.bench.gateway.report(Executed(broker.fill(broker.sent[0], D(100)), broker.now()), "paper")
+    house.bench.turn()
+    broker.mode = "fill"
+    house.bench.submit(side=Side.SELL, quantity=D(by_hand))
+    before = len(house.sent)
+    house.send(symbol="IBM", side="CLOSE")
+    house.bench.turn(1)
+    assert house.sent[before:] == sold
+    assert [each.leg for each in broker.canceled] == [Leg.STOP_LOSS]
+    assert (house.held(), house.bench.gateway.state.positions["ACC"]) == (0, {})
+    assert not [each for each in house.bench.gateway.state.working.values() if each.leg is not None]
+
+
+@pytest.mark.parametrize("ends", [OrderStatus.EXPIRED, OrderStatus.UNKNOWN])
+def test_nothing_is_opened_on_top_of_what_could_not_be_closed(ends: OrderStatus, logged: Logged) -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=100)
+    broker, submit = house.bench.broker, house.bench.broker.submit
+
+    async def fails(order: Any) -> None:
+        if ends is OrderStatus.UNKNOWN:
+            broker.mode = "fail"
+            await submit(order)
+        broker.sent.append(order)
+        broker.report(OrderAccepted(order.order_id, "B9", broker.now()))
+        broker.report(OrderExpired(order.order_id, "no market", broker.now()))
+
+    broker.submit = fails  # type: ignore[method-assign]
+    signal = house.send(symbol="IBM", side="SELL", quantity=150, stop_loss=110)
+    assert house.sent == [("BUY", 100, "IBM"), ("SELL", 100, "IBM")]
+    assert (signal.outcome, signal.reason) == (Outcome.REFUSED, Reason.UNFINISHED)
+    if ends is OrderStatus.UNKNOWN:
+        logged.expect("in doubt")
