@@ -59,7 +59,10 @@ class Revisions:
             price = sizing.on_grid(instruction.limit_price, instrument, entry.side, entry.order_type.has_stop)
             limit, stop = (price, None) if entry.order_type.has_limit else (None, price)
             if (limit, stop) != (entry.limit_price, entry.stop_price):
-                await self._gateway.replace(entry.order_id, None, limit, stop, signal.source, grant)
+                entry = await self._gateway.replace(entry.order_id, None, limit, stop, signal.source, grant)
+                if not entry.asks_replace and (limit, stop) != (entry.limit_price, entry.stop_price):
+                    text = f"The venue did not change the price of order {entry.order_id}: {entry.text or entry.status}"
+                    raise Refused(Reason.REJECTED, text, entry.order_id)
         return f"Order {entry.order_id} is changed."
 
     async def _entry(self, instruction: Instruction, position: StrategyPosition) -> Order:
