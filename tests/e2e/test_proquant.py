@@ -590,3 +590,64 @@ def test_the_secret_is_nowhere_but_in_the_sources_file(daemon: Daemon) -> None:
     for path in daemon.folder.rglob("*"):
         if path.is_file() and path.name != "sources.json":
             assert SECRET.encode() not in path.read_bytes(), path
+
+
+# ---------------------------------------------------------------- kills
+
+
+def test_strategies_that_turn_about_while_the_daemon_is_killed(make_daemon: MakeDaemon) -> None:
+    """Each strategy sends its events in order, each again until it is answered; every position is as the last said."""
+    daemon = make_daemon().start().up()
+    daemon.call("add_source", kind="proquant", account="API_ACCOUNT", name="gold", secret=SECRET, rate=10_000)
+    daemon.call("add_symbol", symbol="GLD")
+    strategies, turns, over = [f"turn-{at}" for at in range(6)], 40, Event()
+
+    def deliver(body: dict[str, Any]) -> requests.Response:
+        while True:
+            try:
+                answer = post(daemon, body)
+            except requests.RequestException:
+                continue
+            if answer.status_code == 200 or "x-proquant-error" in answer.headers:
+                return answer  # else its venue is not up yet: its user would send another event
+
+            body["v1"]["event"]["timestamp"] = Times.next()
+
+    def run(strategy: str) -> int:
+        last = 0
+        for turn in range(turns):
+            act = "OPEN" if not last else "CLOSE" if turn % 5 == 4 else "REOPEN"
+            direction, quantity = ("BUY", "SELL")[turn % 2], 1 + turn % 3
+            taken(deliver(signal(act, strategy, ticker="GLD", direction=direction, quantity=quantity)))
+            last = 0 if act == "CLOSE" else quantity if direction == "BUY" else -quantity
+        return last
+
+    kills = 0
+
+    def kill() -> None:
+        nonlocal kills
+        while not over.wait(0.3):
+            daemon.kill()
+            daemon.start().up()
+            kills += 1
+
+    killer = Thread(target=kill)
+    with ThreadPoolExecutor(len(strategies)) as pool:
+        running = [pool.submit(run, each) for each in strategies]
+        killer.start()
+        try:
+            wanted = [each.result() for each in running]
+        finally:
+            over.set()
+            killer.join()
+
+    def settled() -> bool:
+        signals = daemon.call("query_signals", outcome="PENDING")
+        return not signals and not daemon.call("query_open_orders")
+
+    assert kills > 1
+    until(settled, daemon)
+    shown = {each["strategy"]: each["quantity"] for each in daemon.call("query_strategies")}
+    assert [shown.get(each, 0) for each in strategies] == wanted
+    assert daemon.call("query_positions")["API_ACCOUNT"].get("GLD", 0) == sum(wanted)
+    assert not [each for each in daemon.call("query_signals", limit=1000) if each["reason"] == "UNFINISHED"]
