@@ -103,3 +103,57 @@ def test_what_is_nearly_right_is_answered_in_words(daemon: Daemon, kind: str, se
     assert daemon.call("status") == "Up"
     until(lambda: not daemon.call("query_signals", source=kind, outcome="pending"), daemon)
     assert "Traceback" not in daemon.log.read_text()
+
+
+CALLS = {
+    "open_order": {
+        "accountid": "x",
+        "runmode": "livetrade",
+        "instrument": "IBM",
+        "buysell": "BUY",
+        "volume": 1,
+        "ordertype": "MKT",
+        "price": 200,
+        "orderRef": "r",
+        "takeProfitLevel": 900,
+        "stopLossLevel": 1,
+        "holdtime": 60,
+        "timeinforce": 60,
+    },
+    "close_orders": {"tradeIDs": "1,2"},
+    "cancel_orders": {"tradeIDs": 3},
+    "update_opened_order": {"tradeID": 1, "takeProfitLevel": 950, "stopLossLevel": 2, "holdtime": 5},
+    "update_pending_order": {"tradeID": 1, "price": 1},
+    "opened_trades": {"tradeID": 1},
+    "pending_trades": {},
+    "accounts": {"runmode": "livetrade"},
+    "positions": {},
+    "balance": {},
+    "history_price": {"instrument": "IBM", "count": 3, "interval": "M", "timestamp_gt": "2020-01-01"},
+    "realtime_price": {"symbols": "IBM,WMT"},
+    "list_instrument": {},
+    "session": {},
+}
+
+
+def test_a_script_that_is_nearly_right_is_answered_in_words(daemon: Daemon, seconds: float) -> None:
+    made = daemon.call("add_source", kind="algogene", account="PAPER_CASH", name="script", rate=100_000)
+    login = {"user": "script", "api_key": made["secret"]}
+    chaos, session, seen = Chaos(), requests.Session(), set()
+    token = session.get(f"{made['url']}/session", params=login, timeout=PATIENCE).json()["res"]["token"]
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        call = chaos.chance.choice(list(CALLS))
+        wanted = chaos.spoiled(CALLS[call])
+        whole = {**(wanted if isinstance(wanted, dict) else {}), "token": token, **login}
+        if "order" in call:
+            answer = session.post(f"{made['url']}/{call}", json.dumps(whole), timeout=PATIENCE)
+        else:
+            query = {name: str(value).encode("utf-8", "replace") for name, value in whole.items()}
+            answer = session.get(f"{made['url']}/{call}", params=query, timeout=PATIENCE)
+        assert answer.status_code // 100 in (2, 4), (answer.status_code, call, whole, answer.text)
+        assert made["secret"] not in answer.text
+        seen.add(answer.status_code)
+    assert {200, 400} & seen
+    until(lambda: not daemon.call("query_signals", source="script", outcome="pending"), daemon)
+    assert "Traceback" not in daemon.log.read_text()
