@@ -70,6 +70,20 @@ async def test_secrets_that_are_made_are_not_in_the_log(build: Build, lines: lis
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_webhooks_secret_that_went_astray_is_not_in_the_log(build: Build, lines: list[str]) -> None:
+    house = await build(settings=HttpSettings(FLAGS, log_requests=True, log_responses=True))
+    for path in (
+        "/webhooks/tradingview/tv/open-sesame",
+        "//webhooks/proquant/open-sesame",
+        "/webhooks/a/b/open-sesame/",
+    ):
+        await house.call("POST", path)
+        await house.call("POST", path, auth=("nobody", "wrong"))
+    assert len(lines) > 6
+    assert not any("open-sesame" in line for line in lines)
+
+
+@pytest_twisted.ensureDeferred
 async def test_answers_are_cut(build: Build, lines: list[str]) -> None:
     house = await build(settings=HttpSettings(FLAGS, log_responses=True, log_truncate=10))
     await house.get("/status")

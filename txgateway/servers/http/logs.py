@@ -35,7 +35,7 @@ def call(request: Any, caller: Caller, name: str, given: Mapping[str, Any] | Seq
 
 def unauthorized(request: Any) -> None:
     """Somebody without the right user and password was turned away."""
-    path = request.path.decode("latin-1")[:80]
+    path = path_of(request)
     log.info(
         "HTTP {method} {path} unauthorized from {peer}",
         method=request.method.decode("latin-1"),
@@ -47,7 +47,7 @@ def unauthorized(request: Any) -> None:
 def answer(request: Any, code: int, start: bytes, truncate: int) -> None:
     """An answer was given; `start` is its beginning."""
     text = _without_secrets(start[: 4 * truncate].decode(errors="replace"))[:truncate]
-    log.info("HTTP {code} {path} {body}", code=code, path=request.path.decode("latin-1")[:80], body=text)
+    log.info("HTTP {code} {path} {body}", code=code, path=path_of(request), body=text)
 
 
 def _masked(name: str, given: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | Sequence[Any]:
@@ -56,6 +56,12 @@ def _masked(name: str, given: Mapping[str, Any] | Sequence[Any]) -> Mapping[str,
             return given
         given = {each.name: value for each, value in zip(COMMANDS[name].parameters, given, strict=False)}
     return {each: "***" if any(word in each.lower() for word in SECRETS) else value for each, value in given.items()}
+
+
+def path_of(request: Any) -> str:
+    """Where a request went; a webhook's path without its end, which may be a secret."""
+    path: str = request.path.decode("latin-1")
+    return "/".join(path.split("/")[:4])[:80] if path.lstrip("/").startswith("webhooks") else path[:80]
 
 
 def _without_secrets(text: str) -> str:

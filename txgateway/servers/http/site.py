@@ -258,7 +258,7 @@ class Root(Resource):
             return
         what = failed(error)
         if is_unexpected(what):
-            log.failure("{path} failed.", failure, path=request.path.decode("latin-1"))
+            log.failure("{path} failed.", failure, path=logs.path_of(request))
         self._answers.send(request, what.body, what.http)
 
     def _too_large(self, request: Any) -> None:
@@ -287,7 +287,7 @@ class Root(Resource):
         if request.excess:
             self._too_large(request)
         elif found is None:
-            text = f"There is no {request.path.decode('latin-1')[:80]}: GET /help lists what there is."
+            text = f"There is no {logs.path_of(request)}: GET /help lists what there is."
             self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "NO_SUCH_PATH"}, 404)
         else:
             found[1](request)
@@ -299,7 +299,7 @@ class Root(Resource):
             request.setResponseCode(204)
             request.finish()
         else:
-            text = f"{request.path.decode('latin-1')} takes {allowed.decode()}."
+            text = f"{logs.path_of(request)} takes {allowed.decode()}."
             self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "BAD_METHOD"}, 405)
 
     def _health(self, request: Any) -> None:
