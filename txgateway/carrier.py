@@ -319,7 +319,9 @@ class Carrier:
         if plan is not None and act is Act.OPEN:
             instruction = replace(instruction, act=Act.ORDER)  # that it may was found, and answered, before
         intent = intent_of(*as_planned(source, instruction, plan), ground, now)
-        late = intent.opens and signal.until is not None and self._clock() > signal.until
+        ends = _ends(signal, instruction)
+        until = min((each for each in (signal.until, ends) if each is not None), default=None)
+        late = intent.opens and until is not None and self._clock() > until
         if late:
             intent = replace(intent, opens=ZERO)
         day = self._day(source)
@@ -336,13 +338,12 @@ class Carrier:
         signed = intent.opens - closes
         if signed:
             request = order_of(source, instruction, signed, ground, day, opens=not closes)
-            if instruction.good_seconds is not None:
-                request = replace(request, good_till=signal.time + timedelta(seconds=instruction.good_seconds))
+            request = replace(request, good_till=ends)
             order = await self._submit(signal, source, request, key)
             report.orders[order.order_id] = None
             _require_taken(order)
         if late:
-            text = f"It was to be sent by {signal.until:%Y-%m-%d %H:%M:%S} UTC, and that is over: nothing was opened."
+            text = f"It was to be sent by {until:%Y-%m-%d %H:%M:%S} UTC, and that is over: nothing was opened."
             raise Refused(Reason.STALE_SIGNAL, text)
 
     async def _submit(self, signal: Signal, source: Source, request: OrderRequest, key: str) -> Order:
@@ -594,6 +595,12 @@ class Carrier:
     def _day(self, source: Source) -> TimeInForce:
         can = self._brokers[self.venue_of(source)].can
         return TimeInForce.DAY if Can.DAY in can else TimeInForce.GTC
+
+
+def _ends(signal: Signal, instruction: Instruction) -> datetime | None:
+    """When an instruction's order is ended, if it works still."""
+    good = instruction.good_seconds
+    return None if good is None else signal.time + timedelta(seconds=good)
 
 
 def grant_of(source: Source) -> Grant:

@@ -18,6 +18,7 @@ import requests
 
 from tests.daemon import PATIENCE, Daemon, until
 from tests.e2e.conftest import MakeDaemon
+from tests.e2e.stream import Stream
 from txgateway import sources
 from txgateway.model.signal import Source, SourceKind
 
@@ -648,6 +649,42 @@ def test_who_is_not_known_learns_nothing(make_daemon: MakeDaemon) -> None:
     assert told == {"Invalid user or api_key!", "Exceed maximum access count"}
     assert script.login().ids() == []
     assert daemon.call("query_orders") == {}
+
+
+def test_no_secret_is_in_the_journal_the_log_or_an_answer(make_daemon: MakeDaemon) -> None:
+    secret = "n0body-0ught-t0-read-this"
+    daemon = started(make_daemon, source(secret=secret), LOG_HTTP_REQUESTS="1", LOG_HTTP_RESPONSES="1")
+    script = Script(daemon, key=secret).login()
+    script.open(orderRef="seen")
+    script.tell("open_order", instrument="NOPE", volume=1, ordertype="MKT", buysell="BUY", orderRef=secret)
+    script.tell("close_orders", tradeIDs=secret)
+    script.ask("history_price", instrument=secret, interval="D")
+    told = json.dumps([daemon.call("query_signals", limit=100), daemon.call("query_journal", limit=1000)])
+    token = script.token
+    assert daemon.stop() == 0
+    assert "seen" in told
+    written = {path.name: path.read_bytes() for path in daemon.folder.rglob("*") if path.is_file()}
+    assert secret.encode() in written.pop(sources.FILE)
+    for name, data in {**written, "told": told.encode()}.items():
+        assert secret.encode() not in data, name
+        assert token.encode() not in data, name
+
+
+def test_what_is_changed_is_told_to_who_was_away(daemon: Daemon, script: Script) -> None:
+    live = Stream(daemon, {"order-data": True, "signal-data": True})
+    live.expect(".Authorized")
+    trade_id = script.open(instrument="MSFT", volume=1)
+    seq = daemon.call("query_journal", kind="SignalReceived", limit=1000)[-1]["seq"]
+    script.tell("update_opened_order", tradeID=trade_id, stopLossLevel=1, orderRef="guarded")
+    is_change = lambda line: ".order-data" in line and "OrderAmended" in line  # noqa: E731
+    told = live.expect(is_change)
+    away = Stream(daemon, {"order-data": True, "resume": seq})
+    again = away.expect(is_change)
+    assert json.loads(again.partition(" ")[2]) == json.loads(told.partition(" ")[2])
+    entry = json.loads(told.partition(" ")[2])
+    assert entry["exits"]["stop_loss"] == 1
+    story = daemon.call("explain_order", id=entry["permid"])["story"]
+    assert any("its exits: stop_loss 1" in each["text"] and "'guarded'" in each["text"] for each in story)
 
 
 def test_nonsense_is_a_400_with_a_sentence(daemon: Daemon, script: Script) -> None:

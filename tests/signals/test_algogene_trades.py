@@ -10,6 +10,7 @@ from typing import Any
 from tests.gateway.exits_desk import desk
 from tests.signals.house import House
 from txgateway.blotter import Blotter
+from txgateway.model.errors import Reason
 from txgateway.model.order import Side
 from txgateway.model.signal import Answer, Outcome, Source, SourceKind
 from txgateway.signals import Post
@@ -174,3 +175,18 @@ def test_prices_are_put_on_the_instruments_grid_and_never_to_the_worse() -> None
         price = {"BUY": 95.0149, "SELL": 105.0111}[buysell]
         tell(at, f"open_order {1 + len(at.sent)}", **{**ORDER, "ordertype": "LMT"}, buysell=buysell, price=price)
         assert at.bench.broker.sent[-1].limit_price == D(limit)
+
+
+def test_an_order_whose_time_was_over_before_it_could_be_sent_is_not_sent() -> None:
+    at = house()
+    at.carrier.begin = lambda signal: None  # type: ignore[method-assign]  it is killed right after the answer
+    for trade_id, seconds in ((1, 20), (2, 200)):
+        limit = {**ORDER, "ordertype": "LMT", "price": 90}
+        assert tell(at, f"open_order {trade_id}", **limit, buysell="BUY", timeinforce=seconds).status == 200
+    again = at.restart()
+    again.bench.clock.advance(at.bench.clock.seconds() + 60)
+    again.up()
+    assert [each.strategy for each in again.bench.broker.sent] == ["2"]
+    assert again.bench.broker.sent[0].good_till is not None
+    signals = again.bench.gateway.state.strategies.signals.values()
+    assert [each.reason for each in signals] == [Reason.STALE_SIGNAL, None]

@@ -23,12 +23,14 @@ from txgateway.blotter import Blotter
 from txgateway.model.errors import GatewayError
 from txgateway.model.signal import Answer, Source, SourceKind
 from txgateway.signaling import Signaling
-from txgateway.signals import LARGEST, BadSignal, Post, WrongSecret, same, shown
+from txgateway.signals import BadSignal, Post, WrongSecret, same, shown
 from txgateway.signals.algogene import FREE, TRADING, Algogene, Fields, answers
 
 log = Logger()
 
 PREFIX = "/algogene/rest/v1/"
+LARGEST = 32 * 1024
+"""Bytes of a body: several times a call that names all trades that one may."""
 TOO_MANY = "Exceed maximum access count"
 """algogene.com's own words, which scripts look for."""
 
