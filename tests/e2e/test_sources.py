@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -147,6 +148,54 @@ def test_an_algogene_source_says_what_stands_in_the_script(daemon: Daemon) -> No
     assert base_url == f'base_url = "{daemon.url}/algogene/rest/v1"'
     assert rest == [f'api_key = "{made["secret"]}"', 'user = "one"']
     daemon.call("remove_source", name="one")
+
+
+EXPANDED = {
+    "{{ticker}}": "IBM",
+    "{{strategy.order.action}}": "buy",
+    "{{strategy.order.contracts}}": "3",
+    "{{strategy.position_size}}": "4",
+    "{{timenow}}": "2026-03-02T14:30:00Z",
+}
+"""What TradingView makes of its placeholders."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "bought"),
+    [({}, 3), ({"semantics": "target"}, 4), ({"sizing": "fixed", "size": 5}, 5)],
+    ids=["as sent", "target", "fixed"],
+)
+def test_an_alert_with_the_message_that_was_pasted_is_an_order(
+    daemon: Daemon, settings: dict[str, Any], bought: int
+) -> None:
+    made = daemon.call("add_source", kind="tradingview", account="API_ACCOUNT", name=f"pasted-{bought}", **settings)
+    message = made["message"]
+    for placeholder, value in EXPANDED.items():
+        message = message.replace(placeholder, value)
+    assert "{{" not in message
+    answer = requests.post(made["url"], message, timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
+    (ended,) = until(lambda: daemon.call("query_signals", source=made["name"], outcome="done"), daemon)
+    order = daemon.call("query_order", id=ended["orders"][0])
+    assert (order["symbol"], order["side"], order["quantity"]) == ("IBM", "BUY", bought)
+
+
+def test_the_generic_message_is_a_command_that_works(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="shown")
+    _, url, _, header, _, body = shlex.split(made["message"])
+    name, _, value = header.partition(": ")
+    answer = requests.post(url, body, headers={name: value}, timeout=PATIENCE)
+    assert (answer.status_code, answer.json()["status"]) == (200, "Accepted")
+
+
+def test_proquant_comes_with_the_headers_that_it_was_given(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="proquant", account="API_ACCOUNT", name="headed")
+    webhook = json.loads(made["message"])
+    event = {"v1": {"deprecation": None, "event": {"timestamp": 1, "type": "NEWS", "data": None}}}
+    assert webhook["url"] == made["url"]
+    assert requests.post(webhook["url"], json=event, timeout=PATIENCE).status_code == 401
+    answer = requests.post(webhook["url"], json=event, headers=webhook["headers"], timeout=PATIENCE)
+    assert answer.status_code == 200, answer.text
 
 
 def test_the_command_line_prints_the_url_and_the_message_to_paste(daemon: Daemon) -> None:
