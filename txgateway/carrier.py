@@ -59,10 +59,11 @@ class _NotNow(Exception):
 
 @dataclass(slots=True)
 class _Report:
-    """What came of a signal so far; `lines` are held until the last of it is on record."""
+    """What came of a signal so far. The lines of its instructions' symbols are held until its end is on record."""
 
     orders: dict[str, None] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
+    symbols: dict[int, str] = field(default_factory=dict)
     lines: list[DeferredLock] = field(default_factory=list)
 
     def release(self) -> None:
@@ -167,10 +168,10 @@ class Carrier:
         report, reason = _Report(), None
         many = len(signal.instructions) > 1
         try:
+            await self._join(signal, list(enumerate(signal.instructions))[signal.over :], report)
             for at, instruction in enumerate(signal.instructions):
                 if at < signal.over:
                     continue
-                report.release()
                 before = len(report.orders)
                 try:
                     await self._carry_out(signal, at, instruction, report)
@@ -246,6 +247,44 @@ class Carrier:
             )
         )
 
+    async def _join(
+        self, signal: Signal, instructions: list[tuple[int, Instruction]], report: _Report, strict: bool = False
+    ) -> None:
+        """Wait for the turn of all symbols that these are about: what comes later comes after all of them.
+
+        What cannot be named yet is left for later, unless it is `strict`. A cancel of every symbol waits for all.
+        """
+        found = self._find_source(signal.source)
+        if found is None:
+            return
+        source = replace(found, account=signal.account)
+        door = self._doors.setdefault(source.account, DeferredLock())
+        await door.acquire()  # held only until the lines are joined: so that two never overtake each other on the way
+        try:
+            every = False
+            for at, instruction in instructions:
+                plan = signal.plans[at] if at < len(signal.plans) else None
+                if plan is not None and plan.symbol:
+                    report.symbols[at] = plan.symbol
+                elif instruction.act is Act.CANCEL and not instruction.symbol:
+                    every = True
+                else:
+                    try:
+                        report.symbols[at] = (await self.named(source, instruction))[1]
+                    except Exception:  # it is said when its turn comes
+                        if strict:
+                            raise
+            joined = set(report.symbols.values())
+            if every:
+                joined |= {symbol for account, symbol in self._lines if account == source.account}
+            lines = [self._lines.setdefault((source.account, symbol), DeferredLock()) for symbol in sorted(joined)]
+            turns = [line.acquire() for line in lines]
+        finally:
+            door.release()
+        for line, turn in zip(lines, turns, strict=True):
+            await turn
+            report.lines.append(line)
+
     # one instruction
 
     async def _carry_out(self, signal: Signal, at: int, instruction: Instruction, report: _Report) -> None:
@@ -253,24 +292,15 @@ class Carrier:
         if source is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
         source = replace(source, account=signal.account)  # whatever it trades by now
+        if at not in report.symbols and (instruction.symbol or instruction.act is not Act.CANCEL):
+            report.release()  # it could not be said before what comes before it was done
+            await self._join(signal, [(at, instruction)], report, strict=True)
         if instruction.act is Act.CANCEL:
             await self._cancel(signal, at, instruction, source, report)
             return
         plan = signal.plans[at] if at < len(signal.plans) else None
-        door = self._doors.setdefault(source.account, DeferredLock())
-        await door.acquire()  # held only until the line is joined: so that two never overtake each other on the way
-        try:
-            if plan is not None and plan.symbol:
-                instruction = replace(instruction, symbol=plan.symbol)
-                symbol = plan.symbol
-            else:
-                instruction, symbol = await self.named(source, instruction)
-            line = self._lines.setdefault((source.account, symbol), DeferredLock())
-            turn = line.acquire()
-        finally:
-            door.release()
-        await turn
-        report.lines.append(line)
+        symbol = report.symbols[at]
+        instruction = replace(instruction, symbol=instruction.symbol or symbol)
         await self._move(signal, at, instruction, source, symbol, plan, report)
 
     async def _move(
@@ -312,7 +342,8 @@ class Carrier:
         before = self._closed_before(signal, at, report)
         done = before - (_done(first) if first is not None else ZERO)
         position = self._squared(self.standing.at(source.account, symbol, source.name, instruction.strategy))
-        now = self.standing.now(position) + done  # as it was when this was begun
+        stands = self.standing.closable if act is Act.ORDER else self.standing.now
+        now = stands(position) + done  # as it was when this was begun
         if not now and act is Act.CLOSE and plan is not None:
             report.said.append("It is closed already, or closes by itself.")
             return
@@ -425,6 +456,8 @@ class Carrier:
     async def _await_closed(self, position: StrategyPosition) -> None:
         """Wait until what closes by itself is closed: what is opened before would be taken for a part of it."""
         for entry in self.standing.closing(position):
+            if not self._closes(entry):
+                continue
             closed: Deferred[None] = Deferred()
             self._closings.setdefault(entry, []).append(closed)
             late = self._reactor.callLater(END_SECONDS, _fire, closed)
@@ -443,19 +476,7 @@ class Carrier:
 
     async def _cancel(self, signal: Signal, at: int, instruction: Instruction, source: Source, report: _Report) -> None:
         """End a strategy's working orders, of one symbol or of all; in its turn, after what came before."""
-        door = self._doors.setdefault(source.account, DeferredLock())
-        await door.acquire()
-        try:
-            wanted = (await self.named(source, instruction))[1] if instruction.symbol else ""
-            lines = [line for (account, symbol), line in self._lines.items() if account == source.account]
-            if wanted:
-                lines = [self._lines.setdefault((source.account, wanted), DeferredLock())]
-            turns = [line.acquire() for line in lines]
-        finally:
-            door.release()
-        for line, turn in zip(lines, turns, strict=True):
-            await turn
-            report.lines.append(line)
+        wanted = report.symbols.get(at, "")
         ends = signal.ends if at == signal.over else ()
         if not ends:
             positions = self._state.strategies.of(source.name, instruction.strategy)

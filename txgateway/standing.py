@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from txgateway.model.order import OrderType
 from txgateway.model.signal import StrategyPosition
 from txgateway.state import State
 
@@ -25,8 +26,20 @@ class Standing:
         return self._state.strategies.held(position, self._account_holds(position))
 
     def now(self, position: StrategyPosition) -> Decimal:
-        """What it will hold when its orders are filled, and what closes by itself has closed (signed)."""
-        return self.held(position) + sum(position.working.values(), ZERO) - self._leaving(position)
+        """What it will hold when its orders are filled, and what closes by itself has closed (signed).
+
+        What rests at a price to give up what it holds may never be filled: that is held until it is.
+        """
+        held = self.held(position)
+        working = [left for order_id, left in position.working.items() if left * held >= 0 or self._is_market(order_id)]
+        return held + sum(working, ZERO) - self._leaving(position)
+
+    def closable(self, position: StrategyPosition) -> Decimal:
+        """What of it can still be given up (signed): what is only to be filled is not held yet."""
+        held, leaving = self.held(position), self._leaving(position)
+        given_up = sum((left for left in position.working.values() if left * held < 0), ZERO)
+        left = held + given_up - leaving
+        return left if left * held > 0 else ZERO
 
     def intended(self, position: StrategyPosition) -> Decimal:
         """The same when all that was taken in for it has been carried out, too (signed)."""
@@ -43,12 +56,14 @@ class Standing:
         return None
 
     def opening(self, position: StrategyPosition) -> list[str]:
-        """Its working orders that do not merely give up what it holds."""
+        """Its working orders that do not surely, and merely, give up what it holds."""
         held, working = self.held(position), position.working
-        leaving = sum((left for left in working.values() if left * held < 0), ZERO)
-        if abs(leaving) > abs(held):
-            return list(working)
-        return [order_id for order_id, left in working.items() if left * held >= 0]
+        sure = {each: left for each, left in working.items() if left * held < 0 and self._is_market(each)}
+        return [each for each in working if each not in sure or abs(sum(sure.values(), ZERO)) > abs(held)]
+
+    def _is_market(self, order_id: str) -> bool:
+        order = self._state.order(order_id)
+        return order is not None and order.order_type is OrderType.MARKET
 
     def families(self, position: StrategyPosition) -> dict[str, Decimal]:
         """Its entries that have exits which nobody has ended: what is left of each (signed)."""

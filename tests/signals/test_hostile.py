@@ -169,6 +169,46 @@ def test_a_cancel_waits_for_the_order_that_came_before_it() -> None:
     assert [each.limit_price for each in house.bench.broker.canceled] == [90]
 
 
+def test_a_batch_is_done_before_what_came_after_it() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=100)
+    batch = house.begin(signals=[{"symbol": "IBM", "side": "CLOSE"}, BUY])
+    close = house.begin(symbol="IBM", side="CLOSE")
+    house.bench.turn()
+    assert (batch.called, close.called) == (True, True)
+    assert house.sent[1:] == [("SELL", 100, "IBM"), ("BUY", 10, "IBM"), ("SELL", 10, "IBM")]
+
+
+def test_a_cancel_of_what_is_unknown_ends_nothing() -> None:
+    house = House().up()
+    house.bench.broker.mode = "accept"
+    house.send(symbol="IBM", side="BUY", quantity=10, type="LIMIT", price=90)
+    assert house.send(symbol="NOSUCH", side="CANCEL").reason is Reason.UNKNOWN_SYMBOL
+    assert not house.bench.broker.canceled
+
+
+def test_what_is_only_to_be_bought_is_not_sold_as_if_it_were_held() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=40)
+    house.bench.broker.mode = "accept"
+    house.send(symbol="IBM", side="BUY", quantity=20, type="LIMIT", price=80)
+    house.bench.broker.mode = "fill"
+    house.send(symbol="IBM", side="SELL", quantity=70, stop_loss=110)
+    assert house.sent[2:4] == [("SELL", 40, "IBM"), ("SELL", 30, "IBM")]
+
+
+@pytest.mark.parametrize("language", [Generic(), Outcomes()])
+def test_what_rests_to_take_a_profit_keeps_no_close_from_closing(language: Generic) -> None:
+    house = House(languages={SourceKind.GENERIC: language}).up()
+    house.send(symbol="IBM", side="BUY", quantity=100)
+    house.bench.broker.mode = "accept"
+    house.send(symbol="IBM", side="SELL", quantity=100, type="LIMIT", price=120)
+    house.bench.broker.mode = "fill"
+    assert house.send(symbol="IBM", side="CLOSE").outcome is Outcome.DONE
+    assert [each.limit_price for each in house.bench.broker.canceled] == [120]
+    assert (house.sent[2:], house.held()) == ([("SELL", 100, "IBM")], 0)
+
+
 def test_the_secret_is_nowhere() -> None:
     house = House().up()
     house.send(**BUY, strategy=f"by {SECRET}")

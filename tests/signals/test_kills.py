@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from twisted.internet.task import Clock
 
 from tests.desk import Bench, ChosenBroker, D
@@ -162,8 +164,8 @@ class Life:
             again = MemoryJournal()
             again.rows, again._keys = list(journal.rows), dict(journal._keys)
             house = self._house(again)
-            for body in rest:
-                assert self._send(house, body, bodies.index(body))
+            for done, body in enumerate(rest):
+                assert self._send(house, body, len(bodies) - len(rest) + done)
         self.house = house
         for _ in range(8):
             house.bench.turn(5)
@@ -226,3 +228,50 @@ def test_killed_after_any_record_it_ends_the_same(name: str, language: Generic, 
         if killed.end() != end or again:
             wrong[life, killed.house.bench.journal.rows[life - 1].kind] = (killed.end(), killed.house.sent, again)
     assert not wrong, "\n".join([f"wanted {end}", *(f"killed after {key}: {found}" for key, found in wrong.items())])
+
+
+STEPS = some.sampled_from(
+    [
+        {**BUY, "quantity": 40},
+        {**SELL, "quantity": 40},
+        {**BUY, "quantity": 30, **SAFE},
+        {**SELL, "quantity": 70, **SAFE_SHORT},
+        {**BUY, "quantity": 20, **LIMIT},
+        {**AAPL, "quantity": 5},
+        {**IBM, "target": 25},
+        {**IBM, "target": -15, **SAFE_SHORT},
+        {**IBM, "target": 0},
+        {**BUY, "quantity": 35, **SAFE, **REOPEN},
+        {**SELL, "quantity": 45, **REOPEN},
+        CLOSE,
+        {**CLOSE, "quantity": "50%"},
+        {**CLOSE, "quantity": 20},
+        CANCEL,
+        {"side": "CANCEL"},
+    ]
+)
+BODIES = some.lists(
+    some.one_of(STEPS, some.lists(STEPS, min_size=2, max_size=3).map(lambda steps: {"signals": steps})),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(BODIES, some.integers(1, 60), some.booleans(), some.sampled_from([Wide(), Outcomes()]))
+def test_whatever_is_sent_a_kill_changes_nothing(
+    bodies: list[dict[str, Any]], life: int, told: bool, language: Generic
+) -> None:
+    alive, killed = Life(language), Life(language)
+    alive.run(bodies)
+    killed.run(bodies, life, told)
+    end, wanted = killed.end(), alive.end()
+    assert all(end[name] == wanted[name] for name in ("held", "works", "strategy")), (end, wanted)
+    held = end["held"].get("IBM", D(0))
+    assert held == end["strategy"]["IBM"]
+    stops = [(side, left) for side, symbol, left, order_type, _ in end["works"] if order_type is OrderType.STOP]
+    assert sum(left for _, left in stops) <= abs(held)  # no exit would open
+    assert all(side.sign * held < 0 for side, _ in stops)
+    assert Outcome.PENDING not in end["outcomes"] + wanted["outcomes"]
+    keys = Counter(each.client_order_id for each in killed.broker.sent)
+    assert not [key for key, times in keys.items() if times > 1]
