@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from txgateway.config import Config, ConfigError, load
 from txgateway.model.errors import JournalError, Refused
@@ -211,6 +214,46 @@ def test_a_file_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
 def test_no_secret_is_in_a_repr() -> None:
     assert SECRET not in repr(WHOLE)
     assert SECRET in json.dumps(written(WHOLE))
+
+
+WORDS = st.text("abcXYZ019 .:/!{}$", min_size=1, max_size=12).map(str.strip).filter(bool)
+NUMBERS = st.decimals("0.000001", "1000000", places=6)
+SOURCES = st.builds(
+    Source,
+    name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True),
+    kind=st.sampled_from(SourceKind),
+    account=st.from_regex(r"[A-Za-z0-9_-]{1,20}", fullmatch=True),
+    secret=st.from_regex(r"[A-Za-z0-9._~+=-]{12,40}", fullmatch=True),
+    user=st.just("") | WORDS,
+    symbols=st.dictionaries(WORDS, WORDS, max_size=3),
+    rounding=st.booleans(),
+    time_in_force=st.none() | st.sampled_from(TimeInForce),
+    route=st.none() | WORDS,
+    semantics=st.sampled_from(Semantics),
+    max_age=st.none() | st.floats(0.001, 86400),
+    duplicate_window=st.none() | st.just(0.0) | st.floats(0.001, 86400),
+    shadow=st.booleans(),
+    rate=st.floats(0.001, 100_000),
+    addresses=st.lists(st.ip_addresses().map(str), max_size=3).map(tuple),
+    certificate=st.just("") | WORDS,
+    changed_by=st.just("") | WORDS,
+)
+SIZED = st.sampled_from([each for each in Sizing if each is not Sizing.AS_SENT])
+LIMITED = st.builds(Level, NUMBERS.filter(lambda each: each < 100), st.sampled_from([Unit.AWAY, Unit.PERCENT]))
+
+
+@given(SOURCES, st.none() | SIZED, NUMBERS, st.none() | LIMITED)
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_source_reads_back_as_it_was_written(
+    source: Source, sizing: Sizing | None, size: Decimal, offset: Level | None
+) -> None:
+    if sizing is not None:
+        source = replace(source, sizing=sizing, size=min(size, Decimal(100)))
+    if offset is not None:
+        source = replace(source, order_type=OrderType.LIMIT, limit_offset=offset)
+    with TemporaryDirectory() as folder:
+        write(Path(folder) / "sources.json", [source])
+        assert read(Path(folder) / "sources.json") == {source.name: source}
 
 
 # -- the configuration
