@@ -31,7 +31,6 @@ BY = "gateway"
 class Amendment:
     """What an order has from now on; `left`, `price` and `began` are its position's, `reference` the sender's mark."""
 
-    exits: ExitPlan | None = None
     good_till: datetime | None = None
     left: Decimal = Decimal(0)
     price: Decimal = Decimal(0)
@@ -101,26 +100,29 @@ class Amends:
         denial = exits.check_plan(plan, self._brokers[order.venue].can)
         return denial or exits.check_levels(_entry(order, plan), instrument, quote)
 
-    async def amend(self, order_id: str, amendment: Amendment, by: str) -> None:
-        """Change it, once it is on disk; Refused where it cannot be."""
+    async def amend(self, order_id: str, plan: ExitPlan | None, amendment: Callable[[], Amendment], by: str) -> None:
+        """Change it, once it is on disk; Refused where it cannot be.
+
+        What its position holds is asked for at the last moment: it may be filled while the plan is looked at.
+        """
         order = await self._history.get(order_id)
-        if amendment.exits is not None:
-            denial = await self.check(order_id, amendment.exits)
-            if denial is not None:
-                raise Refused(denial.reason, denial.text, order.order_id)
+        denial = None if plan is None else await self.check(order_id, plan)
+        if denial is not None:
+            raise Refused(denial.reason, denial.text, order.order_id)
         if self._ledger.error is not None:
             raise self._ledger.refusal()
+        now = amendment()
         known = self._ledger.state.order(order.order_id)
         event = OrderAmended(
             order_id=order.order_id,
-            exits=amendment.exits,
-            good_till=amendment.good_till,
+            exits=plan,
+            good_till=now.good_till,
             by=by,
             time=self._clock(),
-            left=amendment.left,
-            price=amendment.price,
-            began=amendment.began,
-            reference=amendment.reference,
+            left=now.left,
+            price=now.price,
+            began=now.began,
+            reference=now.reference,
             order=order if known is None else None,
         )
         self._due.pop(order.order_id, None)

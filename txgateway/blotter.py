@@ -23,7 +23,7 @@ from txgateway.model.instrument import AssetClass
 from txgateway.model.market import Bar, Period
 from txgateway.model.market import Unit as Span
 from txgateway.model.order import Order, Side
-from txgateway.model.signal import Act, Answer, Instruction, Source, StrategyPosition
+from txgateway.model.signal import Act, Answer, Instruction, Source, SourceKind, StrategyPosition
 from txgateway.signals import BadSignal, shown
 from txgateway.signals.algogene import Fields, Price, Trade, answers, opening_key
 from txgateway.state import Change
@@ -79,10 +79,8 @@ class Blotter:
     def start(self) -> None:
         """Begin listening to the desk; know the tradeIDs that were given before."""
         self._gateway.listeners.append(self._heard)
-        names = [
-            instruction.strategy for each in self._strategies.signals.values() for instruction in each.instructions
-        ]
-        names += [name for held in self._strategies.positions.values() for _, name in held]
+        mine = [each for each in self._strategies.signals.values() if each.kind is SourceKind.ALGOGENE]
+        names = [instruction.strategy for each in mine for instruction in each.instructions]
         self._last = max((int(each) for each in names if each.isdecimal() and len(each) <= 18), default=0)
 
     # trades by their ids
@@ -109,17 +107,34 @@ class Blotter:
         return ()
 
     def _open(self, source: Source) -> dict[str, str]:
-        """tradeID -> reference, of what is open, waits at the venue, or is on its way there."""
-        return {**{each.strategy: each.reference for each in self._positions(source)}, **self._coming(source)}
+        """tradeID -> reference, of what is open, waits at the venue or is on its way there, and is not being closed."""
+        standing = self._carrier.standing
+        known = [*self._positions(source), *self._coming(source)]
+        return {
+            each.strategy: each.reference
+            for each in known
+            if standing.intended(standing.at(each.account, each.symbol, each.source, each.strategy))
+        }
 
     def _pending(self, source: Source) -> dict[str, str]:
-        waiting = {each.strategy: each.reference for each in self._positions(source) if each.entry in each.working}
-        return {**waiting, **self._coming(source)}
+        waiting = [each for each in self._positions(source) if each.entry in each.working]
+        return {each.strategy: each.reference for each in [*waiting, *self._coming(source)]}
 
-    def _coming(self, source: Source) -> dict[str, str]:
-        pending = [each for each in self._strategies.pending.values() if each.source == source.name]
-        opening = [each for signal in pending for each in signal.instructions if each.act is Act.OPEN]
-        return {each.strategy: each.reference for each in opening}
+    def _coming(self, source: Source) -> list[StrategyPosition]:
+        """What was taken in and is not at the venue yet."""
+        return [
+            StrategyPosition(
+                source=source.name,
+                strategy=each.strategy,
+                account=plan.account,
+                symbol=plan.symbol,
+                reference=each.reference,
+            )
+            for signal in self._strategies.pending.values()
+            if signal.source == source.name
+            for each, plan in zip(signal.instructions, signal.plans, strict=False)
+            if each.act is Act.OPEN
+        ]
 
     def _positions(self, source: Source, trade_id: str = "") -> list[StrategyPosition]:
         """The positions and orders of a source's trades, the oldest first."""

@@ -41,20 +41,23 @@ class Revisions:
         """Change it: the exits first, for they protect. Gives what was done, in a sentence."""
         entry = await self._entry(instruction, position)
         plan = self._plan(instruction, entry, instrument)
-        had = self._had(entry)
-        held = self._standing.held(position)
         until = entry.good_till
         if instruction.good_seconds is not None:
             until = signal.time + timedelta(seconds=instruction.good_seconds) if instruction.good_seconds else None
-        amendment = Amendment(
-            exits=None if had is None and not str(plan) else plan,
-            good_till=until,
-            left=abs(held),
-            price=position.average_price,
-            began=position.opened,
-            reference=instruction.reference or None,
-        )
-        await self._gateway.amends.amend(entry.order_id, amendment, signal.source)
+
+        def amendment() -> Amendment:
+            now = self._standing.at(position.account, position.symbol, position.source, position.strategy)
+            self._require_open(instruction, now)
+            return Amendment(
+                good_till=until,
+                left=abs(self._standing.held(now)),
+                price=now.average_price,
+                began=now.opened,
+                reference=instruction.reference or None,
+            )
+
+        wanted = None if self._had(entry) is None and not str(plan) else plan
+        await self._gateway.amends.amend(entry.order_id, wanted, amendment, signal.source)
         if instruction.limit_price is not None:
             price = sizing.on_grid(instruction.limit_price, instrument, entry.side, entry.order_type.has_stop)
             limit, stop = (price, None) if entry.order_type.has_limit else (None, price)
@@ -67,14 +70,22 @@ class Revisions:
 
     async def _entry(self, instruction: Instruction, position: StrategyPosition) -> Order:
         name = instruction.strategy_name or instruction.strategy
-        if not position.entry or not (self._standing.held(position) or position.working):
-            raise Refused(Reason.NO_POSITION, f"Strategy {name} has no position and no order: nothing can be changed.")
+        self._require_open(instruction, position)
         entry = await self._gateway.history.get(position.entry)
         if instruction.limit_price is not None and not (
             position.entry in position.working and entry.order_type is not OrderType.MARKET
         ):
             raise Refused(Reason.NOT_WORKING, f"Strategy {name} has no order whose price could be changed.")
         return entry
+
+    def _require_open(self, instruction: Instruction, position: StrategyPosition) -> None:
+        """Refused where there is nothing, or an order closes it: exits beside that would close it twice."""
+        name = instruction.strategy_name or instruction.strategy
+        held = self._standing.held(position)
+        if not position.entry or not (held or position.working):
+            raise Refused(Reason.NO_POSITION, f"Strategy {name} has no position and no order: nothing can be changed.")
+        if not self._standing.intended(position) or any(left * held < 0 for left in position.working.values()):
+            raise Refused(Reason.NOT_WORKING, f"Strategy {name} is being closed: nothing can be changed.")
 
     def _had(self, entry: Order) -> ExitPlan | None:
         family = self._gateway.state.families.find(entry.order_id)

@@ -729,7 +729,7 @@ def test_nonsense_is_a_400_with_a_sentence(daemon: Daemon, script: Script) -> No
     assert daemon.call("query_orders") == seen
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe", b"user=YOUR_USER_ID", b'"x"', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff\xfe", b"user=YOUR_USER_ID", b'"x"', b"[" * 30_000])
 def test_a_body_that_is_no_object(daemon: Daemon, script: Script, body: bytes) -> None:
     answer = requests.post(f"{script.base_url}/open_order", data=body, timeout=PATIENCE)
     assert script.refused(answer).endswith(("!", "."))

@@ -24,7 +24,7 @@ def amend(bench: Bench, order: Order, **more: Any) -> Order:
     """Change what is kept of an order; the levels as their words."""
     names = {name: more.pop(name) for name in ("take_profit", "stop_loss", "hold") if name in more}
     exits = plan(**names) if names else more.pop("exits", None)
-    bench.do(bench.gateway.amends.amend(order.order_id, Amendment(exits=exits, **more), "ALGO"))
+    bench.do(bench.gateway.amends.amend(order.order_id, exits, lambda: Amendment(**more), "ALGO"))
     bench.turn(1)
     found = bench.gateway.state.order(order.order_id)
     assert found is not None
@@ -90,8 +90,8 @@ def test_they_come_to_a_position_of_an_earlier_day() -> None:
     bench.turn(86400)
     assert bench.gateway.state.order(order.order_id) is None
     began = bench.now() - timedelta(days=1)
-    amendment = Amendment(exits=plan(stop_loss="99"), left=D(100), price=D(100), began=began)
-    bench.do(bench.gateway.amends.amend(order.order_id, amendment, "ALGO"))
+    facts = Amendment(left=D(100), price=D(100), began=began)
+    bench.do(bench.gateway.amends.amend(order.order_id, plan(stop_loss="99"), lambda: facts, "ALGO"))
     assert shown(bench, order) == {"sl": (100, D(99))}
 
 

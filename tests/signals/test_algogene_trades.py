@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from decimal import Decimal as D
 from typing import Any
 
-from tests.gateway.exits_desk import desk
+from tests.gateway.exits_desk import Venue, desk
 from tests.signals.house import House
 from txgateway.blotter import Blotter
 from txgateway.model.errors import Reason
 from txgateway.model.order import Side
 from txgateway.model.signal import Answer, Outcome, Source, SourceKind
 from txgateway.signals import Post
-from txgateway.signals.algogene import Algogene, opening_key, sessions
+from txgateway.signals.algogene import Algogene, Fields, opening_key, sessions
 
 SOURCE = Source(name="tv", kind=SourceKind.ALGOGENE, account="ACC", secret="a-long-enough-key", user="me")
 ORDER = {"instrument": "IBM", "volume": 10, "ordertype": "MKT"}
@@ -167,6 +167,56 @@ def test_a_change_of_what_is_not_there_is_refused_on_record() -> None:
         assert json.loads(answer.body)["res"].startswith("Strategy trade 7 has no ")
         assert at.signal.outcome is Outcome.REFUSED
     assert at.sent == []
+
+
+def test_what_is_filled_while_a_change_is_looked_at_has_its_exits_too() -> None:
+    at = house()
+    tell(at, "open_order 1", **{**ORDER, "ordertype": "LMT", "price": 90}, buysell="BUY")
+    venue, amends, market = live(at), at.bench.gateway.amends, at.bench.gateway.amends._market
+    looks = iter((False, True))
+
+    async def slow(name: str, symbol: str) -> Any:
+        if next(looks, False):  # the second look: the change is being made
+            venue.trade(venue.live()[0].order_id, 4, "90")
+        return await market(name, symbol)
+
+    amends._market = slow
+    assert tell(at, "update_pending_order", tradeID=1, stopLossLevel=80).status == 200
+    at.bench.turn(2)
+    (family,) = at.bench.gateway.state.families.live.values()
+    assert (family.filled, family.left) == (4, 4)
+    assert [each.quantity for each in venue.live() if each.stop_price == 80] == [4]
+
+
+def live(house: House) -> Venue:
+    """Its venue."""
+    assert isinstance(house.bench.broker, Venue)
+    return house.bench.broker
+
+
+def test_what_an_order_closes_already_gets_no_exits_beside_it() -> None:
+    at = house()
+    tell(at, "open_order 1", **ORDER, buysell="BUY")
+    live(at).fills_market = False
+    assert tell(at, "close_orders 1", tradeIDs=1).status == 200
+    answer = tell(at, "update_opened_order", tradeID=1, stopLossLevel=90)
+    assert answer.status == 400
+    assert json.loads(answer.body)["res"] == "Strategy trade 1 is being closed: nothing can be changed."
+    assert len(at.sent) == 2
+
+
+def test_what_is_being_closed_holds_up_no_other_close() -> None:
+    at = house()
+    for trade_id in (1, 2):
+        tell(at, f"open_order {trade_id}", **ORDER, buysell="BUY")
+    live(at).fills_market = False
+    tell(at, "close_orders 1", tradeIDs=1)
+    assert blotter(at).meant(SOURCE, "close_orders", Fields({"tradeIDs": "1,2,3"})) == ("2",)
+    answer = tell(at, "close_orders 2", tradeIDs="1,2,3")
+    told = "Submitted close order request for '2', There is nothing to close of 1, 3."
+    assert json.loads(answer.body) == {"res": told, "status": "SUCCESS"}
+    assert at.sent[2:] == [("SELL", 10, "IBM"), ("SELL", 10, "IBM")]
+    assert blotter(at).meant(SOURCE, "close_orders", Fields({"tradeIDs": "1,2,3"})) == ()
 
 
 def test_prices_are_put_on_the_instruments_grid_and_never_to_the_worse() -> None:
