@@ -257,3 +257,20 @@ def test_nothing_is_opened_on_top_of_what_could_not_be_closed(ends: OrderStatus,
     assert (signal.outcome, signal.reason) == (Outcome.REFUSED, Reason.UNFINISHED)
     if ends is OrderStatus.UNKNOWN:
         logged.expect("in doubt")
+
+
+def test_a_fill_that_comes_on_the_next_day_is_the_strategys_too() -> None:
+    house = House().up()
+    broker = house.bench.broker
+    broker.mode = "accept"
+    house.send(symbol="IBM", side="BUY", quantity=100, type="LIMIT", price=90)
+    house.bench.gateway.report(OrderExpired(broker.sent[0].order_id, "", broker.now()), "paper")
+    house.bench.turn(86400)
+    house.bench.turn(2)
+    house.bench.gateway.report(Executed(broker.fill(broker.sent[0], D(40)), broker.now()), "paper")
+    house.bench.turn(1)
+    assert house.held() == 40
+    broker.mode = "fill"
+    house.send(symbol="IBM", side="CLOSE")
+    assert (house.sent[1:], house.bench.gateway.state.positions["ACC"]) == ([("SELL", 40, "IBM")], {})
+    assert house.restart().held() == 0
