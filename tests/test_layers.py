@@ -78,7 +78,7 @@ MAY_IMPORT = {
     ),
     "outbound": "intake ledger halts risk brokers model",
     "settlement": "differences history intake ledger reconcile reconciler brokers model",
-    "amends": "exits history intake ledger risk brokers model",
+    "amends": "exits halts history intake ledger risk brokers model",
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from txgateway import exits
+from txgateway import exits, halts
 from txgateway.brokers import Broker
 from txgateway.history import History
 from txgateway.intake import Intake
@@ -18,7 +18,8 @@ from txgateway.model.events import OrderAmended, VenueStatus
 from txgateway.model.exits import ExitPlan
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import CLOSED, Move, Order, OrderRequest, OrderStatus, OrderType
+from txgateway.model.order import CLOSED, Move, Order, OrderRequest, OrderStatus, OrderType, Side
+from txgateway.model.scope import Subject
 from txgateway.risk import Denial
 
 AGAIN = timedelta(seconds=60)
@@ -86,19 +87,34 @@ class Amends:
                     self._intake.go(self._cancel(order_id, BY, Reason.TIME_OVER, text), f"the end of {order_id}")
 
     async def check(self, order_id: str, plan: ExitPlan) -> Denial | None:
-        """Why an order, or the position it made, cannot have these exits."""
+        """Why an order, or the position it made, cannot have these exits; of the levels, those that are new count."""
         order = await self._history.get(order_id)
-        family = self._ledger.state.families.find(order.order_id)
+        family, had = self._ledger.state.families.find(order.order_id), self.had(order)
+        if had == plan:
+            return None
         if order.leg is not None:
             text = f"Order {order.order_id} is an exit of {order.parent}: nothing is attached to it."
             return Denial(Reason.UNSUPPORTED, text)
         if family is not None and family.closing:
             return Denial(Reason.NOT_WORKING, f"What order {order.order_id} entered is being closed: {family.closing}")
+        halted = self._halted(order)
+        if halted is not None:
+            return halted
         instrument, quote = await self._market(order.venue, order.symbol)
         if instrument is None:
             return Denial(Reason.UNKNOWN_SYMBOL, f"Symbol {order.symbol!r} is unknown at venue {order.venue} by now.")
         denial = exits.check_plan(plan, self._brokers[order.venue].can)
-        return denial or exits.check_levels(_entry(order, plan), instrument, quote)
+        return denial or exits.check_levels(_entry(order, _news(plan, had)), instrument, quote)
+
+    def had(self, order: Order) -> ExitPlan | None:
+        """What is attached to an order now; None where it never had anything."""
+        family = self._ledger.state.families.find(order.order_id)
+        return order.exits if family is None else ExitPlan() if family.ended else family.plan
+
+    def _halted(self, order: Order) -> Denial | None:
+        """A halt stops what would be attached; and a flatten, which halts, has just taken it away."""
+        side = Side.SELL if order.side is Side.BUY else Side.BUY
+        return halts.check_order(self._ledger.state, Subject.of(order), side, Decimal(0), is_exit=True)
 
     async def amend(self, order_id: str, plan: ExitPlan | None, amendment: Callable[[], Amendment], by: str) -> None:
         """Change it, once it is on disk; Refused where it cannot be.
@@ -107,6 +123,8 @@ class Amends:
         """
         order = await self._history.get(order_id)
         denial = None if plan is None else await self.check(order_id, plan)
+        if denial is None and plan is not None and plan != self.had(order):
+            denial = self._halted(order)
         if denial is not None:
             raise Refused(denial.reason, denial.text, order.order_id)
         if self._ledger.error is not None:
@@ -128,6 +146,17 @@ class Amends:
         self._due.pop(order.order_id, None)
         self._ledger.record(event)
         await self._ledger.settled()
+
+
+def _news(plan: ExitPlan, had: ExitPlan | None) -> ExitPlan:
+    """The plan without the levels that it had before."""
+    before = had or ExitPlan()
+    return replace(
+        plan,
+        take_profit=None if plan.take_profit == before.take_profit else plan.take_profit,
+        stop_loss=None if plan.stop_loss == before.stop_loss else plan.stop_loss,
+        trailing_stop=None if plan.trailing_stop == before.trailing_stop else plan.trailing_stop,
+    )
 
 
 def _entry(order: Order, plan: ExitPlan) -> OrderRequest:

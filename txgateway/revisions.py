@@ -56,7 +56,7 @@ class Revisions:
                 reference=instruction.reference or None,
             )
 
-        wanted = None if self._had(entry) is None and not str(plan) else plan
+        wanted = None if self._gateway.amends.had(entry) is None and not str(plan) else plan
         await self._gateway.amends.amend(entry.order_id, wanted, amendment, signal.source)
         if instruction.limit_price is not None:
             price = sizing.on_grid(instruction.limit_price, instrument, entry.side, entry.order_type.has_stop)
@@ -87,13 +87,9 @@ class Revisions:
         if not self._standing.intended(position) or any(left * held < 0 for left in position.working.values()):
             raise Refused(Reason.NOT_WORKING, f"Strategy {name} is being closed: nothing can be changed.")
 
-    def _had(self, entry: Order) -> ExitPlan | None:
-        family = self._gateway.state.families.find(entry.order_id)
-        return entry.exits if family is None else ExitPlan() if family.ended else family.plan
-
     def _plan(self, instruction: Instruction, entry: Order, instrument: Instrument) -> ExitPlan:
         """The exits that it has then: what is not mentioned stays, what is zero goes."""
-        plan = self._had(entry) or ExitPlan()
+        plan = self._gateway.amends.had(entry) or ExitPlan()
         if instruction.take_profit is not None:
             plan = replace(plan, take_profit=_level(instruction.take_profit, instrument, entry.side))
         if instruction.stop_loss is not None:

@@ -162,6 +162,27 @@ def test_an_exit_has_none_and_what_is_being_closed_gets_none() -> None:
         amend(bench, order, stop_loss="96")
 
 
+def test_only_what_is_new_is_judged() -> None:
+    bench = desk()
+    order = enter(bench, take_profit="110", stop_loss="95")
+    bench.touch = (D("109.99"), D("110.01"))  # the profit is about to be filled
+    assert amend(bench, order, take_profit="110", stop_loss="96").exits == plan(take_profit="110", stop_loss="96")
+    with pytest.raises(Refused, match="must be above"):
+        amend(bench, order, take_profit="109", stop_loss="96")
+
+
+def test_nothing_is_attached_to_what_is_halted_or_flattened() -> None:
+    bench = desk()
+    order = enter(bench, stop_loss="95")
+    bench.gateway.halt("enough", "me")
+    with pytest.raises(Refused) as refused:
+        amend(bench, order, stop_loss="96")
+    assert refused.value.reason is Reason.HALTED
+    assert amend(bench, order, stop_loss="95", reference="said anew").exits == plan(stop_loss="95")
+    bench.gateway.resume("me")
+    assert amend(bench, order, stop_loss="96").exits == plan(stop_loss="96")
+
+
 def test_all_of_it_survives_a_crash() -> None:
     bench = desk()
     order = enter(bench)
