@@ -96,6 +96,7 @@ class Crowd:
         assert Counter(each["outcome"] for each in stands.values()) == {"DONE": SIGNALS}
         assert {each for _, each in self.ids} == set(stands)
         assert len({(at, each) for at, each in self.ids}) == SIGNALS
+        until(lambda: not daemon.call("query_open_orders"), daemon)
         made = orders(daemon, source)
         assert len(made) == SIGNALS
         assert sorted(each["quantity"] for each in made) == [at + 1 for at in range(SIGNALS)]
