@@ -99,6 +99,7 @@ class Carrier:
         self._doors: dict[str, DeferredLock] = {}
         self._lines: dict[tuple[str, str], DeferredLock] = {}
         self._running: set[str] = set()
+        self._arrived: set[str] = set()
         self._ends: dict[str, list[Deferred[None]]] = {}
         self._closings: dict[str, list[Deferred[None]]] = {}
         self._timer: Any = None
@@ -145,6 +146,8 @@ class Carrier:
         if order is not None and order.parent in self._closings and not self._closes(order.parent):
             for each in self._closings.pop(order.parent):
                 _fire(each)
+        if order is not None and order.signal in self._state.strategies.pending and _is_known_there(order):
+            self._arrived.add(order.signal)
         if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
             self._go_on()
 
@@ -232,7 +235,14 @@ class Carrier:
         if self._gateway.stopping or self._gateway.ledger.error is not None:
             raise _NotNow
 
+    def promised(self, account: str) -> Decimal:
+        """What the signals taken in for an account will cost, as far as its broker cannot know of it yet."""
+        pending = [each for each in self._state.strategies.pending.values() if each.signal_id not in self._arrived]
+        plans = [plan for each in pending if not each.shadow for plan in each.plans if plan.account == account]
+        return sum((plan.cost for plan in plans), ZERO)
+
     def _end(self, signal: Signal, report: _Report, reason: Reason | None) -> None:
+        self._arrived.discard(signal.signal_id)
         outcome = Outcome.REFUSED if reason is not None else Outcome.SHADOW if signal.shadow else Outcome.DONE
         self._gateway.ledger.record(
             SignalEnded(
@@ -659,6 +669,11 @@ def _closes_all(act: Act, instruction: Instruction) -> bool:
 def _done(order: Order) -> Decimal:
     """What an order filled and may still fill (signed)."""
     return order.side.sign * (order.filled_quantity if order.status in CLOSED else order.quantity)
+
+
+def _is_known_there(order: Order) -> bool:
+    """Whether the broker has heard of an order by which a signal opens something."""
+    return order.status is not OrderStatus.PENDING_NEW and not (order.client_order_id or "").endswith(":close")
 
 
 def _fire(waiting: Deferred[None]) -> None:

@@ -329,14 +329,16 @@ class Signaling:
             if intent.opens and named.act in (Act.OPEN, Act.REOPEN):
                 self._require_only(position, named)
             request = self.carrier.request_for(source, named, intent, ground)
+            cost = ZERO
             if request is not None:
                 self._require_hours(source, ground)
                 denial = await self._gateway.preview(request, source.name, Origin.WEBHOOK, grant_of(source))
                 if denial is not None:
                     raise Refused(denial.reason, denial.text)
-                await self._require_funds(source, request, intent, ground)
+                spent = sum((plan.cost for plan in plans), self.carrier.promised(source.account))
+                cost = await self._require_funds(source, request, intent, ground, spent)
             much = abs(intent.opens if named.act is Act.REOPEN else intent.opens - intent.closes)
-            plans.append(Plan(source.account, symbol, intent.after, much or None))
+            plans.append(Plan(source.account, symbol, intent.after, much or None, cost))
         return tuple(plans)
 
     def _require_only(self, position: StrategyPosition, instruction: Instruction) -> None:
@@ -373,21 +375,28 @@ class Signaling:
             text = f"The market of {ground.instrument.symbol} is closed: send it when it is open."
             raise Refused(Reason.MARKET_CLOSED, text)
 
-    async def _require_funds(self, source: Source, request: OrderRequest, intent: Intent, ground: Ground) -> None:
-        """And that the account cannot pay for what is opened, as far as its broker says what it can pay."""
+    async def _require_funds(
+        self, source: Source, request: OrderRequest, intent: Intent, ground: Ground, spent: Decimal
+    ) -> Decimal:
+        """And that the account cannot pay for what is opened, as far as its broker says what it can pay.
+
+        Gives what it costs beyond what its close frees; `spent` is what the broker does not know of yet.
+        """
         instrument, quote, opens = ground.instrument, ground.quote, abs(intent.opens)
         if instrument.asset_class in (AssetClass.FUTURE, AssetClass.PERPETUAL) or quote is None or not opens:
-            return
+            return ZERO
         report = await self._brokers[self.carrier.venue_of(source)].balances(source.account)
         power = report.buying_power
         if power is None or instrument.currency != report.values.get("currency", instrument.currency):
-            return
+            return ZERO
         price = request.limit_price or (quote.ask if request.side.sign > 0 else quote.bid)
         worth = price * opens * instrument.multiplier
         freed = price * abs(intent.closes) * instrument.multiplier
-        if worth > power + freed:
-            text = f"{opens:f} {request.symbol} cost about {worth:.2f} {instrument.currency}, "
-            raise Refused(Reason.INSUFFICIENT_FUNDS, f"{text}and account {source.account} has {power:.2f} to buy with.")
+        if worth > power - spent + freed:
+            text = f"{opens:f} {request.symbol} cost about {worth:.2f} {instrument.currency}, and account "
+            has = f"{source.account} has {power - spent + freed:.2f} to buy with"
+            raise Refused(Reason.INSUFFICIENT_FUNDS, f"{text}{has}.")
+        return max(ZERO, worth - freed)
 
     # rehearsing
 

@@ -160,6 +160,22 @@ def test_the_instrument_s_rules_are_answered_in_proquant_s_words(rules: Any, qua
     assert at.sent == []
 
 
+def test_what_was_taken_in_before_is_spent_until_the_broker_knows_of_it() -> None:
+    at = house()
+
+    async def balances(account: str) -> AccountReport:
+        return AccountReport(account, D(1500), values={"buying_power": D(1500)})
+
+    at.bench.broker.balances = balances  # type: ignore[method-assign]
+    answers = [begin(at, "SIGNAL_OPEN", strategy={"id": each}) for each in ("one", "two")]
+    at.bench.turn()
+    assert [outcome(each) for each in answers] == [DONE, error("InsufficientFunds")]
+    assert "has 499.90 to buy with" in at.signal.text
+    assert at.carrier.promised("ACC") == 0
+    assert told(at, "SIGNAL_OPEN", strategy={"id": "two"}) == DONE  # what the first cost is for the broker to say now
+    assert len(at.sent) == 2
+
+
 def test_a_reopen_may_spend_what_its_close_frees() -> None:
     at = house()
     told(at, "SIGNAL_OPEN")  # 10 at 100

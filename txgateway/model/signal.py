@@ -220,13 +220,14 @@ class Plan:
     """Where an instruction goes: found before the answer where that carries the outcome.
 
     `after` is the signed position of the strategy once it is carried out, `quantity` how much it buys or sells (what a
-    REOPEN closes aside).
+    REOPEN closes aside), `cost` what the account is to pay for it, as far as that is known.
     """
 
     account: str
     symbol: str
     after: Decimal | None = None
     quantity: Decimal | None = None
+    cost: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
