@@ -357,8 +357,6 @@ class Carrier:
         if not now and act is Act.CLOSE and plan is not None:
             report.said.append("It is closed already, or closes by itself.")
             return
-        if plan is not None and act is Act.OPEN:
-            instruction = replace(instruction, act=Act.ORDER)  # that it may was found, and answered, before
         intent = intent_of(*as_planned(source, instruction, plan), ground, now)
         ends = _ends(signal, instruction)
         until = min((each for each in (signal.until, ends) if each is not None), default=None)

@@ -10,9 +10,10 @@ import pytest
 from tests.desk import D
 from tests.signals.house import TV, House
 from txgateway.model.errors import Reason
-from txgateway.model.events import Executed
-from txgateway.model.order import Origin, Side
-from txgateway.model.signal import Outcome, Semantics, Sizing
+from txgateway.model.events import Executed, OrderRejected
+from txgateway.model.order import Order, Origin, Side
+from txgateway.model.signal import Outcome, Semantics, Sizing, SourceKind
+from txgateway.signals.generic import Generic
 
 
 def test_a_signal_is_answered_and_becomes_an_order_of_its_source() -> None:
@@ -159,6 +160,28 @@ def test_one_position_refuses_a_second() -> None:
     house.send(symbol="IBM", side="BUY", quantity=10)
     assert house.send(symbol="IBM", side="BUY", quantity=10).reason is Reason.POSITION_EXISTS
     assert len(house.sent) == 1
+
+
+def test_a_position_is_not_doubled_when_the_close_before_it_failed() -> None:
+    class Told(Generic):
+        outcome = True
+
+    house = House(replace(TV, semantics=Semantics.ONE_POSITION), languages={SourceKind.GENERIC: Told()}).up()
+    house.send(symbol="IBM", side="BUY", quantity=10)
+    begin, house.carrier.begin = house.carrier.begin, lambda signal: None  # type: ignore[method-assign]
+    assert house.answer(symbol="IBM", side="CLOSE").status == 200
+    assert house.answer(symbol="IBM", side="BUY", quantity=10).status == 200, "judged against what was taken in"
+    broker = house.bench.broker
+
+    async def refuse(order: Order) -> None:
+        broker.report(OrderRejected(order.order_id, Reason.MARKET_CLOSED, "No.", broker.now()))
+
+    broker.submit = refuse  # type: ignore[method-assign]
+    house.carrier.begin = begin  # type: ignore[method-assign]
+    house.bench.turn(6)
+    close, opening = list(house.bench.gateway.state.strategies.signals.values())[-2:]
+    assert (close.reason, opening.reason) == (Reason.MARKET_CLOSED, Reason.POSITION_EXISTS)
+    assert house.held() == 10
 
 
 def test_targets_lead_from_what_is_held_to_what_is_wanted() -> None:
