@@ -92,8 +92,9 @@ def _target(source: Source, instruction: Instruction, ground: Ground) -> Decimal
 
 
 def as_planned(source: Source, instruction: Instruction, plan: Plan | None) -> tuple[Source, Instruction]:
-    """The two with the size that was found, and answered, before."""
-    if plan is None or plan.quantity is None or act_of(source, instruction) is Act.TARGET:
+    """The two with the size that was found, and answered, before; what closes all closes all that there is by then."""
+    act = act_of(source, instruction)
+    if plan is None or plan.quantity is None or act is Act.TARGET or (act is Act.CLOSE and not plan.after):
         return source, instruction
     return replace(source, sizing=Sizing.AS_SENT, rounding=False), replace(instruction, amount=Amount(plan.quantity))
 

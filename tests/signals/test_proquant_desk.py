@@ -92,6 +92,19 @@ def test_one_position_also_while_the_first_is_under_way_in_another_symbol() -> N
     assert at.sent == [("BUY", 10, "IBM")]
 
 
+def test_a_close_closes_all_that_is_held_by_then_also_when_what_was_under_way_is_not_filled() -> None:
+    at = house()
+    told(at, "SIGNAL_OPEN", direction="SELL", quantity=4)
+    at.bench.broker.mode = "accept"
+    told(at, "SIGNAL_REOPEN", direction="BUY", quantity=1)
+    assert at.sent[1:] == [("BUY", 4, "IBM"), ("BUY", 1, "IBM")]  # neither is filled, and the close ends both
+    at.bench.broker.mode = "fill"
+    assert told(at, "SIGNAL_CLOSE") == DONE
+    at.bench.turn(6)
+    assert at.sent[3:] == [("BUY", 4, "IBM")]
+    assert not at.bench.gateway.state.strategies.positions
+
+
 def test_two_closes_close_once() -> None:
     at = house()
     told(at, "SIGNAL_OPEN")
