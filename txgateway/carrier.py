@@ -116,7 +116,7 @@ class Carrier:
         self._timer = None
 
     def begin(self, signal: Signal | None) -> None:
-        """Carry a signal out, unless that is under way; what came before it in its account begins before it."""
+        """Carry a signal out, once its venue is up; what came before it in its account begins before it."""
         if signal is None:
             return
         pending = self._state.strategies.pending
@@ -128,7 +128,8 @@ class Carrier:
                     if not self._is_up(older):
                         return  # both wait for their venue
                     self._launch(older)
-        self._launch(signal)
+        if self._is_up(signal):
+            self._launch(signal)
 
     def _launch(self, signal: Signal) -> None:
         if signal.signal_id in self._running or self._gateway.stopping:

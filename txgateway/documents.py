@@ -234,7 +234,7 @@ def schemas() -> Mapping[str, Schema]:
             "required": ["id", "story"],
         },
         "Signal": _members(
-            "id:s source:s kind:s account:s time:s outcome:s about:s instructions:s* orders:s* reason:s? text:s "
+            "id:s source:s kind:s account:s time:s outcome:s key:s about:s instructions:s* orders:s* reason:s? text:s "
             "answer:o host:s shadow:b seq:i"
         ),
         "Source": _members(

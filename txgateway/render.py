@@ -269,6 +269,7 @@ def _signal(signal: Signal, flags: Flags) -> dict[str, Any]:
         "account": signal.account,
         "time": wire.iso(signal.time),
         "outcome": signal.outcome,
+        "key": signal.key,
         "about": signal.about,
         "instructions": [str(each) for each in signal.instructions],
         "orders": list(signal.orders),

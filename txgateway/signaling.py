@@ -35,6 +35,8 @@ from txgateway.sources import Sources
 log = Logger()
 
 ZERO = Decimal(0)
+AHEAD = timedelta(seconds=60)
+"""How far a sender's clock may be before ours."""
 LATEST = 300.0
 """Seconds after which nothing is opened by a signal any more, where neither it nor its source says so."""
 
@@ -188,6 +190,12 @@ class Signaling:
             age = (post.time - message.sent).total_seconds()
             most = (until - message.sent).total_seconds()
             text = f"The signal is {age:.0f} s old, and may be {most:g} s old: nothing was sent."
+            return await self._refuse(arrival, Refusal(Reason.STALE_SIGNAL, text))
+        if message.sent is not None and message.sent > post.time + AHEAD and _ages(arrival):
+            ahead = (message.sent - post.time).total_seconds()
+            text = (
+                f"The signal's time is {ahead:.0f} s ahead of ours, so its age is unknown: mend its clock, or its zone."
+            )
             return await self._refuse(arrival, Refusal(Reason.STALE_SIGNAL, text))
         if not arrival.language.outcome:
             return await self._admit(arrival, until, ())
@@ -443,10 +451,14 @@ def _called_off(signal_id: str, source: Source, error: Refused, now: datetime) -
     )
 
 
+def _ages(arrival: _Arrival) -> list[float]:
+    """How old it may be, as its source and it itself say."""
+    return [each for each in (arrival.source.max_age, arrival.message.max_age) if each is not None]
+
+
 def _until(arrival: _Arrival) -> datetime:
     """When it is too late to open anything by it: by the sender's clock, where it tells the time."""
-    source, message, post = arrival.source, arrival.message, arrival.post
-    ages = [each for each in (source.max_age, message.max_age) if each is not None]
+    message, post, ages = arrival.message, arrival.post, _ages(arrival)
     if not ages:
         return post.time + timedelta(seconds=LATEST)
     return min(message.sent or post.time, post.time) + timedelta(seconds=min(ages))

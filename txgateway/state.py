@@ -301,6 +301,9 @@ class State:
                 self._fill(execution, order)
                 if order is not None:
                     self._own(order, execution)
+                    if order.origin is Origin.FLATTEN:
+                        place, source = (order.account, order.symbol), None if _closes_for_all(order) else order.owner
+                        self.strategies.flatten(place, source, execution.signed_quantity, self._holds(*place))
             if order is not None and order.signal:
                 self.strategies.take(event, before, order, self._holds(order.account, order.symbol))
         self.seq = record.seq

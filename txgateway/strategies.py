@@ -95,13 +95,16 @@ class Strategies:
         return sum((each.filled for each in self.positions.get(place, {}).values()), ZERO)
 
     def held(self, position: StrategyPosition, account_holds: Decimal) -> Decimal:
-        """What a strategy truly holds (signed): less what others' hands have closed since it began."""
-        filled = position.filled
+        """What a strategy truly holds (signed): less what others' hands have closed since it began.
+
+        Whoever sells shares of their own closes nothing of it: only what the others are short by themselves since then
+        was taken from a long position, and only what they are long was given to a short one.
+        """
+        filled, was = position.filled, position.others
         others = account_holds - self.filled((position.account, position.symbol))
-        moved = others - position.others
-        if filled > 0 > moved:
-            return max(ZERO, filled + moved)
-        return min(ZERO, filled + moved) if filled < 0 < moved else filled
+        if filled > 0:
+            return max(ZERO, filled - max(ZERO, min(was, ZERO) - min(others, ZERO)))
+        return min(ZERO, filled + max(ZERO, max(others, ZERO) - max(was, ZERO)))
 
     def planned(self, position: StrategyPosition) -> Decimal | None:
         """What a strategy is to hold (signed) by the last that was planned and not carried out; None: no such."""
@@ -234,11 +237,34 @@ class Strategies:
             self._put(replace(self.at(place, name), reference=event.reference))
 
     def adjust(self, event: StrategyAdjusted, account_holds: Decimal) -> None:
-        """What a strategy holds is this much now."""
+        """What a strategy holds is this much now.
+
+        As far as others' hands had closed a part of it, that is what they did; the rest was theirs, or becomes theirs,
+        and says nothing of what other strategies hold.
+        """
         place, name = (event.account, event.symbol), (event.source, event.strategy)
-        self._put(replace(self.at(place, name), filled=event.quantity))
+        position = self.at(place, name)
+        change, closed = event.quantity - position.filled, self.held(position, account_holds) - position.filled
+        passed = change if change * closed <= 0 else change - (max if closed < 0 else min)(change, closed)
+        for other in list(self.positions.get(place, {}).values()):
+            if (other.source, other.strategy) != name:
+                self._put(replace(other, others=other.others - passed))
+        self._put(replace(position, filled=event.quantity))
         if event.quantity:
             self._base(place, name, account_holds)
+
+    def flatten(self, place: Place, source: str | None, signed: Decimal, account_holds: Decimal) -> None:
+        """A flatten closed so much (signed) of a source's, or (None) of the whole account's."""
+        for position in list(self.positions.get(place, {}).values()):
+            if source is None:
+                left = ZERO if not account_holds else position.filled
+            elif source == position.source and position.filled * signed < 0:
+                left = position.filled + signed
+                left = left if left * position.filled > 0 else ZERO
+                signed -= left - position.filled
+            else:
+                continue
+            self._put(replace(position, filled=left))
 
     def _base(self, place: Place, name: Name, account_holds: Decimal) -> None:
         self._put(replace(self.at(place, name), others=account_holds - self.filled(place)))

@@ -347,9 +347,9 @@ CASES = [
     Case("query_strategies", is_([]), {"source": "tv", "strategy": "gold", "symbol": "ibm"}),
     Case(
         "adjust_strategy",
-        lambda report: (report["quantity"], report["intended"]) == (5, 5),
+        refused("NO_SUCH_SOURCE"),
         {
-            "source": "tv",
+            "source": "nobody",
             "strategy": "gold",
             "account": "API_ACCOUNT",
             "symbol": "CAT",

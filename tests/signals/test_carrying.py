@@ -341,6 +341,29 @@ def test_what_comes_too_late_after_a_restart_opens_nothing_and_still_closes() ->
     assert [each.reason for each in late] == [Reason.STALE_SIGNAL]
 
 
+def test_what_comes_while_the_venue_is_down_waits_for_it() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=10)
+    house.bench.broker.stopService()
+    house.bench.turn()
+    assert house.send(symbol="IBM", side="CLOSE").outcome is Outcome.PENDING
+    house.bench.turn(400)
+    late = house.send(symbol="AAPL", side="BUY", quantity=1)
+    house.bench.turn(301)
+    house.up()
+    house.bench.turn(1)
+    assert house.sent[1:] == [("SELL", 10, "IBM")]
+    assert house.bench.gateway.state.strategies.signals[late.signal_id].reason is Reason.STALE_SIGNAL
+
+
+@pytest.mark.parametrize(("ahead", "status"), [(50, 200), (3600, 400)])
+def test_a_time_to_come_is_no_way_round_an_age(ahead: int, status: int) -> None:
+    house = House(replace(TV, max_age=30)).up()
+    stamp = (house.bench.now().timestamp()) + ahead
+    assert house.answer(symbol="IBM", side="BUY", quantity=1, timestamp=stamp).status == status
+    assert House().up().answer(symbol="IBM", side="BUY", quantity=1, timestamp=stamp).status == 200
+
+
 def test_a_stop_leaves_the_signal_to_the_next_daemon() -> None:
     house = House().up()
     done = house.begin(symbol="IBM", side="BUY", quantity=100)

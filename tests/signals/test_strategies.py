@@ -6,14 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tests.desk import D
 from tests.signals.house import TV, House
 from txgateway.model.errors import Reason
-from txgateway.model.events import Executed, OrderCanceled, OrderExpired
-from txgateway.model.order import CLOSED
+from txgateway.model.events import Executed, OrderCanceled, OrderExpired, StrategyAdjusted
+from txgateway.model.order import CLOSED, Side
+from txgateway.model.scope import Scope
 from txgateway.model.signal import Outcome
 from txgateway.state import State
 
@@ -116,3 +118,93 @@ def test_only_so_many_signals_are_remembered_and_none_that_is_pending(monkeypatc
     assert len(strategies.signals) <= 5
     assert next(iter(strategies.signals.values())).key == "id first"
     assert len(strategies._keys) == len(strategies.signals)
+
+
+# ---------------------------------------------------------------- other hands
+
+
+def adjust(house: House, strategy: str, quantity: int) -> None:
+    event = StrategyAdjusted(
+        source="tv",
+        strategy=strategy,
+        account="ACC",
+        symbol="IBM",
+        quantity=D(quantity),
+        text="so it is",
+        by="boss",
+        time=house.bench.now(),
+    )
+    house.bench.gateway.ledger.record(event)
+    house.bench.turn()
+
+
+def both(house: House) -> tuple[Any, Any]:
+    return house.held("a"), house.held("b")
+
+
+def by_hand(house: House, side: Side, quantity: int) -> None:
+    house.bench.submit(side=side, quantity=D(quantity))
+
+
+def test_what_one_strategy_is_said_to_hold_takes_nothing_from_another() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=10, strategy="a")
+    adjust(house, "a", 4)
+    adjust(house, "b", 6)
+    assert both(house) == (4, 6)
+    house.send(symbol="IBM", side="CLOSE", strategy="b")
+    house.send(symbol="IBM", side="CLOSE", strategy="a")
+    assert house.bench.gateway.state.positions["ACC"] == {}
+
+
+def test_shares_bought_by_hand_may_be_given_to_a_strategy() -> None:
+    house = House().up()
+    by_hand(house, Side.BUY, 10)
+    house.send(symbol="IBM", side="BUY", quantity=5, strategy="a")
+    adjust(house, "b", 6)
+    assert both(house) == (5, 6)
+
+
+def test_who_sells_shares_of_their_own_closes_nothing() -> None:
+    house = House().up()
+    by_hand(house, Side.BUY, 50)
+    house.send(symbol="IBM", side="BUY", quantity=10, strategy="a")
+    by_hand(house, Side.SELL, 50)
+    assert house.held("a") == 10
+    by_hand(house, Side.SELL, 4)
+    assert house.held("a") == 6, "these were not theirs"
+
+
+def test_a_part_closed_by_hand_is_taken_from_one_strategy_alone() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=10, strategy="a")
+    house.send(symbol="IBM", side="BUY", quantity=10, strategy="b")
+    by_hand(house, Side.SELL, 3)
+    house.send(symbol="IBM", side="CLOSE", strategy="a")
+    house.send(symbol="IBM", side="CLOSE", strategy="b")
+    assert house.sent[3:] == [("SELL", 7, "IBM"), ("SELL", 10, "IBM")]
+    assert house.bench.gateway.state.positions["ACC"] == {}
+
+
+def test_what_is_said_after_a_sale_by_hand_is_that_sale() -> None:
+    house = House().up()
+    house.send(symbol="IBM", side="BUY", quantity=10, strategy="a")
+    house.send(symbol="IBM", side="BUY", quantity=5, strategy="b")
+    by_hand(house, Side.SELL, 6)
+    adjust(house, "a", 4)
+    assert both(house) == (4, 5)
+
+
+@pytest.mark.parametrize(("scope", "own"), [("account:ACC", 100), ("account:ACC", 1), ("source:tv", 0)])
+def test_a_flatten_leaves_strategies_with_nothing(scope: str, own: int) -> None:
+    house = House().up()
+    if own:
+        by_hand(house, Side.BUY, own)
+    house.send(symbol="IBM", side="SELL", quantity=10, strategy="a")
+    house.send(symbol="IBM", side="SELL", quantity=5, strategy="b")
+    house.bench.broker.holds_fills = True
+    house.bench.gateway.flattens.begin(Scope.parse(scope), "enough", "boss")
+    for _ in range(5):
+        house.bench.turn(2)
+    assert both(house) == (0, 0)
+    assert not house.bench.gateway.state.strategies.positions

@@ -108,8 +108,17 @@ async def adjust_strategy(
     """Say what a strategy holds, where what is on record is wrong; nothing is sent. Gives it as it stands."""
     if not text.strip():
         raise BadArgument("text must say why.")
-    if api.gateway.venue_of(account) is None:
+    venue = api.gateway.venue_of(account)
+    if venue is None:
         raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {account!r} is unknown: query_accounts lists them.")
+    known = api.gateway.state.strategies.at((account, symbol), (source, strategy))
+    if not (known.filled or known.working):
+        if api.signaling.sources.get(source) is None:
+            raise Refused(Reason.NO_SUCH_SOURCE, f"There is no source {source!r}: query_sources lists them.")
+        if await api.feed.instrument(venue, symbol) is None:
+            raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {symbol!r} is unknown at venue {venue}: check its spelling.")
+    if api.gateway.ledger.error is not None:
+        raise api.gateway.ledger.refusal()
     api.gateway.ledger.record(
         StrategyAdjusted(
             source=source,
@@ -150,15 +159,14 @@ async def _entries(api: Api, signal_id: str) -> list[Entry]:
 
 
 async def _orders(api: Api, signal_id: str, entries: list[Entry]) -> list[str]:
-    """The ids of the orders that a signal made: as its end says, else by their keys."""
-    for entry in entries:
-        if ended := getattr(entry.record.event, "orders", None):
-            return list(ended)
+    """The ids of the orders that a signal made: those that its end names, and all that have its keys."""
     event = entries[0].record.event
-    found = []
+    found: list[str] = []
+    for entry in entries:
+        found += getattr(entry.record.event, "orders", ())
     for at in range(len(getattr(event, "instructions", ()))):
         for key in (f"sig:{signal_id}:{at}:close", f"sig:{signal_id}:{at}"):
-            order = await api.gateway.history.find_client(getattr(event, "account", ""), key)
-            if order is not None:
+            while (order := await api.gateway.history.find_client(getattr(event, "account", ""), key)) is not None:
                 found.append(order.order_id)
-    return found
+                key += "+"
+    return list(dict.fromkeys(found))
