@@ -1,6 +1,7 @@
 """The emulator's controls: a JSON object a line, `{"do": "quote", "symbol": "IBM", …}`.
 
-The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input. An order is named by its ORIGINAL_ORDER_ID or its CLIENT_ORDER_ID.
+The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input.
+An order is named by its ORIGINAL_ORDER_ID or its CLIENT_ORDER_ID.
 """
 
 from __future__ import annotations
