@@ -30,8 +30,8 @@ def install() -> Path:
         for what in (BESIDE, ["--no-deps", "--require-hashes", "--only-binary=:all:", "-r", str(wanted)]):
             ended = subprocess.run([*pip, *what], capture_output=True, text=True, check=False)
             assert ended.returncode == 0, (
-                "pip could not fetch txtrader 1.14.29 and what it needs, which these tests are about: give it access to "
-                f"a package index.\n{ended.stderr}"
+                "pip could not fetch txtrader 1.14.29 and what it needs, which these tests are about: "
+                f"give it access to a package index.\n{ended.stderr}"
             )
         made.touch()
     return python

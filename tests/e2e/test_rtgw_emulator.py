@@ -1,4 +1,4 @@
-"""A peer that we did not write agrees with the emulated rtgw: the released txTrader 1.14.29 comes up and trades against it."""
+"""A peer that we did not write agrees with the emulated rtgw: the released txTrader 1.14.29 trades on it."""
 
 from __future__ import annotations
 
