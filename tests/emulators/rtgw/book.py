@@ -7,6 +7,7 @@ ORIGINAL_ORDER_ID of the order; the order's own row is told again after each eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -215,6 +216,8 @@ class Book:
         if client_id and client_id in self._client_ids:
             self.violations.append(f"CLIENT_ORDER_ID {client_id} was sent twice: it is another order")
         self._client_ids.add(client_id)
+        if self.faults.happens("id_rollback", fields.get("DISP_NAME", "")):
+            self.last_id = 0
         name = self._new_id()
         row: Row = {**fields, "ORDER_ID": name, "ORIGINAL_ORDER_ID": name, "CURRENT_STATUS": "PENDING"}
         numbers_are_wrong = _read_numbers(row)
@@ -517,9 +520,9 @@ def _read_numbers(row: Row) -> str:
         try:
             value = kind(row[name])
             if isinstance(value, Decimal):
-                if not value.is_finite():
-                    raise ValueError(name)
                 value = float(value)
+                if not math.isfinite(value):
+                    raise ValueError(name)
         except (ValueError, InvalidOperation):
             value, wrong = 0, f"{name} is no number"
         row[name] = value

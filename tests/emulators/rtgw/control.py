@@ -124,7 +124,7 @@ class Control:
 
     def do_unmute(self) -> None:
         """All is told again."""
-        self.emulator.muted.clear()
+        self.emulator.unmute()
 
     def do_terminate(self, table: str = "") -> int:
         """End every advise (of a table) with OnTerminate; how many."""
@@ -133,6 +133,14 @@ class Control:
     def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
         """End and be back after so many seconds, with the book or (memory false) an empty one."""
         self.emulator.restart(seconds, not memory)
+
+    def do_reset(self) -> None:
+        """Links broken, faults cleared, all told, an empty book, a market that moves by itself: as at the start."""
+        emulator = self.emulator
+        emulator.faults.clear()
+        emulator.unmute()
+        emulator.market.tapes.clear()
+        emulator.restart(0, empty=True)
 
     def do_roll_back(self, to: int = 0) -> None:
         """The order ids go on from this number; ids of orders that have ended are given anew."""

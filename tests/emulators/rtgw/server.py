@@ -126,6 +126,7 @@ class Emulator(Factory):
         self._began = reactor.seconds()
         self._muted_until = 0.0
         self._held: list[Row] = []
+        self._life = 0
         self._ticks = LoopingCall(self.tick)
         self._ticks.clock = reactor
         self._calls: set[Any] = set()
@@ -213,8 +214,10 @@ class Emulator(Factory):
     def restart(self, seconds: float, empty: bool) -> None:
         """End and begin again, on the same port; with nothing in the book if it is to be empty."""
         self.drop()
-        self.close_port(seconds)
+        if seconds:
+            self.close_port(seconds)
         self._held.clear()
+        self._life += 1
         if not (empty or self.memory):
             return
         self.book.tell = lambda row: None
@@ -224,6 +227,11 @@ class Emulator(Factory):
             if empty:
                 self.memory.clear()
         self._open_book()
+
+    def unmute(self) -> None:
+        """All is told again."""
+        self.muted.clear()
+        self._muted_until = 0.0
 
     def terminate(self, table: str = "") -> int:
         """Every advise (of a table) ends with OnTerminate; how many did."""
@@ -406,16 +414,20 @@ class Emulator(Factory):
             return
         happens, symbol = self.faults.happens, row["DISP_NAME"]
         if doubled := happens("duplicated_fill", symbol):
-            late = doubled.after(0)
-            self.reactor.callLater(0, lambda: self.later(late, lambda: self._deliver(row)))
+            self._deliver_later(doubled.after(0), row)
         if late_fill := happens("late_fill", symbol):
-            self.later(late_fill.after(2), lambda: self._deliver(row))
+            self._deliver_later(late_fill.after(2), row)
         elif held := happens("reordered_fills", symbol):
             self._held.append(row)
             self.later(held.after(1), lambda: self._release([row]))
         else:
             self._deliver(row)
             self._release(self._held[::-1])
+
+    def _deliver_later(self, seconds: float, row: Row) -> None:
+        """Not in this turn in any case, and not when the emulator has been restarted by then."""
+        life = self._life
+        self.later(max(seconds, 0.001), lambda: self._deliver(row) if life == self._life else None)
 
     def _release(self, rows: list[Row]) -> None:
         for row in rows:
