@@ -109,6 +109,14 @@ def test_a_stop_order_waits_for_a_trade_at_its_price(daemon: PublishedDaemon, rt
     assert becomes(daemon, name, "Filled")["avgfillprice"] == 185.2
 
 
+def test_a_cancelled_order_may_end_cancelled(daemon: PublishedDaemon, rtgw: Rtgw) -> None:
+    rtgw.do("killed", word="CANCELLED")
+    name = daemon.call("limit_order", **FROM, limit_price=1.5, quantity=10)["permid"]
+    daemon.call("cancel_order", id=name)
+    becomes(daemon, name, "Cancelled")
+    rtgw.do("killed", word="DELETED")
+
+
 def test_a_cancelled_order_ends_as_txtraders_own_tests_want_it(daemon: PublishedDaemon) -> None:
     name = daemon.call("limit_order", **FROM, limit_price=1.5, quantity=10)["permid"]
     assert daemon.call("cancel_order", id=name)["status"] == "1"

@@ -206,8 +206,9 @@ def test_a_cancel_kills() -> None:
 def test_a_killed_order_may_end_cancelled() -> None:
     desk = Desk(killed="CANCELLED")
     name = desk.limit("9.00")
+    desk.rows.clear()
     desk.cancel(name)
-    assert desk.own(name)["CURRENT_STATUS"] == "CANCELLED"
+    assert desk.told() == ["UserSubmitCancel PENDING", "UserSubmitCancel COMPLETED", "UserSubmitOrder CANCELLED"]
 
 
 def test_a_cancel_of_nothing() -> None:
@@ -258,6 +259,8 @@ def test_a_ticket_is_worked_by_children_whose_fills_it_shows_too() -> None:
     assert desk.own(desk.book.work(ticket, 41))["CURRENT_STATUS"] == "DELETED", "more than is left"
     desk.book.work(ticket, 40)
     assert desk.own(ticket)["CURRENT_STATUS"] == "COMPLETED"
+    trades = [row for row in desk.rows if row["TYPE"] == "ExchangeTradeOrder"]
+    assert [row["FILL_ID"] for row in trades] == ["fill-000001", "fill-000001", "fill-000002", "fill-000002"]
     assert desk.account.net("IBM") == 120, "what a ticket shows is counted once"
 
 

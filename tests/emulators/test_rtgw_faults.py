@@ -71,6 +71,33 @@ def test_lost_poke(desk: RawClient, poker: RawClient, rtgw: Rtgw) -> None:
     assert desk.is_silent()
 
 
+def test_refused_poke(desk: RawClient, poker: RawClient, rtgw: Rtgw) -> None:
+    rtgw.do("fault", name="refused_poke")
+    name = poker.connect(ORDERS)
+    poker.send(f"poke {name} ORDERS;*;!{order('a')}")
+    assert poker.expect("ack", name) == "POKE_FAILED"
+    assert poker.request("ORDERS;*;") == [None]
+    assert desk.is_silent()
+
+
+def test_refused_connect(client: RawClient, rtgw: Rtgw) -> None:
+    rtgw.do("fault", name="refused_connect")
+    client.send(f"connect x {ORDERS}")
+    assert client.expect("ack", "x") == "CONNECTION PENDING"
+    assert client.expect("status", "x") == {"msg": "OnInitAck", "status": "0"}
+    client.connect(ORDERS)
+
+
+def test_broken_request(client: RawClient, rtgw: Rtgw) -> None:
+    rtgw.do("fault", name="broken_request")
+    name = client.connect(ORDERS)
+    client.send(f"request {name} ACCOUNT;*;")
+    assert client.expect("ack", name) == "REQUEST_OK"
+    assert client.expect("response", name)["complete"] is False
+    assert client.expect("status", name)["msg"] == "OnTerminate"
+    assert len(client.request("ACCOUNT;*;")) == 2
+
+
 def test_late_fill(desk: RawClient, poker: RawClient, rtgw: Rtgw) -> None:
     rtgw.do("fault", name="late_fill", seconds=0.05)
     poker.poke(order("a"))

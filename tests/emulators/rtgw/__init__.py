@@ -25,7 +25,7 @@ RealTick's public document "Order Entry with RealTick APIs" (2012) say more than
   an ORDER_ID of its own and the order's ORIGINAL_ORDER_ID. A request gives the oldest first (txTrader takes the first
   row's TYPE for the order's), so that the last row is not the order's state.
 * A cancelled order's own row ends DELETED, as a rejected one's does; an ExchangeKillOrder (REASON "User cancel") or a
-  ClerkReject tells which. txTrader knows CANCELLED, too: `--killed CANCELLED`. txTrader shows DELETED as Error.
+  ClerkReject tells which. txTrader shows DELETED as Error. It knows CANCELLED, too: `--killed CANCELLED` ends so.
 * A refused change or cancel is its own row DELETED with a REASON; the order lives on.
 * WHERE knows sets, CURRENT_STATUS={'LIVE','PENDING'}: txTrader's global cancel asks so.
 * LIVEQUOTE always answers with a row, for an unknown symbol with SYMBOL_ERROR; a row of null would stop txTrader.
@@ -36,5 +36,6 @@ RealTick's public document "Order Entry with RealTick APIs" (2012) say more than
 Where nobody says anything, this is our choice: a poke that means nothing is acknowledged with POKE_ERROR and is a
 violation (see `status`); a CLIENT_ORDER_ID sent twice is a second order, and a violation; VOLUME of a change is the new
 whole; a killed order has ORDER_RESIDUAL 0; a bar is named by its start; ids look like emu-000001; the market is open
-day and night; LONGPOS0, SHORTPOS0 are what the day began with; trades reach stops, quotes do not.
+day and night; LONGPOS0, SHORTPOS0 are what the day began with; trades reach stops, quotes do not; FILL_ID is never
+given twice, and is the same for a fill of a child order and of its ticket.
 """

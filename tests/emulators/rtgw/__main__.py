@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--tick", type=float, default=0.25, help="seconds between quotes; 0: only when told")
     add("--begins", type=datetime.fromisoformat, metavar="YYYY-MM-DDTHH:MM", help="what the feed's clock shows first")
     add("--latency", type=float, default=0.0, help="seconds that an order stays PENDING")
-    add("--killed", choices=("DELETED", "CANCELLED"), default="DELETED", help="the last status of a killed order")
+    add("--killed", choices=("DELETED", "CANCELLED"), default="DELETED", help="how a cancelled order's row ends")
     add("--state", type=Path, metavar="FILE", help="remember orders in this file over a restart")
     return parser.parse_args(arguments)
 

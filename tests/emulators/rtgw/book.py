@@ -1,8 +1,8 @@
 """The emulator's order book: pokes become rows of ORDERS, which fill against its own market. Pure: time is given.
 
 One row an event (UserSubmitOrder, ExchangeAcceptOrder, ExchangeTradeOrder…), each with an ORDER_ID of its own and the
-ORIGINAL_ORDER_ID of the order; the order's own row is told again after each event. A killed order's own row ends as
-`killed` says: DELETED, as RealTick's document has it, or CANCELLED.
+ORIGINAL_ORDER_ID of the order; the order's own row is told again after each event. A cancelled order's own row ends as
+`killed` says: DELETED behind an ExchangeKillOrder, as RealTick's document has it, or CANCELLED without one.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Book:
         self.live: dict[str, dict[str, Order]] = {}
         """By symbol, then by id: what is matched."""
         self.last_id = 0
+        self.last_fill = 0
         self.hold = False
         """True: new orders stay PENDING until a person accepts or rejects them."""
         self.latency = 0.0
@@ -172,7 +173,7 @@ class Book:
     def _put(self, row: Row) -> None:
         """A row that is new or has changed is kept and told."""
         self.rows[row["ORDER_ID"]] = row
-        self.remember({"row": row, "last_id": self.last_id})
+        self.remember({"row": row, "last_id": self.last_id, "last_fill": self.last_fill})
         if row["ORIGINAL_ORDER_ID"] not in self.silenced:
             self.tell(dict(row))
 
@@ -311,7 +312,10 @@ class Book:
         late = order.is_live and not order.is_ticket and self.faults.happens("fill_after_cancel", order.symbol)
         price = self._price_of(order) if late else None
         self._put(row | {"CURRENT_STATUS": "COMPLETED"} | self._stamp())
-        self.kill(order.id, "User cancel")
+        if self.killed == "CANCELLED":
+            self._own(order, self.killed, ORDER_RESIDUAL=0)
+        else:
+            self.kill(order.id, "User cancel")
         if late:
             self.later(late.after(1), lambda: self._fill_after_end(order, half, price))
         return order.id
@@ -399,6 +403,7 @@ class Book:
         self.market.trade(order.symbol, price, size, self.now())
         account = self.accounts[".".join(str(order.row[part]) for part in ACCOUNT)]
         account.trade(order.symbol, order.buys, size, price)
+        self.last_fill += 1
         self._trade_rows(order, size, price)
         ticket = self.orders.get(str(order.row.get("TICKET_ID", "")))
         if ticket:
@@ -410,7 +415,7 @@ class Book:
         left = order.left - size if order.is_open else 0
         sums = {"VOLUME_TRADED": traded, "ORDER_RESIDUAL": left, "AVG_PRICE": float(turnover / traded)}
         of_order = {"ORIGINAL_PRICE": order.row["ORIGINAL_PRICE"]} if "ORIGINAL_PRICE" in order.row else {}
-        fill_id = f"fill-{self.last_id + 1:06}"
+        fill_id = f"fill-{self.last_fill:06}"
         more = {"VOLUME": size, "PRICE": float(price), "FILL_ID": fill_id, **of_order, **sums}
         self._event(order, "ExchangeTradeOrder", **more)
         self._own(order, "COMPLETED" if order.is_live and not left else "", **sums)
@@ -482,6 +487,7 @@ class Book:
         """Become what was remembered, telling nobody."""
         for entry in entries:
             self.last_id = entry.get("last_id", self.last_id)
+            self.last_fill = entry.get("last_fill", self.last_fill)
             if "forget" in entry:
                 self.orders.pop(entry["forget"], None)
                 for name in [n for n, row in self.rows.items() if row["ORIGINAL_ORDER_ID"] == entry["forget"]]:

@@ -197,6 +197,12 @@ class Control:
         """A clerk rejects a pending order."""
         self.emulator.book.reject(self._order(id), reason)
 
+    def do_killed(self, word: str) -> None:
+        """How the row of an order that is cancelled ends: DELETED behind an ExchangeKillOrder, or CANCELLED without."""
+        if word not in ("DELETED", "CANCELLED"):
+            raise ValueError("DELETED or CANCELLED")
+        self.emulator.book.killed = word
+
     def do_latency(self, seconds: float) -> None:
         """How long orders stay PENDING by themselves."""
         self.emulator.book.latency = seconds

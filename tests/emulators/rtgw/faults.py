@@ -9,6 +9,9 @@ from typing import Any
 KINDS = {
     "lost_ack": "The poke is done; neither its ack nor its status nor any row of that moment is told.",
     "lost_poke": "The poke is neither done nor answered.",
+    "refused_poke": "A poke's ack is POKE_FAILED; it is not done, no status comes.",
+    "refused_connect": "A connect's OnInitAck has status \"0\": there is no such connection.",
+    "broken_request": "A request is acknowledged and half answered, then ends with OnTerminate.",
     "late_fill": "A fill's row is told so many seconds late (2); the order's own row is not late.",
     "duplicated_fill": "A fill's row is told again so many seconds later (0).",
     "reordered_fills": "A fill's row is told after the next one's, or so many seconds later (1).",

@@ -130,10 +130,10 @@ class Emulator(Factory):
         self._ticks = LoopingCall(self.tick)
         self._ticks.clock = reactor
         self._calls: set[Any] = set()
-        self.book = self.tables = None  # type: ignore[assignment]
-        self._open_book()
+        self.book = self._opened_book()
+        self.tables = Tables(self.market, self.book)
 
-    def _open_book(self) -> None:
+    def _opened_book(self) -> Book:
         """A book that remembers what the state file has."""
         options = self.options
         accounts = [Account(name, options.cash, dict(options.positions.get(name, {}))) for name in options.accounts]
@@ -142,8 +142,7 @@ class Emulator(Factory):
             book.recall(self.memory.entries())
             book.remember = self.memory.remember
         book.tell, book.later, book.latency = self._tell, self.later, options.latency
-        self.book = book
-        self.tables = Tables(self.market, book)
+        return book
 
     # ---------------------------------------------------------------- life
 
@@ -207,9 +206,9 @@ class Emulator(Factory):
     def close_port(self, seconds: float) -> None:
         """Nobody can connect for so long."""
         if self._listening is not None:
-            self._listening.stopListening()
+            closed = maybeDeferred(self._listening.stopListening)
             self._listening = None
-            self.later(seconds, self._listen)
+            closed.addCallback(lambda _: self.later(seconds, self._listen))
 
     def restart(self, seconds: float, empty: bool) -> None:
         """End and begin again, on the same port; with nothing in the book if it is to be empty."""
@@ -226,7 +225,8 @@ class Emulator(Factory):
             self.memory.close()
             if empty:
                 self.memory.clear()
-        self._open_book()
+        self.book = self._opened_book()
+        self.tables = Tables(self.market, self.book)
 
     def unmute(self) -> None:
         """All is told again."""
@@ -294,10 +294,12 @@ class Emulator(Factory):
         if line.id in link.connections:
             self._violation(f"connect {line.id}, which is connected")
         known = line.rest in SERVICES
-        if known:
-            link.connections[line.id] = Connection(line.id, line.rest)
-        else:
+        if not known:
             self._violation(f"unknown service {line.rest!r}")
+        elif self.faults.happens("refused_connect"):
+            known = False
+        else:
+            link.connections[line.id] = Connection(line.id, line.rest)
         link.say("ack", line.id, "CONNECTION PENDING")
         link.say("status", line.id, {"msg": "OnInitAck", "status": "1" if known else "0"})
 
@@ -314,6 +316,11 @@ class Emulator(Factory):
             return
         rows = self.tables.rows(query)
         link.say("ack", line.id, "REQUEST_OK")
+        if self.faults.happens("broken_request"):
+            for row in rows[: len(rows) // 2]:
+                link.say("response", line.id, {"row": row, "complete": False})
+            link.say("status", line.id, {"msg": "OnTerminate", "status": "1"})
+            return
         self._respond(link, line.id, rows)
 
     @staticmethod
@@ -359,6 +366,9 @@ class Emulator(Factory):
             link.freeze()
             return
         if happens("lost_poke", symbol):
+            return
+        if happens("refused_poke", symbol):
+            link.say("ack", line.id, "POKE_FAILED")
             return
         if limited := happens("rate_limit", symbol):
             link.say("ack", line.id, "POKE_OK")
