@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.emulators.rtgw.book import Account, Book, Row
+from tests.emulators.rtgw.book import Book
 from tests.emulators.rtgw.market import Market
+from tests.emulators.rtgw.orders import Account, Row
 from tests.emulators.rtgw.tables import position_rows
 
 NOW = datetime(2026, 3, 4, 11, 0)  # noqa: DTZ001

@@ -75,7 +75,7 @@ class Control:
         return {
             "links": len(emulator.links),
             "connections": [{name: one[name] for name in ("id", "key", "advise")} for one in each],
-            "lines": dict(emulator.lines),
+            "lines": dict(emulator.commands.lines),
             "violations": emulator.book.violations,
             "orders": len(emulator.book.orders),
             "now": emulator.now().isoformat(" ", "seconds"),
@@ -120,11 +120,11 @@ class Control:
         """No more quotes, orders (rows by advise) or clock (answers to $TIME) until `unmute`."""
         if what not in ("quotes", "orders", "clock"):
             raise ValueError("quotes, orders or clock")
-        self.emulator.muted.add(what)
+        self.emulator.teller.muted.add(what)
 
     def do_unmute(self) -> None:
         """All is told again."""
-        self.emulator.unmute()
+        self.emulator.teller.unmute()
 
     def do_terminate(self, table: str = "") -> int:
         """End every advise (of a table) with OnTerminate; how many."""
@@ -138,7 +138,7 @@ class Control:
         """Links broken, faults cleared, all told, an empty book, a market that moves by itself: as at the start."""
         emulator = self.emulator
         emulator.faults.clear()
-        emulator.unmute()
+        emulator.teller.unmute()
         emulator.market.tapes.clear()
         emulator.restart(0, empty=True)
 
@@ -181,7 +181,7 @@ class Control:
         """These fields of a symbol read so from now on ("Error 2"); without fields none does."""
         spoiled = self.emulator.tables.spoiled
         spoiled[self._symbol(symbol)] = spoiled.get(symbol, {}) | fields if fields else {}
-        self.emulator.tell_quotes(symbol)
+        self.emulator.teller.tell_quotes(symbol, self.emulator.tables)
 
     # ---------------------------------------------------------------- orders, by a person at Realtick
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from tests.emulators.rtgw.book import Account, Book
+from tests.emulators.rtgw.book import Book
 from tests.emulators.rtgw.market import CLOSES, LISTINGS, OPENS, Bar, Market, Tape
+from tests.emulators.rtgw.orders import Account
 from tests.emulators.rtgw.tql import NotUnderstood, Query
 
 Row = dict[str, Any]
