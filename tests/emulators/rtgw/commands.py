@@ -161,7 +161,8 @@ class Commands:
         emptied = happens("restart_empty", symbol)
         before = bool(dropped) and (dropped.when or ("before" if self.emulator.faults.coin() else "after")) == "before"
         if not before:
-            silent = bool(happens("lost_ack", symbol) or dropped or restarted or emptied)
+            silent = bool(happens("lost_ack", symbol))
+            link.frozen = bool(dropped or restarted or emptied)
             if not silent:
                 link.say("ack", line.id, "POKE_OK")
                 link.say("status", line.id, {"msg": "OnOtherAck", "status": "1"})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -90,10 +91,15 @@ class Emulator(Factory):
         self._listen()
         if self.options.tick:
             self._ticks.start(self.options.tick)
-        for order in list(self.book.orders.values()):
-            if order.row["CURRENT_STATUS"] == "PENDING":
-                self.later(self.book.latency, lambda name=order.id: self.book.accept(name))
+        self._go_on()
         return self.port
+
+    def _go_on(self) -> None:
+        """What was pending when the book was left is decided."""
+        book = self.book
+        for order in list(book.orders.values()):
+            if order.row["CURRENT_STATUS"] == "PENDING":
+                self.later(book.latency, partial(book.accept, order.id))
 
     def _listen(self) -> None:
         self._listening = self.reactor.listenTCP(self.port, self, interface=self.options.interface)
@@ -169,6 +175,7 @@ class Emulator(Factory):
                 self.memory.clear()
         self.book = self._opened_book()
         self.tables = Tables(self.market, self.book)
+        self._go_on()
 
     def terminate(self, table: str = "") -> int:
         """Every advise (of a table) ends with OnTerminate; how many did."""
