@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.rawclient import ORDERS, PATIENCE, RawClient, limit, order
 from tests.emulators.rtgw.faults import KINDS, Faults
 from tests.emulators.rtgw.process import Rtgw
+from tests.emulators.test_rtgw.rawclient import ORDERS, PATIENCE, RawClient, limit, order
 
 Make = Callable[[], RawClient]
 ACCEPTED = ("UserSubmitOrder PENDING", "ExchangeAcceptOrder COMPLETED", "UserSubmitOrder LIVE")
@@ -120,6 +120,15 @@ def test_reordered_fills(desk: RawClient, poker: RawClient, rtgw: Rtgw) -> None:
     rtgw.do("fill", id=name, volume=70)
     rows = desk.told("UserSubmitOrder LIVE", TRADE, TRADE, "UserSubmitOrder COMPLETED")
     assert [row["VOLUME"] for row in rows[1:3]] == [70, 30]
+
+
+def test_several_reordered_fills_are_told_backwards(desk: RawClient, poker: RawClient, rtgw: Rtgw) -> None:
+    name = resting(desk, poker)
+    rtgw.do("fault", name="reordered_fills", seconds=PATIENCE, count=2)
+    for volume in (10, 20, 30):
+        rtgw.do("fill", id=name, volume=volume)
+    rows = desk.told("UserSubmitOrder LIVE", "UserSubmitOrder LIVE", TRADE, TRADE, TRADE, "UserSubmitOrder LIVE")
+    assert [row["VOLUME"] for row in rows[2:5]] == [30, 20, 10]
 
 
 def test_a_reordered_fill_that_has_no_next_one_is_told_in_the_end(

@@ -13,9 +13,9 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError
 from twisted.protocols.basic import LineReceiver
 
-from tests.emulators.rawclient import ORDERS, order
 from tests.emulators.rtgw.control import Control
 from tests.emulators.rtgw.server import Emulator, Options
+from tests.emulators.test_rtgw.rawclient import ORDERS, order
 
 
 class Client(LineReceiver):

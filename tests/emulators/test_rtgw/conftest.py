@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.emulators.rawclient import RawClient
 from tests.emulators.rtgw.process import Rtgw
+from tests.emulators.test_rtgw.rawclient import RawClient
 
 
 @pytest.fixture(scope="module")

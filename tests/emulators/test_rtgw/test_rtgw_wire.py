@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.rawclient import ORDERS, QUOTES, RawClient, limit, order
 from tests.emulators.rtgw.process import ROOT, Rtgw
+from tests.emulators.test_rtgw.rawclient import ORDERS, QUOTES, RawClient, limit, order
 
 Make = Callable[[], RawClient]
 NAME = "BANK='EMU',BRANCH='TEST',CUSTOMER='DESK',DEPOSIT='ONE'"
@@ -21,7 +21,7 @@ BARS = "DISP_NAME,TRD_DATE,TRDTIM_1,OPEN_PRC,HIGH_1,LOW_1,SETTLE,ACVOL_1"
 
 
 def test_it_shares_no_code_with_txgateway() -> None:
-    for path in (ROOT / "tests/emulators").rglob("*.py"):
+    for path in (ROOT / "tests/emulators/rtgw").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
