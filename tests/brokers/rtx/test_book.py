@@ -68,7 +68,8 @@ def test_an_order_is_canceled_and_not_rejected() -> None:
 
 def test_an_order_is_rejected() -> None:
     book, events = told("rejected")
-    assert isinstance(events[0], OrderRejected) and len(events) == 1
+    assert isinstance(events[0], OrderRejected)
+    assert len(events) == 1
     assert (events[0].reason, events[0].text) == (Reason.INSUFFICIENT_FUNDS, "Insufficient buying power")
     assert book.named[OURS].status is S.REJECTED
 
@@ -76,7 +77,8 @@ def test_an_order_is_rejected() -> None:
 def test_a_cancel_that_is_too_late_is_refused_and_ends_nothing() -> None:
     book, events = told("too_late")
     assert kinds(events) == ["OrderAccepted", "Executed", "CancelRejected"]
-    assert isinstance(events[2], CancelRejected) and events[2].reason is Reason.TOO_LATE
+    assert isinstance(events[2], CancelRejected)
+    assert events[2].reason is Reason.TOO_LATE
     assert book.named[OURS].status is S.FILLED
 
 
@@ -84,9 +86,11 @@ def test_a_change_is_asked_about_and_a_refused_one_told() -> None:
     book, events = told("changed")
     assert kinds(events) == ["OrderAccepted", "Changed", "ReplaceRejected"]
     assert events[1] == Changed(THEIRS)
-    assert isinstance(events[2], ReplaceRejected) and events[2].text == "Too late to cancel"
+    assert isinstance(events[2], ReplaceRejected)
+    assert events[2].text == "Too late to cancel"
     report = book.named[OURS].report(NOW)
-    assert report is not None and (report.quantity, report.limit_price) == (D(200), D("186.00"))
+    assert report is not None
+    assert (report.quantity, report.limit_price) == (D(200), D("186.00"))
 
 
 def test_a_tickets_fill_counts_once() -> None:

@@ -29,9 +29,11 @@ def test_a_symbol_has_its_rules() -> None:
     assert found is not None
     assert (found.fullname, found.cusip, found.exchange) == ("INTL BUSINESS MACHINES", "459200101", "NYS")
     assert found.session == Session(time(9, 30), time(16, 0), "America/New_York")
-    assert found.tick_size == D("0.01") and "YIELD" not in found.raw
+    assert found.tick_size == D("0.01")
+    assert "YIELD" not in found.raw
     cheap = market.instrument("rtx", "IBM", {**rows("symbol")[0], "TRDPRC_1": "0.5"}, "America/New_York", "NYS", "USD")
-    assert cheap is not None and cheap.tick_size == D("0.0001")
+    assert cheap is not None
+    assert cheap.tick_size == D("0.0001")
 
 
 @pytest.mark.parametrize("row", [{}, {"DISP_NAME": "X", "SYMBOL_ERROR": "1"}, {"DISP_NAME": "X", "BID": "Error 17"}])
@@ -100,7 +102,8 @@ def test_the_clock_follows_the_feed_and_never_goes_back() -> None:
     assert clock.now(NOW) == NOW + timedelta(hours=1)
     clock.tick(NOW, NOW)
     assert clock.now(NOW) == NOW + timedelta(hours=1)
-    assert market.login_failed({"TRDTIM_1": "Error 17"}) and not market.login_failed({"TRDTIM_1": "Error 2"})
+    assert market.login_failed({"TRDTIM_1": "Error 17"})
+    assert not market.login_failed({"TRDTIM_1": "Error 2"})
 
 
 def test_the_options_are_read() -> None:

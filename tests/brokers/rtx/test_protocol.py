@@ -45,8 +45,10 @@ EVERYTHING = b"".join(path.read_bytes() for path in sorted(RECORDINGS.glob("*.js
 def test_a_start_is_read() -> None:
     messages = Decoder().receive((RECORDINGS / "start.jsonl").read_bytes())
     assert messages[0] == System("startup", "rtgw 1.0")
-    assert isinstance(messages[1], Ack) and messages[1].text == "CONNECTION PENDING"
-    assert isinstance(messages[2], Status) and messages[2].good
+    assert isinstance(messages[1], Ack)
+    assert messages[1].text == "CONNECTION PENDING"
+    assert isinstance(messages[2], Status)
+    assert messages[2].good
     assert [each.complete for each in messages if isinstance(each, Response)] == [False, True]
 
 
@@ -68,8 +70,13 @@ def test_any_bytes_are_messages_or_garbled(data: bytes) -> None:
         assert isinstance(message, Message)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)))  # fmt: skip
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+)
+
+
+@given(JSON)
 def test_any_json_is_a_message_or_garbled(value: Any) -> None:
     for kind in ("ack", "response", "status", "update", "system", "other"):
         assert isinstance(decode(json.dumps({"type": kind, "id": "x", "data": value}).encode()), Message)

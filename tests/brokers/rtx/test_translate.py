@@ -66,7 +66,8 @@ def test_the_times_in_force_are_written(lasting: str, good_until: str, volume_ty
     fields = dict(submit_fields(order, DEMO, "NYS"))
     assert (fields["GOOD_UNTIL"], fields["VOLUME_TYPE"]) == (good_until, volume_type)
     back = order_row({**fields, "ORDER_ID": "1"}, ZONE)
-    assert back is not None and back.time_in_force is order.time_in_force
+    assert back is not None
+    assert back.time_in_force is order.time_in_force
 
 
 def test_tickets_releases_changes_and_cancels_are_written() -> None:
@@ -103,7 +104,8 @@ def test_a_route_is_a_name_or_has_parameters() -> None:
 @pytest.mark.parametrize(
     "route",
     ['{"A": 1}', '{"A": {}, "B": {}}', "{", "{}", '{"A": {"VOLUME": 1000}}', '{"A": {"BUYORSELL": "Sell"}}',
-     '{"A": {"X": "1,VOLUME=9"}}', '{"A": {"X": "a\\nb"}}', '{"A": {"x": 1}}', '{"A": {"X": null}}', '{"A": {"X": true}}',
+     '{"A": {"X": "1,VOLUME=9"}}', '{"A": {"X": "a\\nb"}}', '{"A": {"x": 1}}', '{"A": {"X": null}}',
+     '{"A": {"X": true}}',
      '{"A": {"STRAT_PARAMETERS": "x"}}', '{"A": {"STRAT_PARAMETERS": {"a": "b\\u0001c"}}}', "A,B", "A!B", '""',
      '{"A": {"X": {"y": 1}}}', '{"A": {"X": NaN}}'],
 )  # fmt: skip
@@ -161,7 +163,8 @@ def test_times_are_of_the_feeds_zone() -> None:
 
 def test_an_order_is_read() -> None:
     pending, _, _, fill, *_ = order_rows("filled")
-    assert pending.is_main and not fill.is_main
+    assert pending.is_main
+    assert not fill.is_main
     assert (pending.client_id, pending.broker_id) == ("A1B2C3D4E5F6G7H8J9K0", "41956d5b-5f7-0001")
     assert (pending.account, pending.symbol, pending.side, pending.quantity) == (ACCOUNT, "IBM", Side.BUY, D(100))
     assert (pending.order_type, pending.price, pending.time) == (OrderType.LIMIT, D("185.50"), NOW.replace(second=1))
@@ -173,9 +176,13 @@ def test_an_order_is_read() -> None:
     )
 
 
-@given(st.dictionaries(st.sampled_from(["ORDER_ID", "TYPE", "VOLUME", "PRICE", "BUYORSELL", "GOOD_UNTIL", "TRD_TIME",
-                                        "MARKET_TRD_DATE", "CURRENT_STATUS", "BANK"]),
-                       st.none() | st.text(max_size=10) | st.integers() | st.booleans() | st.lists(st.integers())))  # fmt: skip
+ANY_FIELD = st.sampled_from(
+    ["ORDER_ID", "TYPE", "VOLUME", "PRICE", "BUYORSELL", "GOOD_UNTIL", "TRD_TIME", "MARKET_TRD_DATE", "CURRENT_STATUS"]
+)
+ANY_VALUE = st.none() | st.text(max_size=10) | st.integers() | st.booleans() | st.lists(st.integers())
+
+
+@given(st.dictionaries(ANY_FIELD, ANY_VALUE))
 def test_any_row_is_read_or_left(row: dict[str, Any]) -> None:
     found = order_row(row, ZONE)
     assert found is None or (found.broker_id and found.kind)

@@ -199,6 +199,7 @@ class Book:
         if entry is None:
             entry = self.entries[row.broker_id] = Entry(row.broker_id)
         if row.is_main:
+            entry = self._own(entry, row)
             self._main(entry, row)
         elif row.kind == TRADED:
             entry.accepted = True
@@ -215,6 +216,14 @@ class Book:
             if row.kind == CANCEL and row.status == "COMPLETED":
                 entry.cancel_done = True
         return entry
+
+    def _own(self, entry: Entry, row: OrderRow) -> Entry:
+        """The order whose own row this is. Ids that begin again are another order's now: its name tells."""
+        if entry.client_id in ("", row.client_id) or not row.client_id:
+            return entry
+        own = self.named.get(row.client_id) or Entry(row.broker_id)
+        self.entries[row.broker_id] = own
+        return own
 
     def _main(self, entry: Entry, row: OrderRow) -> None:
         entry.main = row
@@ -266,7 +275,8 @@ class Book:
 
         A fill is told as often as one advise brings it: there are two of them, and each brings it once.
         """
-        asked_before = dict(self.entries[row.broker_id].asked) if row.broker_id in self.entries else {}
+        known = self.entries.get(row.broker_id)
+        asked_before = dict(known.asked) if known is not None and row.kind == CANCEL else {}
         entry = self.take(row)
         if entry.is_part:
             return self._part_news(entry, now)

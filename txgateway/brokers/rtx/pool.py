@@ -95,6 +95,11 @@ class Pool:
         self._busy: dict[str, set[str]] = {}
         self._lost = ""
 
+    @property
+    def lost(self) -> bool:
+        """Whether the link is gone: what fails then fails for that."""
+        return bool(self._lost)
+
     # asking
 
     def ask(self, key: str, question: Question, urgency: Urgency = Urgency.QUESTION) -> Deferred[tuple[Row, ...]]:

@@ -84,7 +84,7 @@ class Quotes:
         self._lines.clear()
 
     def _stands(self, symbol: str, line: _Line) -> bool:
-        return not self._over and self._lines.get(symbol) is line
+        return not self._over and not self._pool.lost and self._lines.get(symbol) is line
 
     def _go(self, symbol: str, line: _Line) -> None:
         def failed(failure: Any) -> None:

@@ -269,7 +269,7 @@ class Session:
             self._feed.tick(at, self._clock())
 
     def _clock_failed(self, failure: Any) -> None:
-        if self.over:
+        if self.over or self.pool.lost:
             return
         if failure.check(Lost):
             self._drop(str(failure.value))
