@@ -134,6 +134,7 @@ class RtxBroker:
         await session.begin(self._options.accounts)
         if session is self._session:
             self._accounts = session.accounts
+            self._link.good()
             self._say(VenueStatus.RECONCILING, "ready to be asked")
 
     def broken(self, text: str) -> None:

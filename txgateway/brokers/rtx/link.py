@@ -21,8 +21,8 @@ log = Logger()
 
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds until the next attempt to connect."""
-STEADY_SECONDS = 30.0
-"""A link that has stood so long was a good one: after it the back-off begins anew."""
+STEADY_SECONDS = 2.0
+"""A link that could be asked for so long was a good one: after it the back-off begins anew."""
 CONNECT_SECONDS = 15.0
 
 
@@ -100,7 +100,7 @@ class Link:
         self._pool: Pool | None = None
         self._again: Any = None
         self._tries = 0
-        self._since = 0.0
+        self._good_since: float | None = None
         self._heard = 0.0
         self._watch: Any = None
         self._closing: dict[_Wire, Deferred[None]] = {}
@@ -127,6 +127,10 @@ class Link:
         closed = self._closing[wire] = Deferred()
         wire.close()
         return closed
+
+    def good(self) -> None:
+        """What the start asks is answered."""
+        self._good_since = self._reactor.seconds()
 
     def drop(self, text: str) -> None:
         """Give the link up, and make it anew."""
@@ -158,10 +162,11 @@ class Link:
             wire.abort()
             return
         self._wire = wire
-        self._since = self._heard = self._reactor.seconds()
+        self._good_since = None
+        self._heard = self._reactor.seconds()
         self._throttle = Throttle(self._reactor, self._rate, wire.write)
         self._pool = None
-        self._watch = self._reactor.callLater(1.0, self._look, self._since)
+        self._watch = self._reactor.callLater(1.0, self._look, self._heard + 1.0)
 
     def received(self, wire: _Wire, data: bytes, decoder: Decoder) -> None:
         """Bytes came."""
@@ -203,7 +208,7 @@ class Link:
 
     def _over(self, text: str) -> None:
         self._wire = None
-        if self._reactor.seconds() - self._since >= STEADY_SECONDS:
+        if self._good_since is not None and self._reactor.seconds() - self._good_since >= STEADY_SECONDS:
             self._tries = 0
         if self._watch is not None and self._watch.active():
             self._watch.cancel()

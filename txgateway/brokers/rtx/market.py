@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -177,18 +177,19 @@ def _bar(symbol: str, at: datetime | None, prices: Sequence[Any]) -> Bar | None:
 
 
 class VenueClock:
-    """The feed's time between its ticks, which come by the second. Never back.
+    """The feed's time between its ticks, which come by the second. Never back, once there was one.
 
     A feed that is within two seconds of our own clock is as good as it: the rest is the way here.
     """
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
-        self._last = datetime.min.replace(tzinfo=UTC)
+        self._last: datetime | None = None
 
     def tick(self, feed: datetime, ours: datetime) -> None:
         """The feed showed this time when our clock showed that."""
         ahead = feed - ours
+        self._last = self._last or min(feed, ours)
         if abs(ahead) <= CLOSE:
             self._ahead = timedelta(0)
         elif abs(ahead - self._ahead) > CLOSE:
@@ -196,8 +197,10 @@ class VenueClock:
 
     def now(self, ours: datetime) -> datetime:
         """The venue's time."""
-        self._last = max(self._last, ours + self._ahead)
-        return self._last
+        now = ours + self._ahead
+        if self._last is not None:
+            self._last = now = max(self._last, now)
+        return now
 
 
 CLOSE = timedelta(seconds=2)

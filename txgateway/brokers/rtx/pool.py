@@ -140,6 +140,8 @@ class Pool:
 
     def _serve(self, key: str) -> None:
         """Let who waits have what is free; make a new logical connection where there are few."""
+        if self._lost:
+            return
         queues, idle = self._waiting[key], self._idle.setdefault(key, [])
         busy = self._busy.setdefault(key, set())
         while idle and (asked := _next(queues)):
@@ -171,14 +173,14 @@ class Pool:
         self._write(data, asked.urgency, sent)
 
     def _free(self, talk: Talk) -> None:
-        self._busy[talk.key].discard(talk.name)
+        self._busy.get(talk.key, set()).discard(talk.name)
         if talk.phase is Phase.IDLE:
             self._idle.setdefault(talk.key, []).append(talk)
         self._serve(talk.key)
 
     def _drop(self, talk: Talk) -> None:
         self._talks.pop(talk.name, None)
-        self._busy[talk.key].discard(talk.name)
+        self._busy.get(talk.key, set()).discard(talk.name)
         self._serve(talk.key)
 
     def _give_up(self, key: str, asked: _Asked) -> None:
@@ -200,7 +202,8 @@ class Pool:
             return
         opening = talk.phase is Phase.OPENING
         for outcome in talk.receive(message):
-            self._outcome(talk, outcome, opening)
+            if not self._lost:
+                self._outcome(talk, outcome, opening)
 
     def _outcome(self, talk: Talk, outcome: Outcome, opening: bool) -> None:
         asked = self._asked.get(talk.name)
@@ -209,7 +212,7 @@ class Pool:
                 asked.heard(outcome.row)
         elif isinstance(outcome, Answered):
             if talk.phase is Phase.ADVISING:
-                self._busy[talk.key].discard(talk.name)
+                self._busy.get(talk.key, set()).discard(talk.name)
                 self._serve(talk.key)
             else:
                 self._asked.pop(talk.name, None)
@@ -222,7 +225,7 @@ class Pool:
     def _over(self, talk: Talk, asked: _Asked | None, outcome: Failed | Ended, opening: bool) -> None:
         self._asked.pop(talk.name, None)
         self._talks.pop(talk.name, None)
-        self._busy[talk.key].discard(talk.name)
+        self._busy.get(talk.key, set()).discard(talk.name)
         if opening:
             for queue in self._waiting[talk.key]:
                 while queue:
@@ -254,6 +257,7 @@ class Pool:
         self._asked.clear()
         self._talks.clear()
         self._idle.clear()
+        self._busy.clear()
         for asked in [*asked_now, *waiting]:
             self._fail(asked, text)
 
