@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -174,3 +175,30 @@ def test_an_id_of_another_is_not_taken_for_ours() -> None:
     book.take(order_rows("filled")[0])
     assert book.find("SOMEBODY", THEIRS) is None
     assert book.find(OURS) is book.find(OURS, "another") is book.entries[THEIRS]
+
+
+def test_an_answer_that_is_older_than_the_news_changes_nothing() -> None:
+    book = Book("rtx")
+    pending, accepted, live, canceling, killed, deleted = order_rows("canceled")
+    for row in (pending, live):
+        book.news(row, NOW, 1)
+    since = book.heard
+    for row in (killed, deleted):
+        book.news(row, NOW, 1)
+    for row in (pending, accepted, live, canceling):
+        book.recall(row, since)
+    assert book.named[OURS].status is S.CANCELED
+    assert book.named[OURS].main == deleted
+
+
+def test_ids_that_begin_again_are_another_orders() -> None:
+    book, events = Book("rtx"), []
+    for row in order_rows("canceled"):
+        book.take(row)
+    book.settle()
+    for row in order_rows("filled"):
+        own = replace(row, client_id="ANOTHER") if row.is_main else row
+        events += book.news(replace(own, row_id=f"{row.row_id}-new") if not row.is_main else own, NOW, 1)
+    assert book.named[OURS].status is S.CANCELED
+    assert book.named["ANOTHER"].status is S.FILLED
+    assert {event.execution.order_id for event in events if isinstance(event, Executed)} == {"ANOTHER"}

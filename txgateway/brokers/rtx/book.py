@@ -40,6 +40,7 @@ from txgateway.model.order import CLOSED, OrderReport, OrderStatus, OrderType
 
 ZERO = Decimal(0)
 S = OrderStatus
+_ADDED = frozenset({TRADED, ACCEPTED, KILLED})
 _ENDED = frozenset({"DELETED", "CANCELLED", "CANCELED"})
 _EXPIRED = ("expire", "end of day", "market close", "done for day")
 _REASONS = (
@@ -67,6 +68,8 @@ class Entry:
     asked: dict[str, str] = field(default_factory=dict)
     """Each cancel and change by its row's id: its status."""
     parts: list[Entry] = field(default_factory=list)
+    heard: int = 0
+    """The number of the advise's row that told of it last."""
     told_accepted: bool = False
     told_end: bool = False
     told_fills: dict[str, int] = field(default_factory=dict)
@@ -192,6 +195,8 @@ class Book:
         """By the broker's id."""
         self.named: dict[str, Entry] = {}
         """By the CLIENT_ORDER_ID."""
+        self.heard = 0
+        """How many rows the advises have brought."""
 
     def take(self, row: OrderRow) -> Entry:
         """Take a row in; the order that it is about."""
@@ -216,6 +221,23 @@ class Book:
             if row.kind == CANCEL and row.status == "COMPLETED":
                 entry.cancel_done = True
         return entry
+
+    def hear(self, row: OrderRow) -> Entry:
+        """Take in a row that an advise brought."""
+        self.heard += 1
+        entry = self.take(row)
+        entry.heard = self.heard
+        return entry
+
+    def recall(self, row: OrderRow, since: int) -> Entry:
+        """Take in a row that was asked for when `since` rows had been heard.
+
+        What an advise has told of an order since then is newer. What can only be added to is added.
+        """
+        entry = self.entries.get(row.broker_id)
+        if entry is not None and entry.heard > since and row.kind not in _ADDED:
+            return entry
+        return self.take(row)
 
     def _own(self, entry: Entry, row: OrderRow) -> Entry:
         """The order whose own row this is. Ids that begin again are another order's now: its name tells."""
@@ -277,7 +299,7 @@ class Book:
         """
         known = self.entries.get(row.broker_id)
         asked_before = dict(known.asked) if known is not None and row.kind == CANCEL else {}
-        entry = self.take(row)
+        entry = self.hear(row)
         if entry.is_part:
             return self._part_news(entry, now)
         events: list[OrderEvent | Changed] = []

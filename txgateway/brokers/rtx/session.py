@@ -29,6 +29,8 @@ START_SECONDS = 60.0
 """How long the questions of the start may take: the day's whole book is among them."""
 FRESH_SECONDS = 1.0
 """So long a whole book that was asked for answers who asks next."""
+PAUSE_EVERY = 200
+"""Rows that are taken in without letting the reactor turn: some milliseconds."""
 CLOCK_PATIENCE = 3
 """So many times the silence that ends a link the clock alone may stay unanswered, while other lines come."""
 
@@ -126,7 +128,7 @@ class Session:
             if self.over or parsed is None:
                 return
             if not self.ready:
-                self.book.take(parsed)
+                self.book.hear(parsed)
                 return
             for event in self.book.news(parsed, self.now(), bit):
                 if isinstance(event, Changed):
@@ -146,11 +148,25 @@ class Session:
 
     async def rows(self, table: str, condition: str = "") -> list[OrderRow]:
         """Rows of ORDERS, taken in and not told: they are the answer to a question."""
+        since = self.book.heard
         answered = await self.pool.ask(ORDERS, request(table, "*", condition))
-        found = [parsed for row in answered if (parsed := order_row(row, self._zone)) is not None]
-        for parsed in found:
-            self.book.take(parsed)
+        found: list[OrderRow] = []
+        for count, row in enumerate(answered, 1):
+            if count % PAUSE_EVERY == 0:
+                await self._pause()
+            parsed = order_row(row, self._zone)
+            if parsed is not None:
+                self.book.recall(parsed, since)
+                found.append(parsed)
         return found
+
+    async def _pause(self) -> None:
+        """Let the reactor turn; Ambiguous when the link is gone then."""
+        turn: Deferred[None] = Deferred()
+        self._reactor.callLater(0, turn.callback, None)
+        await turn
+        if self.over:
+            raise Ambiguous(f"The link to venue {self._venue} broke under a question.")
 
     async def whole(self) -> set[str]:
         """The broker's ids of every order in the day's book; who asks within a second has the same answer."""
