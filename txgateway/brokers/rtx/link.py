@@ -5,6 +5,7 @@ What is known of a link ends with it. `Ears` hear of its life; a link that is ov
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from typing import Protocol as Contract
 
@@ -20,9 +21,7 @@ from txgateway.brokers.rtx.throttle import Throttle
 log = Logger()
 
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
-"""Seconds until the next attempt to connect."""
-STEADY_SECONDS = 2.0
-"""A link that could be asked for so long was a good one: after it the back-off begins anew."""
+"""Seconds until the next attempt to connect; after a link that could be asked they begin anew."""
 CONNECT_SECONDS = 15.0
 
 
@@ -58,8 +57,11 @@ class _Wire(Protocol):
         self._link.gone(self, reason.getErrorMessage())
 
     def write(self, data: bytes) -> None:
-        """Send bytes."""
-        self.transport.write(data)
+        """Send bytes. On uvloop a connection that was reset a moment ago raises, before it is told to be lost."""
+        try:
+            self.transport.write(data)
+        except RuntimeError as error:
+            self._link.broke(self, str(error))
 
     def close(self) -> None:
         """In good order."""
@@ -67,7 +69,8 @@ class _Wire(Protocol):
 
     def abort(self) -> None:
         """At once."""
-        self.transport.abortConnection()
+        with suppress(RuntimeError):
+            self.transport.abortConnection()
 
 
 class _Factory(ClientFactory):
@@ -100,7 +103,6 @@ class Link:
         self._pool: Pool | None = None
         self._again: Any = None
         self._tries = 0
-        self._good_since: float | None = None
         self._heard = 0.0
         self._watch: Any = None
         self._closing: dict[_Wire, Deferred[None]] = {}
@@ -129,8 +131,8 @@ class Link:
         return closed
 
     def good(self) -> None:
-        """What the start asks is answered."""
-        self._good_since = self._reactor.seconds()
+        """What the start asks is answered: it was worth the attempts."""
+        self._tries = 0
 
     def drop(self, text: str) -> None:
         """Give the link up, and make it anew."""
@@ -138,6 +140,15 @@ class Link:
         if wire is not None:
             self._over(text)
             wire.abort()
+
+    def broke(self, wire: _Wire, text: str) -> None:
+        """It cannot be written to any more: what was to be written may have arrived or not."""
+
+        def give_up() -> None:
+            if wire is self._wire:
+                self.drop(f"it cannot be written to ({text})")
+
+        self._reactor.callLater(0, give_up)
 
     def _connect(self) -> None:
         self._again = None
@@ -162,7 +173,6 @@ class Link:
             wire.abort()
             return
         self._wire = wire
-        self._good_since = None
         self._heard = self._reactor.seconds()
         self._throttle = Throttle(self._reactor, self._rate, wire.write)
         self._pool = None
@@ -208,8 +218,6 @@ class Link:
 
     def _over(self, text: str) -> None:
         self._wire = None
-        if self._good_since is not None and self._reactor.seconds() - self._good_since >= STEADY_SECONDS:
-            self._tries = 0
         if self._watch is not None and self._watch.active():
             self._watch.cancel()
         self._forget(text)
