@@ -389,7 +389,14 @@ class Book:
         )
 
     def executions(self, rows: Iterable[OrderRow], now: datetime) -> list[Execution]:
-        """The fills among rows, without those of orders that trade a ticket: they are there as the ticket's."""
-        fills = [row for row in rows if row.kind == TRADED]
-        entries = ((row, self.entries.get(row.broker_id)) for row in fills)
-        return [self.execution(row, now) for row, entry in entries if not (entry is not None and entry.is_part)]
+        """The fills among rows, without those of orders that trade a ticket: they are there as the ticket's.
+
+        One of which nothing tells whether it bought or sold cannot be told; the position will show it.
+        """
+        return [self.execution(row, now) for row in rows if row.kind == TRADED and self._tellable(row)]
+
+    def _tellable(self, row: OrderRow) -> bool:
+        entry = self.entries.get(row.broker_id)
+        if entry is None or entry.main is None:
+            return row.side is not None
+        return not entry.is_part and (row.side or entry.main.side) is not None

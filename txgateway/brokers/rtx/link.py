@@ -123,8 +123,8 @@ class Link:
         wire, self._wire, self._factory = self._wire, None, None
         self._forget(text)
         if wire is None:
-            if self._connector is not None:
-                self._connector.disconnect()
+            if self._connector is not None and self._connector.state == "connecting":
+                self._connector.stopConnecting()
             return None
         closed = self._closing[wire] = Deferred()
         wire.close()

@@ -171,8 +171,10 @@ class Session:
     async def whole(self) -> set[str]:
         """The broker's ids of every order in the day's book; who asks within a second has the same answer."""
         now = self._reactor.seconds()
-        if self._whole is None or now - self._whole[0] > FRESH_SECONDS:
-            asked: Deferred[None] = Deferred()
+        if self._whole is not None and now - self._whole[0] <= FRESH_SECONDS:
+            asked = self._whole[1]
+        else:
+            asked = Deferred()
             self._whole = (now, asked)
 
             async def ask() -> None:
@@ -184,7 +186,7 @@ class Session:
 
             Deferred.fromCoroutine(ask()).addBoth(answered)
         shared: Deferred[None] = Deferred()
-        self._whole[1].addCallbacks(
+        asked.addCallbacks(
             lambda result: None if shared.called else shared.callback(None),
             lambda failure: None if shared.called else shared.errback(failure),
         )
