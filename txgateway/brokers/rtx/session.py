@@ -97,8 +97,7 @@ class Session:
             raise Lost(f"the login has {'none of the configured' if found else 'no'} accounts")
         for bit, condition in ((1, ""), (2, TRADES_ONLY)):
             await self.pool.advise(ORDERS, advise("ORDERS", "*", condition), self._hearer(bit), self._ended)
-        for condition in ("", TRADES_ONLY):
-            await self.rows("ORDERS", condition)
+        await self.rows("ORDERS")  # the executions are among them
         self._ticked(await self._ask_clock())
         self.book.settle()
         self.ready = True
