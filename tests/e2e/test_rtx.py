@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,10 +64,6 @@ def rest(daemon: Daemon, **more: Any) -> Any:
 def theirs(rtgw: Rtgw, name: str) -> list[Any]:
     """The rows that rtgw has of one of our orders."""
     return [row for row in rtgw.do("request", query=f"ORDERS;*;CLIENT_ORDER_ID='{name}'") if row]
-
-
-def differences(daemon: Daemon) -> list[Any]:
-    return [each for each in daemon.call("query_differences") if each.get("resolved") is None]
 
 
 def agrees(daemon: Daemon, rtgw: Rtgw) -> None:
@@ -367,10 +362,13 @@ def test_killed_in_the_midst_of_orders_it_finds_every_one(rtgw: Rtgw, make_daemo
     assert daemon.stop() == 0
 
 
-def test_paper_mode_loads_no_rtx(make_daemon: MakeDaemon, tmp_path: Path) -> None:
-    daemon = make_daemon().start().up()
-    assert daemon.process is not None
-    assert "brokers/rtx" not in Path(f"/proc/{daemon.process.pid}/maps").read_text()
+def test_paper_mode_loads_no_rtx(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    daemon.variables["PYTHONPROFILEIMPORTTIME"] = "1"
+    daemon.start().up()
+    imported = daemon.log.read_text()
+    assert "txgateway.brokers.paper.broker" in imported
+    assert "txgateway.brokers.rtx" not in imported
     assert daemon.stop() == 0
 
 
@@ -382,4 +380,4 @@ def test_the_configuration_is_checked(make_daemon: MakeDaemon, tmp_path: Path) -
     said = told.stdout + told.stderr
     assert "did you mean host?" in said
     assert "BANK.BRANCH.CUSTOMER.DEPOSIT" in said
-    assert json.dumps("1 to 65535")[1:-1] in said
+    assert "1 to 65535" in said
