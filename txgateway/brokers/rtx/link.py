@@ -23,6 +23,8 @@ log = Logger()
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds until the next attempt to connect; after a link that could be asked they begin anew."""
 CONNECT_SECONDS = 15.0
+FIRST_WORD_SECONDS = 5.0
+"""How long the gateway may take to say that it is there, once it is connected to."""
 
 
 class Ears(Contract):
@@ -242,8 +244,9 @@ class Link:
         """
         now = self._reactor.seconds()
         late = now - due > 2.0
-        if not late and now - self._heard > self._silence:
-            self.drop(f"nothing was heard for {self._silence:g} s")
+        limit = self._silence if self._pool is not None else min(self._silence, FIRST_WORD_SECONDS)
+        if not late and now - self._heard > limit:
+            self.drop(f"nothing was heard for {limit:g} s")
             return
         if late:
             self._heard = now
