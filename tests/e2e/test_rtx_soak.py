@@ -35,7 +35,7 @@ def test_300_orders_over_links_that_drop(make_daemon: MakeDaemon) -> None:
 
 @pytest.mark.soak
 def test_5000_orders_over_links_that_drop(make_daemon: MakeDaemon) -> None:
-    run(make_daemon, 5000, 2.5)
+    run(make_daemon, 5000, 4.0)
 
 
 class Sender:
