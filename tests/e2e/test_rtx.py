@@ -320,6 +320,22 @@ def test_a_login_that_fails_is_waited_out(daemon: Daemon, rtgw: Rtgw) -> None:
     assert "nobody is logged in" in daemon.log.read_text()
 
 
+def test_it_waits_for_an_rtgw_that_is_not_there_yet(make_daemon: MakeDaemon) -> None:
+    late = Rtgw("--tick", "0").start()
+    late.kill()
+    daemon = make_rtx(make_daemon, late.port).start()
+    try:
+        until(lambda: "the next attempt is in 2 s" in daemon.log.read_text(), daemon)
+        assert daemon.call("status") != "Up"
+        refused = daemon.get("market_order", **TERMS, quantity=1)
+        assert refused.status_code == 503, "nothing is taken before it was up once"
+        late.start()
+        daemon.up()
+        assert daemon.stop() == 0
+    finally:
+        late.end()
+
+
 def test_killed_in_the_midst_of_orders_it_finds_every_one(rtgw: Rtgw, make_daemon: MakeDaemon) -> None:
     daemon = make_rtx(make_daemon, rtgw.port).start().up()
     daemon.call("add_symbol", symbol="IBM")
