@@ -296,6 +296,16 @@ def test_an_advise_of_prices_that_ends_is_made_anew(daemon: Daemon, rtgw: Rtgw) 
     until(lambda: daemon.call("query_symbol", symbol="IBM")["last"] == 185.77, daemon)
 
 
+def test_a_mute_advise_of_prices_is_found_out(daemon: Daemon, rtgw: Rtgw) -> None:
+    daemon.call("add_symbol", symbol="IBM")
+    before = losses(daemon)
+    rtgw.do("mute", what="quotes")
+    rtgw.do("trade", symbol="IBM", price="186.66", size=100)
+    until(lambda: daemon.call("query_symbol", symbol="IBM")["last"] == 186.66, daemon)
+    assert "its advise did not tell" in daemon.log.read_text()
+    assert losses(daemon) == before
+
+
 def test_a_mute_advise_of_orders_is_made_good_by_looking(daemon: Daemon, rtgw: Rtgw) -> None:
     resting = rest(daemon)
     rtgw.do("mute", what="orders")
