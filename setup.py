@@ -76,7 +76,10 @@ setup(
             "txgateway = txgateway_client.cli:main",
             "txgateway-monitor = txgateway_monitor.cli:main",
         ],
-        "txgateway.brokers": ["paper = txgateway.brokers.paper:PaperBroker"],
+        "txgateway.brokers": [
+            "paper = txgateway.brokers.paper:PaperBroker",
+            "rtx = txgateway.brokers.rtx:RtxBroker",
+        ],
         "txgateway.commands": [
             "journal = txgateway.cli:journal",
             "users = txgateway.users:users",

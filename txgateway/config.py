@@ -143,10 +143,12 @@ class Config:
     log_level: str = _set(read.log_level, "info", "debug, info, warn, error or critical")
     log_format: str = _set(read.log_format, "text", "text or json, one line an event")
 
-    mode: str = _set(read.kind, "paper", "the broker, when no TOML file has venues")
-    api_host: str = _set(read.word, "localhost", "where that broker is")
+    mode: str = _set(read.kind, "paper", "the broker, paper or rtx, when no TOML file has venues")
+    api_host: str = _set(read.word, "localhost", "where that broker is; for rtx the host of rtgw")
     api_port: int = _set(read.port, "51070", "its port")
-    api_account: str = _set(read.account, "api_account", "the account at the start")
+    api_account: str = _set(
+        read.account, "api_account", "the account at the start; for rtx BANK.BRANCH.CUSTOMER.DEPOSIT"
+    )
     api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
     api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
     api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")

@@ -247,7 +247,7 @@ class Feed:
         if line.waiting:
             waiting, line.waiting = line.waiting, []
             for first in waiting:
-                _fire(first)
+                self._reactor.callLater(0, _fire, first)  # the present values come together: let all of them be there
         for stream in self.streams:
             stream(venue, event.symbol, event)
 

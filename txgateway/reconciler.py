@@ -25,7 +25,7 @@ from txgateway.journal import Journal
 from txgateway.ledger import Ledger
 from txgateway.model.account import Position, adds_up
 from txgateway.model.difference import Difference, Key, What
-from txgateway.model.errors import GatewayError, Reason, TimedOut
+from txgateway.model.errors import GatewayError, Reason, TimedOut, Unsupported
 from txgateway.model.events import (
     AccountsOpened,
     BalancesReported,
@@ -334,6 +334,8 @@ class Reconciler:
             if report is None:
                 return Absent.NEVER
             return report if reconcile.answers(order, report) else Absent.UNLISTED
+        except Unsupported:
+            return Absent.UNLISTED
         except DeferredTimeout:
             text = f"Venue {broker.venue} did not say within {LOOK_SECONDS:g} s what became of order {order.order_id}."
             raise TimedOut(text) from None

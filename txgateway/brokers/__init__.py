@@ -133,7 +133,8 @@ class Broker(Protocol):
     async def lookup(self, order: Order) -> OrderReport | None:
         """The broker's word on one order of ours by its echoed id, closed ones too; on another's by the broker's id.
 
-        None only when the broker's whole history was searched and has no such order (LOOKUP only).
+        None only when the broker's whole history was searched and has no such order (LOOKUP only). Unsupported where
+        the history does not reach back to it: then nobody can tell.
         """
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:

@@ -31,11 +31,11 @@ FOUND = Can.LIMIT | Can.CLIENT_ORDER_ID | Can.LOOKUP
 @case(101, FOUND)
 async def a_lost_acknowledgement_loses_no_order(trial: Trial) -> None:
     """When the acknowledgement is lost the order is found by our id among the open ones: it works, and is not sent
-    again."""
+    again. Who waits for it is left in doubt."""
     await trial.begin()
     await trial.inject(FaultKind.LOST_ACK)
     order = trial.order()
-    await trial.ask(trial.broker.submit(order))
+    await trial.doubtful(trial.broker.submit(order))
     await trial.still()
     require(not trial.events(order, OrderAccepted), "the acknowledgement was told: the fault did not happen")
     report = await trial.ask(trial.broker.lookup(order))
