@@ -256,6 +256,8 @@ class Signal:
     """After this its opening orders are too late."""
     forget: datetime | None = None
     """Until then the same key means the same signal; None: for as long as it is remembered."""
+    mark: str = ""
+    """Stands for the key until `forget`, where it is not empty; the key then stays as a name of its own."""
     over: int = 0
     """So many of its instructions need not be looked at again."""
     ends: tuple[str, ...] = ()

@@ -55,13 +55,16 @@ class Post:
 class Message:
     """What a body says. All instructions or none are taken in; none is news that nothing is to be done for.
 
-    `key`: by what a delivery that is repeated is recognised (empty: by the body's own bytes, for a while). `sent` is
-    the sender's clock; `max_age` (seconds) its own limit. `about` says in a few words what it is, `news` what else is
-    to be known of the sender (model.integration), `warnings` what the operator should hear.
+    `key`: by what a delivery that is repeated is recognised (empty: by the body's own bytes, for a while). `mark`: by
+    what it is for as long as the source's window, in place of these (None: by these; empty: by nothing, what comes
+    again is meant again). `sent` is the sender's clock; `max_age` (seconds) its own limit. `about` says in a few words
+    what it is, `news` what else is to be known of the sender (model.integration), `warnings` what the operator should
+    hear.
     """
 
     instructions: tuple[Instruction, ...] = ()
     key: str = ""
+    mark: str | None = None
     sent: datetime | None = None
     max_age: float | None = None
     about: str = ""
