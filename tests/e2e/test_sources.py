@@ -154,7 +154,8 @@ EXPANDED = {
     "{{ticker}}": "IBM",
     "{{strategy.order.action}}": "buy",
     "{{strategy.order.contracts}}": "3",
-    "{{strategy.position_size}}": "4",
+    "{{strategy.market_position}}": "long",
+    "{{strategy.market_position_size}}": "4",
     "{{timenow}}": "2026-03-02T14:30:00Z",
 }
 """What TradingView makes of its placeholders."""
