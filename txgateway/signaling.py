@@ -28,7 +28,18 @@ from txgateway.model.integration import News, Step
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.risk import is_open
-from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, hidden, redacted
+from txgateway.signals import (
+    BadSignal,
+    Language,
+    Message,
+    Post,
+    Refusal,
+    TooLarge,
+    WrongSecret,
+    admit,
+    hidden,
+    redacted,
+)
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -102,8 +113,9 @@ class Signaling:
         try:
             admit(source, post)
             self.languages[source.kind].verify(source, post)
-        except WrongSecret:
-            self.tally(source.name).wrong += 1
+        except WrongSecret as error:
+            if not isinstance(error, TooLarge):
+                self.tally(source.name).wrong += 1
             raise
 
     async def receive(self, source: Source, post: Post) -> Answer:

@@ -29,6 +29,14 @@ class WrongSecret(GatewayError):
     """The request does not prove that it comes from the source (HTTP 401)."""
 
 
+class WrongPlace(WrongSecret):
+    """It has not an address or the certificate that the source names: its secret was not looked at."""
+
+
+class TooLarge(WrongSecret):
+    """The secret is in the body, which is too large to be read (HTTP 413)."""
+
+
 class BadSignal(GatewayError):
     """The body cannot be understood (HTTP 400): one sentence that says where and what."""
 
@@ -105,11 +113,12 @@ class Language(Protocol):
 
 
 def admit(source: Source, post: Post) -> None:
-    """Let in what comes from the source's addresses and with its certificate, where it names any; WrongSecret."""
+    """Let in what comes from the source's addresses and with its certificate, where it names any; WrongPlace."""
     if source.certificate and not same(post.certificate, source.certificate):
-        raise WrongSecret("The request has not the client certificate that this source is to come with.")
+        came = f"the client certificate of {shown(post.certificate)}" if post.certificate else "no client certificate"
+        raise WrongPlace(f"The request comes with {came}, and this source is to come with one of its own.")
     if source.addresses and not _comes_from(source.addresses, post.host):
-        raise WrongSecret("The request does not come from an address of this source.")
+        raise WrongPlace(f"The request comes from {post.host or 'nowhere'}, which is no address of this source.")
 
 
 def _comes_from(addresses: Iterable[str], host: str) -> bool:
