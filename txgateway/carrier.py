@@ -336,7 +336,7 @@ class Carrier:
         if signal.shadow:
             report.said.append(await self.rehearse(source, instruction, ground))
             return
-        act = act_of(source, instruction)
+        act = act_of(source, instruction, self.standing.now(position))
         if act is Act.AMEND:
             revised = self.revisions.carry_out(signal, instruction, position, ground.instrument, grant_of(source))
             report.said.append(await revised)

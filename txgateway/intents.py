@@ -30,16 +30,21 @@ class Intent:
     apart: bool = False
 
 
-def act_of(source: Source, instruction: Instruction) -> Act:
-    """What is asked for, as the source understands a plain buy or sell."""
+def act_of(source: Source, instruction: Instruction, now: Decimal = ZERO) -> Act:
+    """What is asked for, as the source understands a plain buy or sell of a strategy that holds `now` (signed).
+
+    Where a strategy may have one position, an order that names the other side's is a reversal.
+    """
     if instruction.act is not Act.ORDER or source.semantics is Semantics.ORDERS:
         return instruction.act
-    return Act.OPEN if source.semantics is Semantics.ONE_POSITION else Act.TARGET
+    if source.semantics is Semantics.TARGET:
+        return Act.TARGET
+    return Act.REOPEN if instruction.target is not None and instruction.target * now < 0 else Act.OPEN
 
 
 def intent_of(source: Source, instruction: Instruction, ground: Ground, now: Decimal) -> Intent:
     """The way from what is held `now` (signed) to what is asked for; Refused where there is none."""
-    act = act_of(source, instruction)
+    act = act_of(source, instruction, now)
     name = instruction.strategy_name or instruction.strategy or source.name
     symbol = ground.instrument.symbol
     if act is Act.CLOSE:

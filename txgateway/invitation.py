@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
+from txgateway.model.signal import Sizing, Source, SourceKind
 from txgateway.signals.proquant import HEADER
 
 PATHS = {
@@ -64,16 +64,18 @@ _LOCAL = " From elsewhere this address is not reached: set TXGATEWAY_WEBHOOK_URL
 
 
 def _alert(source: Source) -> dict[str, str]:
-    """A strategy's alert, in TradingView's placeholders."""
+    """A strategy's alert, in TradingView's placeholders: with the position, by which an exit is told from an entry."""
     if source.mapping:
         return {"secret": source.secret}
-    message = {"secret": source.secret, "symbol": "{{ticker}}"}
-    if source.semantics is Semantics.TARGET and source.sizing is Sizing.AS_SENT:
-        return {**message, "position_size": "{{strategy.position_size}}", "time": "{{timenow}}"}
-    message["action"] = "{{strategy.order.action}}"
-    if source.sizing is Sizing.AS_SENT:
-        message["quantity"] = "{{strategy.order.contracts}}"
-    return {**message, "time": "{{timenow}}"}
+    return {
+        "secret": source.secret,
+        "symbol": "{{ticker}}",
+        "action": "{{strategy.order.action}}",
+        "quantity": "{{strategy.order.contracts}}",
+        "market_position": "{{strategy.market_position}}",
+        "market_position_size": "{{strategy.market_position_size}}",
+        "time": "{{timenow}}",
+    }
 
 
 def _lines(source: Source) -> str:

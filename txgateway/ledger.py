@@ -234,7 +234,7 @@ def keys_of(change: Change) -> Sequence[Key]:
     if isinstance(event, ENTRIES):
         terms = event.terms
         keys.append(Key("client", state.client_key(terms.account, terms.client_order_id), terms.order_id))
-    if isinstance(event, SignalReceived | SignalRefused) and event.key and event.forget is None:
+    if isinstance(event, SignalReceived | SignalRefused) and event.key and (event.mark or event.forget is None):
         keys.append(Key("signal", signal_key(event.source, event.key), event.signal_id))
     if order is not None and change.renamed:
         keys.append(Key("broker", state.broker_key(order.venue, order.broker_order_id), order.order_id))

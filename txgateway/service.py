@@ -53,7 +53,7 @@ from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
 from txgateway.servers.algogene import AlgogeneApi
-from txgateway.servers.http import HttpSettings, make_outside, make_site
+from txgateway.servers.http import Elsewhere, HttpSettings, make_outside, make_site
 from txgateway.servers.stream import StreamFactory
 from txgateway.servers.webhooks import Webhooks
 from txgateway.servers.websocket import StreamResource
@@ -261,6 +261,7 @@ class GatewayService(Service):
 
     def _about(self) -> About:
         config = self.config
+        asked = config.tls_client_ca if config.webhook_port is None else config.webhook_client_ca
         return About(
             header=HEADER,
             version=__version__,
@@ -283,6 +284,7 @@ class GatewayService(Service):
             shutdown=self._shutdown,
             errors=self._errors,
             webhook_url=self._webhook_url,
+            webhook_certificates=config.tls_cert is not None and asked is not None,
         )
 
     def _webhook_url(self) -> str:
@@ -319,7 +321,8 @@ class GatewayService(Service):
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
         senders = self._senders()
-        here = senders if config.webhook_port is None else {}
+        elsewhere = dict.fromkeys(senders, Elsewhere(self._webhook_url))
+        here = senders if config.webhook_port is None else elsewhere
         site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket, **here})
         self._tls = self._certificates(config.tls_client_ca)
         self._ports.append(self._bind(config.http_port, site, "HTTP_PORT", config.host, self._tls))

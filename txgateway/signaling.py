@@ -28,7 +28,18 @@ from txgateway.model.integration import News, Step
 from txgateway.model.order import OrderRequest, Origin
 from txgateway.model.signal import Act, Answer, Instruction, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.risk import is_open
-from txgateway.signals import BadSignal, Language, Message, Post, Refusal, WrongSecret, admit, hidden, redacted
+from txgateway.signals import (
+    BadSignal,
+    Language,
+    Message,
+    Post,
+    Refusal,
+    TooLarge,
+    WrongSecret,
+    admit,
+    hidden,
+    redacted,
+)
 from txgateway.sizing import Ground
 from txgateway.sources import Sources
 
@@ -55,13 +66,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """A request that was understood; `key` and `forget` as Signal has them."""
+    """A request that was understood; `key`, `mark` and `forget` as Signal has them."""
 
     source: Source
     language: Language
     post: Post
     message: Message
     key: str = ""
+    mark: str = ""
     forget: datetime | None = None
 
 
@@ -101,8 +113,9 @@ class Signaling:
         try:
             admit(source, post)
             self.languages[source.kind].verify(source, post)
-        except WrongSecret:
-            self.tally(source.name).wrong += 1
+        except WrongSecret as error:
+            if not isinstance(error, TooLarge):
+                self.tally(source.name).wrong += 1
             raise
 
     async def receive(self, source: Source, post: Post) -> Answer:
@@ -124,19 +137,21 @@ class Signaling:
             log.warn("source {source}: {text}", source=source.name, text=each)
         self._note_ending(source, post, message)
         window = language.window if source.duplicate_window is None else source.duplicate_window
+        forget = post.time + timedelta(seconds=max(window, 0))
+        if message.mark and window > 0:
+            return await self._once(_Arrival(source, language, post, message, message.key, message.mark, forget))
         if message.key:
             return await self._once(_Arrival(source, language, post, message, message.key))
-        if window <= 0:
+        if window <= 0 or message.mark is not None:
             return await self._take(_Arrival(source, language, post, message))
         key = f"sha256:{sha256(b' '.join(post.body.split())).hexdigest()}"
-        forget = post.time + timedelta(seconds=window)
-        return await self._once(_Arrival(source, language, post, message, key, forget))
+        return await self._once(_Arrival(source, language, post, message, key, forget=forget))
 
     # once
 
     async def _once(self, arrival: _Arrival) -> Answer:
         """The first answer, to whoever brings the same again; also while the first is under way."""
-        name = (arrival.source.name, arrival.key)
+        name = (arrival.source.name, arrival.mark or arrival.key)
         waiting = self._arriving.get(name)
         if waiting is not None:
             self.tally(arrival.source.name).repeated += 1
@@ -160,8 +175,8 @@ class Signaling:
         return answer
 
     async def _first_answer(self, arrival: _Arrival) -> Answer | None:
-        """What was answered to a signal with this key, whenever that was; None when it is new."""
-        source, key = arrival.source.name, arrival.key
+        """What was answered to a signal with this mark or key, whenever that was; None when it is new."""
+        source, key = arrival.source.name, arrival.mark or arrival.key
         known = self._strategies.known(source, key, arrival.post.time)
         if known is not None and known.reason is Reason.JOURNAL_FAILED and not known.orders:
             return None  # its sender was told that nothing was taken in
@@ -234,6 +249,7 @@ class Signaling:
                 instructions=message.instructions,
                 plans=plans,
                 key=arrival.key,
+                mark=arrival.mark,
                 host=post.host,
                 about=message.about,
                 warnings=message.warnings,
@@ -267,6 +283,7 @@ class Signaling:
                 reason=refusal.reason,
                 text=refusal.text,
                 key=arrival.key,
+                mark=arrival.mark,
                 host=post.host,
                 about=arrival.message.about,
                 forget=arrival.forget,

@@ -35,10 +35,13 @@ class Standing:
         return held + sum(working, ZERO) - self._leaving(position)
 
     def closable(self, position: StrategyPosition) -> Decimal:
-        """What of it can still be given up (signed): what is only to be filled is not held yet."""
+        """What of it can still be given up (signed): what is only to be filled is not held yet.
+
+        What rests at a price to give it up may never be filled, and exits are not attached on the strength of it.
+        """
         held, leaving = self.held(position), self._leaving(position)
-        given_up = sum((left for left in position.working.values() if left * held < 0), ZERO)
-        left = held + given_up - leaving
+        sure = (left for order_id, left in position.working.items() if left * held < 0 and self._is_market(order_id))
+        left = held + sum(sure, ZERO) - leaving
         return left if left * held > 0 else ZERO
 
     def intended(self, position: StrategyPosition) -> Decimal:

@@ -54,7 +54,7 @@ class Strategies:
     # reading
 
     def known(self, source: str, key: str, now: datetime) -> Signal | None:
-        """The signal that a delivery with this key repeats."""
+        """The signal that a delivery with this key or mark repeats."""
         signal = self.signals.get(self._keys.get((source, key), ""))
         if signal is None or (signal.forget is not None and now > signal.forget):
             return None
@@ -140,6 +140,7 @@ class Strategies:
             sent=event.sent,
             until=event.until,
             forget=event.forget,
+            mark=event.mark,
         )
         if signal.outcome is Outcome.PENDING:
             self.pending[signal.signal_id] = signal
@@ -163,6 +164,7 @@ class Strategies:
                 reason=event.reason,
                 text=event.text,
                 forget=event.forget,
+                mark=event.mark,
             )
         )
 
@@ -184,16 +186,17 @@ class Strategies:
 
     def _keep(self, signal: Signal) -> None:
         self.signals[signal.signal_id] = signal
-        if signal.key:
-            self._keys[signal.source, signal.key] = signal.signal_id
+        for key in filter(None, (signal.key, signal.mark)):
+            self._keys[signal.source, key] = signal.signal_id
         if len(self.signals) > KEPT + len(self.pending):
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         oldest = next(each for each in self.signals.values() if each.signal_id not in self.pending)
         del self.signals[oldest.signal_id]
-        if self._keys.get((oldest.source, oldest.key)) == oldest.signal_id:
-            del self._keys[oldest.source, oldest.key]
+        for key in (oldest.key, oldest.mark):
+            if self._keys.get((oldest.source, key)) == oldest.signal_id:
+                del self._keys[oldest.source, key]
 
     def take(self, event: Any, before: Order | None, after: Order, account_holds: Decimal) -> None:
         """Something happened to an order that a signal made; `account_holds` is the account's position after it."""

@@ -687,6 +687,7 @@ class Commands(ABC):
     ) -> dict[str, Any]:
         """Change a source's settings from its next signal on: what is given; "" is as if it had never been given.
 
+        limits: those that are named; "" takes away all that were set of source:NAME, set_risk without a value one.
         new_secret: make another secret, shown in the answer this once; the old one opens nothing any more.
         """
         return self._action(
@@ -717,9 +718,13 @@ class Commands(ABC):
             new_secret=new_secret,
         )
 
-    def remove_source(self, name: str) -> bool:
-        """Let a source's signals in no more. Return False when there is none."""
-        return self._action("remove_source", name=name)
+    def remove_source(self, name: str, force: bool = False) -> bool:
+        """Let a source's signals in no more. Return False when there is none.
+
+        Refused while its strategies hold something, or orders or signals of it are under way; force removes it
+        nevertheless, and all that stays as it is.
+        """
+        return self._action("remove_source", name=name, force=force)
 
     def query_sources(self, name: str | None = None) -> list[dict[str, Any]]:
         """Return the sources of signals, or one: settings without the secret, URL, what came since the start."""

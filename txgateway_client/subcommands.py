@@ -98,7 +98,12 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "hold_seconds": click.IntRange(min=1),
 }
 
-OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {("set_risk", "limit"): click.STRING}
+OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {
+    ("set_risk", "limit"): click.STRING,
+    ("add_source", "order_type"): words("MARKET", "LIMIT"),
+    ("change_source", "order_type"): words("MARKET", "LIMIT", ""),
+    ("change_source", "time_in_force"): words(*TIMES_IN_FORCE, ""),
+}
 """Arguments whose name means something else in other commands."""
 
 

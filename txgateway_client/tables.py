@@ -184,7 +184,7 @@ def _story(value: Mapping[str, Any]) -> str:
 
 SOURCE_COLUMNS = {
     "source": ("name",),
-    **{name: (name,) for name in ("kind", "account", "venue", "settings", "received", "refused", "repeated")},
+    **{name: (name,) for name in ("kind", "account", "venue", "settings", "limits", "received", "refused", "repeated")},
     "wrong secrets": ("wrong_secrets",),
     "last seen": ("last_seen",),
     "url": ("url",),
@@ -198,6 +198,7 @@ def _source(value: Mapping[str, Any]) -> str:
     head = f"{value['name']} takes signals of {value['kind']} for account {value['account']} at {value['venue']}."
     again = f"The secret is shown this once: `txgateway source change {value['name']} --new-secret` makes another."
     lines = [head, value["place"], "", "URL:", value["url"], "", "Message:", *value["message"].split("\n"), "", again]
+    lines += ["", f"Warning: {value['warning']}"] if value.get("warning") else []
     return "\n".join(map(_plain, lines))
 
 

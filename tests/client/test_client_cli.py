@@ -141,7 +141,14 @@ async def test_sources_are_listed_shown_changed_and_removed(gateway: Any, run: R
     assert "settings  shadow=yes" in shown
     await run("source", "change", "tv", "--new-secret", "--max-age", "")
     assert gateway.called("change_source") == [{"name": "tv", "new_secret": True, "max_age": ""}]
+    assert (await run("source", "change", "tv", "--order-type", "", "--tif", "", "--shadow", "true")).exit_code == 0
+    assert gateway.called("change_source")[1:] == [
+        {"name": "tv", "order_type": "", "time_in_force": "", "shadow": "true", "new_secret": False}
+    ]
+    assert (await run("source", "change", "tv", "--order-type", "stop")).exit_code == 2
     assert (await run("source", "remove", "tv")).exit_code == 0
+    assert (await run("source", "remove", "tv", "--force")).exit_code == 0
+    assert gateway.called("remove_source") == [{"name": "tv", "force": False}, {"name": "tv", "force": True}]
     gateway.answers.update(query_sources={"status": "Error", "errorMsg": "No.", "reason": "NO_SUCH_SOURCE"})
     result = await run("source", "show", "none", "--table")
     assert (result.exit_code, result.stdout) == (1, "No. (NO_SUCH_SOURCE)\n")

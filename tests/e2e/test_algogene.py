@@ -623,6 +623,26 @@ def test_killed_right_after_each_answer_nothing_is_lost_or_doubled(make_daemon: 
     assert daemon.call("query_journal", kind="DifferenceFound", limit=1000) == []
 
 
+def test_an_order_that_comes_again_is_one_trade_where_its_source_says_so(make_daemon: MakeDaemon) -> None:
+    daemon = started(make_daemon)
+    script = Script(daemon).login()
+    order = {"instrument": "BTCUSD", "volume": 1, "ordertype": "MKT", "buysell": "BUY", "orderRef": "only a label"}
+    until(lambda: script.tell("open_order", **order).status_code == 200, daemon)
+    assert script.open(**order)
+    assert len(script.ids()) == 2
+    daemon.call("change_source", name="random", duplicate_window="3600")
+    first = script.tell("open_order", **order)
+    assert first.status_code == 200
+    assert script.login().tell("open_order", **order).text == first.text
+    daemon.kill()
+    daemon.start().up()
+    assert script.login().tell("open_order", **order).text == first.text
+    until(lambda: quiet(daemon) and held(daemon) == 3, daemon)
+    assert script.ids()[2:] == [str(first.json()["tradeID"])]
+    assert script.open(**{**order, "volume": 2}) > first.json()["tradeID"]
+    assert held(daemon) == 5
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -639,9 +659,9 @@ def test_who_is_not_known_learns_nothing(make_daemon: MakeDaemon) -> None:
         ("0-" + right.partition("-")[2], "balance"),
     ):
         script.token = token
-        assert script.refused(script.ask(call)) == "Invalid session!"
+        assert script.refused(script.ask(call)).startswith("Invalid session! Call session")
     for call in ("open_order", "close_orders", "cancel_orders", "update_opened_order", "update_pending_order"):
-        assert script.refused(script.tell(call, tradeIDs=1, tradeID=1)) == "Invalid session!"
+        assert script.refused(script.tell(call, tradeIDs=1, tradeID=1)).startswith("Invalid session! Call session")
     wrong = ({"user": "nobody"}, {"api_key": "wrong"}, {"user": ""}, {"api_key": ""}, {"user": KEY})
     for given, call in zip(wrong, ("session", "list_instrument", "session", "balance", "realtime_price"), strict=True):
         assert script.refused(script.ask(call, **given)) == "Invalid user or api_key!"

@@ -102,5 +102,6 @@ def test_no_such_signal_and_no_such_source(daemon: Daemon) -> None:
     assert daemon.call("change_source", name="none")["reason"] == "NO_SUCH_SOURCE"
     made = source(daemon)
     found = send(daemon, made, symbol="IBM", side="BUY", quantity=1)
-    daemon.call("remove_source", name=made["name"])
+    assert daemon.call("remove_source", name=made["name"])["reason"] == "IN_USE"
+    assert daemon.call("remove_source", name=made["name"], force=True) is True
     assert daemon.call("replay_signal", id=found["id"])["reason"] == "NO_SUCH_SOURCE"

@@ -67,7 +67,12 @@ def test_a_source_is_made_used_and_kept_over_a_restart(daemon: Daemon) -> None:
     daemon.start().up()
     made["url"] = made["url"].replace(made["url"].split("/")[2], daemon.url.split("/")[2])
     assert signal(made["url"], made["secret"]).status_code == 200
-    assert daemon.call("remove_source", name="kept") is True
+    until(lambda: len(daemon.call("query_signals", source="kept", outcome="done")) == 2, daemon)
+    answer = refused(daemon, "remove_source", name="kept")
+    assert answer["reason"] == "IN_USE"
+    assert "Source kept is in use: kept holds 2 IBM in API_ACCOUNT. Nothing is removed" in answer["errorMsg"]
+    assert [each["name"] for each in daemon.call("query_sources", name="kept")] == ["kept"]
+    assert daemon.call("remove_source", name="kept", force=True) is True
     assert signal(made["url"], made["secret"]).status_code == 404
 
 
@@ -104,6 +109,60 @@ def test_a_secret_is_changed_and_the_old_one_opens_nothing(daemon: Daemon) -> No
     plain = daemon.call("change_source", name="rotated", shadow="no", symbols={"A": "B"})
     assert (plain["secret"], plain["settings"]) == (None, {"symbols": {"A": "B"}})
     assert daemon.call("change_source", name="rotated", symbols="")["settings"] == {}
+
+
+def test_a_source_whose_order_works_is_removed_by_force_alone(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="works")
+    answer = signal(made["url"], made["secret"], type="LIMIT", price=1, time_in_force="GTC", strategy="low")
+    assert answer.status_code == 200, answer.text
+    (ended,) = until(lambda: daemon.call("query_signals", source="works", outcome="done"), daemon)
+    answer = refused(daemon, "remove_source", name="works")
+    assert f"in use: order {ended['orders'][0]} works. Nothing is removed" in answer["errorMsg"]
+    assert "`flatten` of source:works" in answer["errorMsg"]
+    daemon.call("cancel_order", id=ended["orders"][0])
+    until(lambda: daemon.call("query_order", id=ended["orders"][0])["status"] == "Cancelled", daemon)
+    assert daemon.call("remove_source", name="works") is True
+    assert daemon.call("remove_source", name="works") is False
+
+
+def test_a_flattened_source_is_removed_without_force(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="flat")
+    assert signal(made["url"], made["secret"], quantity=3, strategy="trend").status_code == 200
+    until(lambda: daemon.call("query_strategies", source="flat"), daemon)
+    until(lambda: daemon.call("query_strategies", source="flat")[0]["quantity"] == 3, daemon)
+    assert "trend holds 3 IBM in API_ACCOUNT" in refused(daemon, "remove_source", name="flat")["errorMsg"]
+    daemon.call("flatten", scope="source:flat", reason="not used any more")
+    until(lambda: not any(each["quantity"] for each in daemon.call("query_strategies", source="flat")), daemon)
+    until(lambda: not daemon.call("query_flattens"), daemon)
+    assert daemon.call("remove_source", name="flat") is True
+
+
+def test_limits_are_shown_and_taken_away(daemon: Daemon) -> None:
+    limits = "max_quantity=10:8,order_rate=5,restricted=GME+AMC"
+    shown = {"max_quantity": "10:8", "order_rate": "5", "restricted": "AMC+GME"}
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="limited", limits=limits)
+    assert made["limits"] == shown
+    assert daemon.call("change_source", name="limited", shadow=True)["limits"] == shown
+    daemon.call("set_risk", scope="source:limited", limit="order_rate")
+    (seen,) = daemon.call("query_sources", name="limited")
+    assert seen["limits"] == {"max_quantity": "10:8", "restricted": "AMC+GME"}
+    assert daemon.call("change_source", name="limited", limits="order_rate=7")["limits"]["order_rate"] == "7"
+    assert daemon.call("change_source", name="limited", limits="")["limits"] == {}
+    assert risk(daemon, "source:limited") == []
+    assert risk(daemon, "source:fixed") != []
+    (fixed,) = daemon.call("query_sources", name="fixed")
+    assert fixed["limits"] == {"max_quantity": "5"}
+    daemon.call("remove_source", name="limited")
+
+
+def test_what_can_hardly_be_meant_is_said(daemon: Daemon) -> None:
+    given = {"kind": "generic", "account": "API_ACCOUNT", "name": "odd", "sizing": "percent", "size": 500}
+    assert "each opening order is worth 5 times the account's equity" in daemon.call("add_source", **given)["warning"]
+    changed = daemon.call("change_source", name="odd", size=100, certificate="me")
+    assert "times" not in changed["warning"]
+    assert "No signal of this source is let in: it needs a client certificate" in changed["warning"]
+    assert daemon.call("change_source", name="odd", certificate="")["warning"] == ""
+    daemon.call("remove_source", name="odd")
 
 
 def risk(daemon: Daemon, scope: str) -> Any:
@@ -154,7 +213,8 @@ EXPANDED = {
     "{{ticker}}": "IBM",
     "{{strategy.order.action}}": "buy",
     "{{strategy.order.contracts}}": "3",
-    "{{strategy.position_size}}": "4",
+    "{{strategy.market_position}}": "long",
+    "{{strategy.market_position_size}}": "4",
     "{{timenow}}": "2026-03-02T14:30:00Z",
 }
 """What TradingView makes of its placeholders."""
@@ -216,7 +276,10 @@ def test_the_command_line_prints_the_url_and_the_message_to_paste(daemon: Daemon
     assert len(message["secret"]) == 32
     assert "tradingview" in run("source", "list", "--table")
     assert "API_ACCOUNT" in run("source", "show", "tradingview", "--table")
-    run("source", "remove", "tradingview")
+    run("source", "change", "tradingview", "--order-type", "limit", "--tif", "ioc", "--limit-offset", "0.1%")
+    reset = json.loads(run("source", "change", "tradingview", "--order-type", "", "--tif", "", "--shadow", "true"))
+    assert reset["settings"] == {"shadow": True}
+    run("source", "remove", "tradingview", "--force")
 
 
 def test_no_secret_is_in_the_journal_or_the_log(daemon: Daemon) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from tests.daemon import PATIENCE, ROOT, Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
 from txgateway import sources
+from txgateway.invitation import message_of
 from txgateway.model.signal import Semantics, Sizing, Source, SourceKind
 
 SECRET = "correct-horse-battery"
@@ -226,6 +228,40 @@ def test_one_position_a_strategy(daemon: Daemon) -> None:
     assert send(daemon, {**alert, "action": "buy", "n": 1}, "one")["reason"] == "POSITION_EXISTS"
     over = {**alert, "action": "sell", "market_position": "flat", "market_position_size": 0}
     assert orders(daemon, send(daemon, over, "one")) == [("SELL", "4", "IBM")]
+
+
+def pasted(name: str, action: str, contracts: int, position: int, **more: Any) -> dict[str, Any]:
+    """The message that a source is given to paste, as TradingView sends it."""
+    given = next(each for each in SOURCES if each.name == name)
+    values = {
+        "ticker": "IBM",
+        "strategy.order.action": action,
+        "strategy.order.contracts": str(contracts),
+        "strategy.market_position": "long" if position > 0 else "short" if position else "flat",
+        "strategy.market_position_size": str(abs(position)),
+        "timenow": str(time.time()),
+    }
+    said = re.sub(r"\{\{(.*?)\}\}", lambda each: values[each[1]], message_of(given, ""))
+    return {**json.loads(said), **more}
+
+
+@pytest.mark.parametrize(("name", "much"), [("tv", "10"), ("target", "10"), ("one", "10"), ("sized", "7")])
+def test_an_exit_whose_entry_never_came_opens_nothing(daemon: Daemon, name: str, much: str) -> None:
+    mine = {"strategy": fresh()["strategy"]}
+    missed = send(daemon, pasted(name, "sell", 10, 0, **mine), name)
+    assert (missed["outcome"], missed["reason"], missed["orders"]) == ("REFUSED", "NO_POSITION", [])
+    assert orders(daemon, send(daemon, pasted(name, "buy", 10, 10, **mine), name)) == [("BUY", much, "IBM")]
+    assert orders(daemon, send(daemon, pasted(name, "sell", 10, 0, **mine), name)) == [("SELL", much, "IBM")]
+
+
+def test_one_position_is_reversed_by_a_strategys_alert(daemon: Daemon) -> None:
+    mine = {"strategy": fresh()["strategy"]}
+    assert orders(daemon, send(daemon, pasted("one", "buy", 4, 4, **mine), "one")) == [("BUY", "4", "IBM")]
+    assert send(daemon, pasted("one", "buy", 4, 8, **mine), "one")["reason"] == "POSITION_EXISTS"
+    turned = orders(daemon, send(daemon, pasted("one", "sell", 7, -3, **mine), "one"))
+    assert turned == [("SELL", "4", "IBM"), ("SELL", "3", "IBM")]
+    turned = orders(daemon, send(daemon, pasted("one", "buy", 5, 2, **mine), "one"))
+    assert turned == [("BUY", "3", "IBM"), ("BUY", "2", "IBM")]
 
 
 # ---------------------------------------------------------------- all or nothing, and once

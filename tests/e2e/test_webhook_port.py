@@ -43,7 +43,9 @@ def test_signals_have_a_port_of_their_own_with_nothing_else_on_it(daemon: Daemon
             answer = requests.request(method, f"{base}/{path}", auth=daemon.session.auth, timeout=PATIENCE)
             assert (answer.status_code, answer.json()["reason"]) == (404, "NO_SUCH_PATH"), path
     here = {**made, "url": made["url"].replace(base, daemon.url)}
-    assert signal(here).status_code == 401
+    there = signal(here)
+    assert (there.status_code, there.json()["reason"]) == (404, "NO_SUCH_PATH")
+    assert there.json()["errorMsg"] == f"Signals do not come in by this port: send them to {base}, by the same path."
     assert daemon.session.post(here["url"], json={}, timeout=PATIENCE).status_code == 404
     assert "signals             " + base + "/webhooks/" in daemon.log.read_text()
 
@@ -68,9 +70,28 @@ def test_what_is_too_large_or_no_post(daemon: Daemon) -> None:
     assert signal({**made, "url": f"{made['url']}x"}).status_code == 404
 
 
+def test_a_message_too_large_for_its_secret_to_be_read_is_told_its_size(daemon: Daemon) -> None:
+    made = daemon.call("add_source", kind="tradingview", account="API_ACCOUNT", name="wordy", shadow=True)
+    body = json.dumps({"secret": made["secret"], "symbol": "IBM", "side": "buy", "comment": "x" * 40_000})
+    answer = requests.post(made["url"], body, timeout=PATIENCE)
+    assert (answer.status_code, answer.json()["reason"]) == (413, "TOO_LARGE")
+    assert answer.json()["errorMsg"].startswith(f"The message has {len(body)} bytes, and may have 32768")
+    (shown,) = daemon.call("query_sources", name="wordy")
+    assert shown["wrong_secrets"] == 0
+    answer = requests.post(f"{made['url']}/{made['secret']}", body, timeout=PATIENCE)
+    assert (answer.status_code, "may have 32768" in answer.text) == (400, True)
+    assert requests.post(made["url"], '{"secret": "wrong"}', timeout=PATIENCE).status_code == 401
+
+
 def test_where_a_signal_is_from_is_what_the_proxy_says(daemon: Daemon) -> None:
     made = source(daemon, "placed", addresses=[SENDER])
-    assert signal(made).status_code == 401
+    answer = signal(made)
+    assert (answer.status_code, answer.json()["errorMsg"]) == (
+        401,
+        "The request comes from 127.0.0.1, which is no address of this source.",
+    )
+    assert "source placed: not let in from 127.0.0.1: The request comes from 127.0.0.1, which" in daemon.log.read_text()
+    assert "source placed: wrong secret" not in daemon.log.read_text()
     assert signal(made, **{"X-Forwarded-For": f"{SENDER}, 10.0.0.1"}).status_code == 200
     assert signal(made, **{"X-Forwarded-For": f"{SENDER}, {STRANGER}"}).status_code == 401
     assert signal(made, **{"X-Forwarded-For": f"{STRANGER}, {SENDER}"}).status_code == 200
@@ -124,11 +145,15 @@ def test_tls_with_certificates_that_a_source_may_insist_on(make_daemon: MakeDaem
     sender.trust_env, sender.verify = False, str(tls / "ca.pem")
     made, plain = source(daemon, "certified", certificate="tv"), source(daemon, "plain")
     assert made["url"].startswith("https://127.0.0.1:")
+    assert (made["warning"], plain["warning"]) == ("", "")
     assert (signal(made, session=sender).status_code, signal(plain, session=sender).status_code) == (401, 200)
     for name, status in (("other", 401), ("tv", 200)):
         sender.close()
         sender.cert = (str(tls / f"client-{name}.pem"), str(tls / f"client-{name}.key"))
         assert signal(made, session=sender).status_code == status, name
+    assert (
+        "not let in from 127.0.0.1: The request comes with the client certificate of 'other'" in daemon.log.read_text()
+    )
     sender.close()
     with pytest.raises(requests.ConnectionError):
         requests.get(made["url"].replace("https:", "http:"), timeout=PATIENCE)

@@ -271,6 +271,77 @@ def test_nonsense_beside_the_order_is_refused_too(name: str) -> None:
         assert name in str(refused.value), (value, str(refused.value))
 
 
+@pytest.mark.parametrize("call", ["open_order", "update_opened_order", "update_pending_order"])
+def test_what_guards_a_trade_is_never_dropped_for_how_it_is_written(call: str) -> None:
+    sensible = {**ORDER, "tradeID": 7, "holdtime": 60}
+    read(call, {**sensible, "slippage": 1, "comment": "any other member", "": 2})
+    for name, right in (
+        ("stoplosslevel", "write stopLossLevel."),
+        ("StopLossLevel", "write stopLossLevel."),
+        ("stop_loss_level", "write stopLossLevel."),
+        (" stopLossLevel", "write stopLossLevel."),
+        ("stop_loss", "write stopLossLevel "),
+        ("stopPrice", "price is price"),
+        ("maxLoss", "write stopLossLevel."),
+        ("takeprofit", "write takeProfitLevel."),
+        ("TAKE_PROFIT_LEVEL", "write takeProfitLevel."),
+        ("profitTarget", "write takeProfitLevel."),
+        ("holdTime", "write holdtime."),
+        ("hold_seconds", "write holdtime."),
+        ("timeInForce", "write timeinforce."),
+        ("expiration", "write timeinforce (seconds that an order waits), or expiry"),
+        ("order_Ref", "write orderRef."),
+        ("Volume", "write volume."),
+        ("trade_ID", "write tradeID."),
+    ):
+        for value in (90, "", None):
+            with pytest.raises(BadSignal) as refused:
+                read(call, {**sensible, name: value})
+            assert repr(name) in str(refused.value)
+            assert right in str(refused.value)
+
+
+@pytest.mark.parametrize("call", ["close_orders", "cancel_orders"])
+def test_a_close_with_its_trades_under_another_name_says_the_right_one(call: str) -> None:
+    with pytest.raises(BadSignal, match="write tradeIDs"):
+        read(call, {"trade_ids": 7})
+
+
+def test_the_names_of_the_published_client_are_all_known() -> None:
+    given = {**dict.fromkeys(["expiry", "right", "callback"], ""), "strike": 0, "price": 0, "timeinforce": 0}
+    more = {"takeProfitLevel": 0, "stopLossLevel": 0, "holdtime": 0, "accountid": "1", "runmode": "livetest"}
+    assert only("open_order", {**ORDER, **given, **more, "openclose": "open"}) == only("open_order", ORDER)
+
+
+def test_an_open_order_that_is_to_close_is_refused() -> None:
+    for word in ("close", "CLOSE", "sell"):
+        with pytest.raises(BadSignal, match="close_orders ends trades by tradeIDs"):
+            read("open_order", {**ORDER, "openclose": word})
+
+
+@pytest.mark.parametrize("name", ["timeinforce", "holdtime", "takeProfitLevel", "stopLossLevel"])
+def test_nothing_is_below_zero_whatever_the_order(name: str) -> None:
+    for call in ("open_order", "update_opened_order", "update_pending_order"):
+        for value in (-1, "-0.5", -3600.0):
+            with pytest.raises(BadSignal, match=f"{name} .* must not be below zero"):
+                read(call, {**ORDER, "tradeID": 7, "orderRef": "x", name: value})
+
+
+def test_a_mark_is_all_that_a_call_says_but_its_session() -> None:
+    def marked(call: str = "open_order", **given: Any) -> Any:
+        return read(call, {**ORDER, "tradeID": 7, "tradeIDs": 7, **given}).mark
+
+    mark = marked()
+    assert mark
+    assert marked(token="another") == mark
+    assert read("open_order", dict(reversed({**ORDER, "tradeID": 7, "tradeIDs": 7}.items()))).mark == mark
+    changed: list[dict[str, Any]] = [{"volume": 2}, {"orderRef": "x"}, {"accountid": 5}, {"any": "other"}, {"any": 1}]
+    assert len({mark, *(marked(**each) for each in changed)}) == 6
+    for call in ("close_orders", "cancel_orders", "update_opened_order", "update_pending_order"):
+        assert marked(call, orderRef="x") == ""
+    assert marked(any=[{"a": None, "b": 1e300}, 10**400, "é"])
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal as D
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tests.gateway.exits_desk import Venue, desk
 from tests.signals.house import House
 from txgateway.blotter import Blotter
+from txgateway.ledger import signal_key
 from txgateway.model.errors import Reason
 from txgateway.model.order import Side
 from txgateway.model.signal import Answer, Outcome, Source, SourceKind
@@ -25,12 +27,12 @@ def house() -> House:
     return House(SOURCE, bench=desk(), languages={SourceKind.ALGOGENE: Algogene()})
 
 
-def tell(house: House, call: str, **given: Any) -> Answer:
+def tell(house: House, call: str, source: Source = SOURCE, **given: Any) -> Answer:
     """A call, with all that follows from it."""
     until = datetime(2100, 1, 1, tzinfo=UTC)
     login = {"user": "me", "api_key": "a-long-enough-key", "token": sessions.token_of(SOURCE, until)}
     post = Post(json.dumps({**login, **given}).encode(), house.bench.now(), call=call)
-    answer: Answer = house.bench.do(house.signaling.receive(SOURCE, post))
+    answer: Answer = house.bench.do(house.signaling.receive(source, post))
     house.bench.turn(1)
     return answer
 
@@ -96,6 +98,62 @@ def test_the_same_id_again_is_the_first_answer_and_no_second_order() -> None:
     assert tell(at, "open_order 192", **ORDER, buysell="BUY") == first
     assert len(at.sent) == 1
     assert at.bench.gateway.state.strategies.known("tv", opening_key("192"), at.bench.now()) is not None
+
+
+# ---------------------------------------------------------------- the same call again
+
+
+def open_again(at: House, trade_id: int, **more: Any) -> Answer:
+    """The same order under a new tradeID, as the server gives one to each call."""
+    given = {**ORDER, "buysell": "BUY", **more}
+    return tell(at, f"open_order {trade_id}", source=replace(SOURCE, duplicate_window=60), **given)
+
+
+def test_by_default_the_same_call_again_is_another_trade() -> None:
+    at = house()
+    for trade_id in (1, 2):
+        tell(at, f"open_order {trade_id}", **ORDER, buysell="BUY", orderRef="only a label")
+    assert len(at.sent) == 2
+
+
+def test_within_the_window_the_same_call_is_the_same_trade_and_after_it_another() -> None:
+    at = house()
+    first = open_again(at, 1)
+    at.bench.turn(29)
+    assert open_again(at, 2, token=sessions.token_of(SOURCE, datetime(2101, 1, 1, tzinfo=UTC))) == first
+    assert len(at.sent) == 1
+    assert open_again(at, 3, orderRef="another") != first
+    assert len(at.sent) == 2
+    at.bench.turn(31)
+    assert json.loads(open_again(at, 4).body)["tradeID"] == 4
+    assert len(at.sent) == 3
+    assert at.held("4") == 10
+
+
+def test_the_same_call_is_known_to_the_next_daemon_and_its_id_is_not_given_again() -> None:
+    at = house()
+    first = open_again(at, 1)
+    at = at.restart().up()
+    assert open_again(at, 2) == first
+    assert (at.sent, at.held("1"), at.held("2")) == ([("BUY", 10, "IBM")], 10, 0)
+    at.bench.turn(61)
+    at.bench.gateway.state.strategies.signals.clear()
+    key = signal_key("tv", opening_key("1"))
+    assert at.bench.do(at.bench.journal.find("signal", key)) is not None
+
+
+def test_a_close_or_change_that_comes_again_is_meant_again() -> None:
+    at, source = house(), replace(SOURCE, duplicate_window=60)
+    open_again(at, 1)
+    for level in (90, 80, 90):
+        tell(at, "update_opened_order", source=source, tradeID=1, stopLossLevel=level)
+    (family,) = at.bench.gateway.state.families.live.values()
+    assert family.plan.stop_loss is not None
+    assert family.plan.stop_loss.value == 90
+    tell(at, "close_orders 1", source=source, orderRef="x")
+    open_again(at, 2, orderRef="x")
+    assert tell(at, "close_orders 2", source=source, orderRef="x").status == 200
+    assert (at.held("1"), at.held("2")) == (0, 0)
 
 
 # ---------------------------------------------------------------- trades against each other

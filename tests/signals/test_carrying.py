@@ -12,8 +12,9 @@ from tests.signals.house import TV, House
 from txgateway.model.errors import Reason
 from txgateway.model.events import Executed, OrderRejected
 from txgateway.model.order import Order, Origin, Side
-from txgateway.model.signal import Outcome, Semantics, Sizing, SourceKind
+from txgateway.model.signal import Outcome, Semantics, Signal, Sizing, SourceKind, StrategyPosition
 from txgateway.signals.generic import Generic
+from txgateway.signals.tradingview import TradingView
 
 
 def test_a_signal_is_answered_and_becomes_an_order_of_its_source() -> None:
@@ -160,6 +161,65 @@ def test_one_position_refuses_a_second() -> None:
     house.send(symbol="IBM", side="BUY", quantity=10)
     assert house.send(symbol="IBM", side="BUY", quantity=10).reason is Reason.POSITION_EXISTS
     assert len(house.sent) == 1
+
+
+def alerts(**more: Any) -> House:
+    """A house that reads TradingView's."""
+    source = replace(TV, kind=SourceKind.TRADINGVIEW, secret="open-sesame", **more)
+    return House(source, languages={SourceKind.TRADINGVIEW: TradingView()}).up()
+
+
+def alert(house: House, action: str, contracts: int, position: int, **more: Any) -> Signal:
+    """What a strategy's alert says after its order."""
+    word = "long" if position > 0 else "short" if position else "flat"
+    size = str(abs(position))
+    said = {"ticker": "IBM", "action": action, "contracts": contracts, "nonce": len(house.bench.journal.rows), **more}
+    return house.send(secret="open-sesame", market_position=word, market_position_size=size, **said)
+
+
+@pytest.mark.parametrize("semantics", [*Semantics])
+@pytest.mark.parametrize("sizing", [Sizing.AS_SENT, Sizing.FIXED])
+def test_an_exit_whose_entry_was_missed_opens_nothing(semantics: Semantics, sizing: Sizing) -> None:
+    house = alerts(semantics=semantics, sizing=sizing, size=D(7))
+    missed = alert(house, "sell", 10, 0)
+    assert (missed.outcome, missed.reason, house.sent) == (Outcome.REFUSED, Reason.NO_POSITION, [])
+    alert(house, "buy", 10, 10)
+    alert(house, "sell", 10, 0)
+    much = 10 if sizing is Sizing.AS_SENT else 7
+    assert house.sent == [("BUY", much, "IBM"), ("SELL", much, "IBM")]
+
+
+def test_a_part_of_a_position_that_was_missed_opens_nothing() -> None:
+    house = alerts()
+    assert alert(house, "sell", 4, 6).reason is Reason.NO_POSITION
+    alert(house, "buy", 10, 10)
+    alert(house, "sell", 4, 6)
+    assert house.sent == [("BUY", 10, "IBM"), ("SELL", 4, "IBM")]
+
+
+def test_one_position_is_reversed() -> None:
+    house = alerts(semantics=Semantics.ONE_POSITION)
+    alert(house, "buy", 3, 3)
+    assert alert(house, "buy", 3, 6).reason is Reason.POSITION_EXISTS
+    assert alert(house, "sell", 8, -5).outcome is Outcome.DONE
+    assert house.sent == [("BUY", 3, "IBM"), ("SELL", 3, "IBM"), ("SELL", 5, "IBM")]
+    assert alert(house, "sell", 1, -6).reason is Reason.POSITION_EXISTS
+    alert(house, "buy", 9, 4)
+    assert house.sent[3:] == [("BUY", 5, "IBM"), ("BUY", 4, "IBM")]
+    assert house.held() == 4
+
+
+def test_a_reversal_ends_an_entry_that_works_and_a_second_entry_does_not() -> None:
+    house = alerts(semantics=Semantics.ONE_POSITION)
+    house.bench.broker.mode = "accept"
+    alert(house, "buy", 3, 3, limit=90)
+    assert alert(house, "buy", 3, 3, limit=90).reason is Reason.POSITION_EXISTS
+    assert house.bench.broker.canceled == []
+    house.bench.broker.mode = "fill"
+    alert(house, "sell", 8, -5)
+    assert len(house.bench.broker.canceled) == 1
+    assert house.sent[1:] == [("SELL", 5, "IBM")]
+    assert house.held() == -5
 
 
 def test_a_position_is_not_doubled_when_the_close_before_it_failed() -> None:
@@ -314,6 +374,38 @@ def test_what_was_on_record_and_surely_never_arrived_is_sent_again(body: dict[st
     assert (again.signal.outcome, again.signal.reason) == (Outcome.DONE, None)
     assert again.held() == (0 if body["side"] == "CLOSE" else 100)
     assert again.restart().up().sent == again.sent
+
+
+def test_a_reversal_is_killed_between_its_close_and_what_it_opens() -> None:
+    house = alerts(semantics=Semantics.ONE_POSITION)
+    alert(house, "buy", 3, 3)
+
+    async def killed(_: StrategyPosition) -> None:
+        house.bench.gateway.stopping = True
+
+    house.carrier._await_closed = killed  # type: ignore[method-assign]
+    alert(house, "sell", 8, -5)
+    assert house.sent[1:] == [("SELL", 3, "IBM")]
+    assert house.signal.outcome is Outcome.PENDING
+    again = house.restart().up()
+    again.bench.turn(1)
+    assert again.sent[1:] == [("SELL", 3, "IBM"), ("SELL", 5, "IBM")]
+    assert (again.signal.outcome, again.held()) == (Outcome.DONE, -5)
+    assert again.restart().up().sent == again.sent
+
+
+def test_a_reversal_whose_close_never_arrived_is_whole_after_a_restart() -> None:
+    house = alerts(semantics=Semantics.ONE_POSITION)
+    alert(house, "buy", 3, 3)
+    house.bench.broker.mode = "mute"
+    alert(house, "sell", 8, -5)
+    assert house.sent[1:] == [("SELL", 3, "IBM")]
+    house.bench.broker.sent.pop()
+    house.bench.broker.mode = "fill"
+    again = house.restart().up()
+    again.bench.turn(1)
+    assert again.sent[1:] == [("SELL", 3, "IBM"), ("SELL", 5, "IBM")]
+    assert (again.signal.outcome, again.held()) == (Outcome.DONE, -5)
 
 
 def test_what_was_sent_and_not_noted_is_not_sent_again() -> None:

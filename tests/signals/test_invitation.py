@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,12 +29,19 @@ EXPANDED = {
     "close": "65000.5",
     "timenow": "2026-03-02T14:59:59Z",
 }
+OVER = {
+    **EXPANDED,
+    "strategy.order.action": "buy",
+    "strategy.position_size": "0",
+    "strategy.market_position": "flat",
+    "strategy.market_position_size": "0",
+}
 
 
-def pasted(source: Source) -> Post:
+def pasted(source: Source, expanded: Mapping[str, str] = EXPANDED) -> Post:
     """The message as TradingView sends it."""
     message = message_of(source, URL)
-    return Post(re.sub(r"\{\{(.*?)\}\}", lambda each: EXPANDED[each[1]], message).encode(), NOW)
+    return Post(re.sub(r"\{\{(.*?)\}\}", lambda each: expanded[each[1]], message).encode(), NOW)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,17 @@ def test_what_is_pasted_is_understood(changes: dict[str, Any]) -> None:
     else:
         assert (found.act, found.side) == (Act.ORDER, "SELL")
         assert found.amount is None or found.amount.value == Decimal("0.5")
+
+
+@pytest.mark.parametrize("semantics", [*Semantics])
+@pytest.mark.parametrize("sizing", [*Sizing])
+def test_what_is_pasted_tells_an_exit_from_an_entry(semantics: Semantics, sizing: Sizing) -> None:
+    source = replace(SOURCE, semantics=semantics, sizing=sizing, size=Decimal(2))
+    (entry,) = TradingView().read(source, pasted(source)).instructions
+    assert (entry.act is Act.TARGET) is (semantics is Semantics.TARGET)
+    assert entry.act in (Act.TARGET, Act.ORDER)
+    (over,) = TradingView().read(source, pasted(source, OVER)).instructions
+    assert (over.act, over.symbol, over.side, over.amount) == (Act.CLOSE, "BTCUSDT.P", None, None)
 
 
 def test_with_a_mapping_the_message_is_the_users_own_and_proves_itself() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 from twisted.internet.task import Clock
 
@@ -257,7 +257,13 @@ BODIES = some.lists(
 )
 
 
+BESIDE_A_LIMIT = [{**SELL, "quantity": 40}, {**BUY, "quantity": 20, **LIMIT}, {**BUY, "quantity": 30, **SAFE}]
+
+
 @settings(deadline=None, max_examples=60)
+@example(
+    [{**SELL, "quantity": 40}, {**BUY, "quantity": 20, **LIMIT}, {**BUY, "quantity": 30, **SAFE}], 60, True, Wide()
+)
 @given(BODIES, some.integers(1, 60), some.booleans(), some.sampled_from([Wide(), Outcomes()]))
 def test_whatever_is_sent_a_kill_changes_nothing(
     bodies: list[dict[str, Any]], life: int, told: bool, language: Generic

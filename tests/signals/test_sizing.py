@@ -181,6 +181,21 @@ def test_semantics_say_what_a_plain_buy_means() -> None:
     assert refused.value.reason is Reason.POSITION_EXISTS
 
 
+@pytest.mark.parametrize(("now", "wanted"), [("4", (4, -3, -3)), ("0", (0, -3, -3))])
+def test_one_position_is_reversed_by_who_names_the_other(now: str, wanted: tuple[int, int, int]) -> None:
+    reversal = buy(side=Side.SELL, amount=Amount(D(3)), target=D(-3))
+    assert intent(reversal, now, semantics=Semantics.ONE_POSITION) == wanted
+    sized = {"sizing": Sizing.FIXED, "size": D(7)}
+    sold = tuple(-7 if each == -3 else each for each in wanted)
+    assert intent(reversal, now, semantics=Semantics.ONE_POSITION, **sized) == sold
+
+
+def test_one_position_is_not_entered_twice() -> None:
+    with pytest.raises(Refused) as refused:
+        intent(buy(side=Side.SELL, target=D(-9)), "-4", semantics=Semantics.ONE_POSITION)
+    assert refused.value.reason is Reason.POSITION_EXISTS
+
+
 def test_a_target_is_sized_by_the_source_unless_it_is_flat() -> None:
     source = {"sizing": Sizing.FIXED, "size": D(3)}
     assert intent(Instruction(act=Act.TARGET, symbol="IBM", target=D(-50)), "0", **source) == (0, -3, -3)
@@ -216,7 +231,8 @@ def test_what_is_given_up_was_held_and_all_adds_up(
     source = replace(SOURCE, semantics=semantics)
     if act is Act.CLOSE:
         instruction = replace(instruction, side=None)
-    opens = act is Act.OPEN or (act is Act.ORDER and semantics is Semantics.ONE_POSITION)
+    reverses = target is not None and target * now < 0
+    opens = act is Act.OPEN or (act is Act.ORDER and semantics is Semantics.ONE_POSITION and not reverses)
     reason = Reason.NO_POSITION if act is Act.CLOSE and not now else Reason.POSITION_EXISTS if opens and now else None
     if reason is not None:
         with pytest.raises(Refused) as refused:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from txgateway.model.errors import Reason
-from txgateway.model.signal import Act, Amount, Instruction, Measure, Semantics, Source, SourceKind
+from txgateway.model.signal import Act, Amount, Instruction, Measure, Semantics, Sizing, Source, SourceKind
 from txgateway.signals import BadSignal, Message, Post, Refusal, WrongSecret, redacted
 from txgateway.signals.tradingview import WINDOW, TradingView
 from txgateway.signals.tradingview.words import NAMES, SIDES
@@ -226,6 +226,7 @@ def test_a_placeholder_that_is_left_in_what_is_used(name: str) -> None:
         ({"market_position_size": 1}, "needs a market_position"),
         ({"market_position": "flat", "position_size": 3}, "does not fit"),
         ({"market_position": "long", "position_size": -3}, "does not fit"),
+        ({"action": "buy", "market_position": "long", "market_position_size": 0}, "does not fit"),
         ({"action": "buy", "type": "trailing"}, "no order type"),
         ({"action": "buy", "type": "limit"}, "needs a limit price"),
         ({"action": "buy", "type": "stop"}, "needs a stop price"),
@@ -278,9 +279,61 @@ def test_a_side_without_a_quantity_leaves_it_to_the_position_or_to_the_source() 
 
 def test_an_exit_that_leaves_something_is_a_target() -> None:
     assert one(action="exit", position_size=2).target == 2
-    assert one(action="exit", position_size=0).target == 0
+    assert one(action="exit", position_size=-2).target == -2
     assert one(action="exit", position_size=2, quantity=1).amount == Amount(Decimal(1))
     assert one(action="close_all", position_size=2).act is Act.CLOSE
+
+
+@pytest.mark.parametrize("semantics", [*Semantics])
+@pytest.mark.parametrize("sizing", [Sizing.AS_SENT, Sizing.PERCENT])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"action": "sell", "contracts": 10, "market_position": "flat", "market_position_size": "0"},
+        {"action": "buy", "contracts": 10, "market_position": "flat", "market_position_size": "0"},
+        {"action": "sell", "contracts": 10, "market_position": "flat"},
+        {"action": "sell", "contracts": "5%", "market_position": "FLAT"},
+        {"action": "sell", "market_position": "flat"},
+        {"action": "exit_long", "contracts": 10, "market_position": "flat"},
+        {"action": "sell", "contracts": 10, "position_size": "0"},
+        {"action": "sell", "contracts": 10, "position_size": -0.0},
+        {"action": "close", "contracts": 10, "position_size": 0},
+        {"market_position": "flat", "market_position_size": 0},
+        {"market_position": "flat"},
+    ],
+)
+def test_flat_is_flat(semantics: Semantics, sizing: Sizing, body: dict[str, Any]) -> None:
+    """All that the strategy holds, whichever way: a close never opens."""
+    found = one(replace(PLAIN, semantics=semantics, sizing=sizing, size=Decimal(2)), **body)
+    assert told(found) == {"act": "CLOSE", "symbol": "AAPL"}
+
+
+def test_a_position_without_a_side_is_a_target_and_a_cancel_is_a_cancel() -> None:
+    assert told(one(position_size=0)) == {"act": "TARGET", "symbol": "AAPL", "target": "0"}
+    assert one(action="cancel", market_position="flat", market_position_size=0).act is Act.CANCEL
+
+
+@pytest.mark.parametrize("semantics", [Semantics.ORDERS, Semantics.ONE_POSITION])
+def test_a_side_against_the_position_is_an_exit_in_part(semantics: Semantics) -> None:
+    source = replace(PLAIN, semantics=semantics)
+    found = one(source, action="sell", contracts=4, market_position="long", market_position_size=6)
+    assert told(found) == {"act": "CLOSE", "symbol": "AAPL", "side": "SELL", "amount": "4"}
+    found = one(source, action="buy", contracts=4, position_size=-6)
+    assert told(found) == {"act": "CLOSE", "symbol": "AAPL", "side": "BUY", "amount": "4"}
+    found = one(source, action="buy", contracts=4, market_position="short")
+    assert (found.act, found.side) == (Act.CLOSE, "BUY")
+
+
+def test_an_entry_of_the_one_position_names_it_by_its_size() -> None:
+    source = replace(PLAIN, semantics=Semantics.ONE_POSITION)
+    short = {"market_position": "short", "market_position_size": "3"}
+    wanted = {"act": "ORDER", "symbol": "AAPL", "side": "SELL", "amount": "3", "target": "-3"}
+    assert told(one(source, action="sell", contracts=8, **short)) == wanted
+    assert told(one(source, action="sell", **short)) == wanted
+    assert told(one(source, action="sell", contracts=8, position_size=-3)) == wanted
+    assert one(source, action="sell", contracts="5%", **short).amount == Amount(Decimal(5), Measure.PERCENT)
+    assert one(source, action="sell", contracts=8).target is None
+    assert one(action="sell", contracts=8, **short).amount == Amount(Decimal(8))
 
 
 def test_an_unsigned_position_size_takes_its_sign_from_market_position() -> None:

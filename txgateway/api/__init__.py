@@ -109,7 +109,8 @@ class StrategyReport:
 class SourceReport:
     """A source of signals as query_sources shows it, with what came from it since the start.
 
-    `secret`, `message` (what to paste at the sender) and `place` (where) are there only when the secret was just made.
+    `limits` are those of `source:NAME`, as add_source takes them. `secret`, `message` (what to paste at the sender) and
+    `place` (where) are there only when the secret was just made.
     """
 
     name: str
@@ -126,6 +127,7 @@ class SourceReport:
     wrong_secrets: int
     last_seen: datetime | None
     warning: str
+    limits: Mapping[str, str] = field(default_factory=dict)
     secret: str | None = None
     message: str | None = None
     place: str | None = None
@@ -290,6 +292,8 @@ class About:
     domains: Mapping[str, str] = field(default_factory=dict)
     webhook_url: Callable[[], str] = lambda: ""
     """The address that senders of signals reach us by."""
+    webhook_certificates: bool = False
+    """Whether the port that they come by asks for client certificates."""
 
 
 class Api:

@@ -17,8 +17,12 @@ from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.limits import Limit, level_of, limit_of
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
-from txgateway.model.signal import Source
+from txgateway.model.signal import Sizing, Source
 from txgateway.sources import MOST, source_of, written
+
+HUNDRED = Decimal(100)
+FEW = 5
+"""Positions, orders and signals that a refusal names."""
 
 
 @command(Right.ADMIN)
@@ -109,6 +113,7 @@ async def change_source(
 ) -> SourceReport:
     """Change a source from its next signal on: what is given, as in add_source; "" is as if it had never been given.
 
+    limits: those that are named; "" takes away all that were set of source:NAME, set_risk without a value one.
     new_secret: make another secret, shown this once with the message to paste; the old one opens nothing any more.
     """
     known = _known(api, name)
@@ -126,14 +131,23 @@ async def change_source(
     source = _source(name, {**written(known), **given}, caller)
     levels = _limits(limits)
     api.signaling.sources.put(source)
+    if limits is not None and not levels:
+        _unlimit(api, source, caller)
     _limit(api, source, levels, caller)
     await api.gateway.settled()
     return _shown(api, source, secret=source.secret != known.secret)
 
 
 @command(Right.ADMIN)
-async def remove_source(api: Api, caller: Caller, name: str) -> bool:
-    """Let a source's signals in no more; False when there is none. Its orders, limits and halts stay as they are."""
+async def remove_source(api: Api, caller: Caller, name: str, force: bool = False) -> bool:
+    """Let a source's signals in no more; False when there is none. Its orders, limits and halts stay as they are.
+
+    Refused while its strategies hold something, or orders or signals of it are under way: with force it goes, and what
+    it holds and works stays, for a person to look after.
+    """
+    await api.gateway.settled()
+    if not force and api.signaling.sources.get(name) is not None and not api.signaling.sources.is_configured(name):
+        _require_idle(api, name)
     removed = api.signaling.sources.remove(name)
     await api.gateway.settled()
     return removed
@@ -145,6 +159,29 @@ async def query_sources(api: Api, caller: Caller, name: str | None = None) -> li
     await api.gateway.settled()
     found = [_known(api, name)] if name is not None else api.signaling.sources.all()
     return [_shown(api, each) for each in found if caller.grant.reaches(each.account)]
+
+
+def _require_idle(api: Api, name: str) -> None:
+    """Refuse while something of a source would be left without anybody who ends it."""
+    state, held = api.gateway.state, api.signaling.carrier.standing.held
+    mine = [each for found in state.strategies.positions.values() for each in found.values() if each.source == name]
+    holds = [
+        f"{each.name or each.strategy or name} holds {held(each).normalize():f} {each.symbol} in {each.account}"
+        for each in mine
+        if held(each)
+    ]
+    works = [each.order_id for each in state.working.values() if each.owner == name]
+    pending = [each.signal_id for each in state.strategies.pending.values() if each.source == name]
+    told = [*_few(holds, "{}"), *_few(works, "order {} works"), *_few(pending, "signal {} is being carried out")]
+    if told:
+        how = f"close and cancel that first (`flatten` of source:{name} does), or give force to leave it as it is"
+        raise Refused(Reason.IN_USE, f"Source {name} is in use: {'; '.join(told)}. Nothing is removed: {how}.")
+
+
+def _few(found: list[str], words: str) -> list[str]:
+    """The first few of a list, each in a sentence, and how many more there are."""
+    more = [f"and {len(found) - FEW} more"] if len(found) > FEW else []
+    return [*(words.format(each) for each in found[:FEW]), *more]
 
 
 _GIVEN = frozenset(
@@ -216,10 +253,44 @@ def _limit(api: Api, source: Source, levels: list[tuple[Limit, str, str | None]]
         api.gateway.set_limit(scope, limit, value, warn, caller.user)
 
 
+def _unlimit(api: Api, source: Source, caller: Caller) -> None:
+    """Take away every limit that was set of a source; those that the configuration gives it hold again."""
+    scope = Scope(ScopeKind.SOURCE, source.name)
+    for limit in [Limit(limit) for where, limit in api.gateway.state.limits if where == str(scope)]:
+        api.gateway.set_limit(scope, limit, None, None, caller.user)
+
+
+def _limits_of(api: Api, source: Source) -> dict[str, str]:
+    """The limits in force of a source, as they are written."""
+    scope, found = Scope(ScopeKind.SOURCE, source.name), {}
+    for each in api.gateway.guard.limits_of(scope):
+        warn = "" if each.level.warn is None else f":{each.level.warn:f}"
+        found[each.limit.value] = each.level.text.replace(",", "+") + warn
+    return found
+
+
+def _cautions(api: Api, source: Source) -> list[str]:
+    """What of its settings can hardly be meant."""
+    found = []
+    if source.certificate and not api.about.webhook_certificates:
+        found.append(
+            "No signal of this source is let in: it needs a client certificate, and the port that signals come by "
+            "asks for none (TXGATEWAY_TLS_CERT, TXGATEWAY_TLS_KEY and TXGATEWAY_WEBHOOK_CLIENT_CA make it; "
+            "behind a proxy there is none to see)."
+        )
+    if source.sizing is Sizing.PERCENT and source.size is not None and source.size > HUNDRED:
+        found.append(
+            f"size {source.size:f}: each opening order is worth {source.size / HUNDRED:f} times the account's equity, "
+            f"which only leverage pays for."
+        )
+    return found
+
+
 def _shown(api: Api, source: Source, secret: bool = False) -> SourceReport:
     """A source as it may be seen; with its secret where that was just made."""
     tally = api.signaling.tally(source.name)
     url = api.about.webhook_url() + path_of(source)
+    told = tally.warning or api.gateway.state.integrations.warning(source.name)
     settings = {name: value for name, value in written(source).items() if name not in ("kind", "account", "secret")}
     return SourceReport(
         name=source.name,
@@ -235,7 +306,8 @@ def _shown(api: Api, source: Source, secret: bool = False) -> SourceReport:
         repeated=tally.repeated,
         wrong_secrets=tally.wrong,
         last_seen=tally.last,
-        warning=tally.warning or api.gateway.state.integrations.warning(source.name),
+        warning=" ".join(filter(None, (*_cautions(api, source), told))),
+        limits=_limits_of(api, source),
         secret=source.secret if secret else None,
         message=message_of(source, url) if secret else None,
         place=place_of(source, url) if secret else None,

@@ -302,7 +302,7 @@ class OrderAmended:
 class SignalReceived:
     """A signal was understood and taken in: it is answered, and carried out, once this record is on disk.
 
-    `body` is what was sent, without secrets. `forget`: see Signal.
+    `body` is what was sent, without secrets. `forget` and `mark`: see Signal.
     """
 
     signal_id: str
@@ -321,6 +321,7 @@ class SignalReceived:
     sent: datetime | None = None
     until: datetime | None = None
     forget: datetime | None = None
+    mark: str = ""
     shadow: bool = False
 
 
@@ -341,6 +342,7 @@ class SignalRefused:
     host: str = ""
     about: str = ""
     forget: datetime | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,8 @@ class Amount:
 class Instruction:
     """One thing that a signal asks for, as its sender wrote it: the source's map, sizes and terms come on top.
 
-    `symbol` is the sender's. What is None is left to the source. `target` is signed. A CLOSE with a `side` ends only a
+    `symbol` is the sender's. What is None is left to the source. `target` is signed; of an ORDER, it is the position
+    that the sender has after it, and counts where a strategy may have one position. A CLOSE with a `side` ends only a
     position that an order of this side closes. `strategy` names whose position is meant, `strategy_name` how people
     call it, `reference` is the sender's own mark. An order that still works after `good_seconds` is ended. To AMEND,
     what is None or empty stays, and a level or time of zero is taken away.
@@ -123,8 +124,8 @@ class Sizing(StrEnum):
 class Semantics(StrEnum):
     """What a plain buy or sell means.
 
-    `orders`: that order. `one_position`: open a position, refused while the strategy has one. `target`: the position
-    that the strategy is to have.
+    `orders`: that order. `one_position`: open a position, refused while the strategy has one (of the other side: closed
+    first, where the sender names the position it has now). `target`: the position that the strategy is to have.
     """
 
     ORDERS = "orders"
@@ -256,6 +257,8 @@ class Signal:
     """After this its opening orders are too late."""
     forget: datetime | None = None
     """Until then the same key means the same signal; None: for as long as it is remembered."""
+    mark: str = ""
+    """Stands for the key until `forget`, where it is not empty; the key then stays as a name of its own."""
     over: int = 0
     """So many of its instructions need not be looked at again."""
     ends: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from txgateway.admission import Admission
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.signal import Answer, Source, SourceKind
 from txgateway.signaling import Signaling
-from txgateway.signals import LARGEST, Post, Refusal, WrongSecret
+from txgateway.signals import LARGEST, Post, Refusal, TooLarge, WrongPlace, WrongSecret
 
 log = Logger()
 
@@ -59,7 +59,8 @@ class Webhooks(Resource):
             request.setHeader(b"Allow", b"POST")
             _refuse(request, 405, "BAD_METHOD", "Signals are sent by POST.")
         elif getattr(request, "excess", 0) or request.content.getbuffer().nbytes > LARGEST:
-            _refuse(request, 413, "TOO_LARGE", f"The body is larger than {LARGEST} bytes.")
+            size = getattr(request, "excess", 0) + request.content.getbuffer().nbytes
+            _refuse(request, 413, "TOO_LARGE", f"The body has {size} bytes, and may have {LARGEST}.")
         else:
             self._receive(request, source, rest)
         return NOT_DONE_YET
@@ -87,7 +88,7 @@ class Webhooks(Resource):
         try:
             self._signaling.prove(source, post)
         except WrongSecret as error:
-            self._turn_away(request, source, host, str(error))
+            self._turn_away(request, source, host, error)
             return
         if not self._admission.pace(source):
             text = f"Source {source.name} may send {source.rate:g} a second: send it again later."
@@ -97,13 +98,20 @@ class Webhooks(Resource):
         done.addCallbacks(_answer, self._failed, (request,), {}, (request, source))
         done.addErrback(lambda failure: log.failure("A signal could not be answered.", failure))
 
-    def _turn_away(self, request: Any, source: Source, host: str, why: str) -> None:
-        if self._admission.wrong(host):
+    def _turn_away(self, request: Any, source: Source, host: str, error: WrongSecret) -> None:
+        why = str(error)
+        if not self._admission.wrong(host):
+            _refuse(request, 429, "TOO_MANY_REQUESTS", "Too many wrong secrets come from this address.")
+            return
+        if isinstance(error, WrongPlace | TooLarge):
+            log.warn("source {source}: not let in from {host}: {why}", source=source.name, host=host, why=why)
+        else:
             log.warn("source {source}: wrong secret from {host}", source=source.name, host=host)
+        if isinstance(error, TooLarge):
+            _refuse(request, 413, "TOO_LARGE", why)
+        else:
             refusal = Refusal(Reason.NOT_ALLOWED, why)
             _answer(self._signaling.languages[source.kind].refused(refusal, 401), request)
-        else:
-            _refuse(request, 429, "TOO_MANY_REQUESTS", "Too many wrong secrets come from this address.")
 
     def _failed(self, failure: Failure, request: Any, source: Source) -> None:
         if failure.check(Refused):

@@ -29,6 +29,14 @@ class WrongSecret(GatewayError):
     """The request does not prove that it comes from the source (HTTP 401)."""
 
 
+class WrongPlace(WrongSecret):
+    """It has not an address or the certificate that the source names: its secret was not looked at."""
+
+
+class TooLarge(WrongSecret):
+    """The secret is in the body, which is too large to be read (HTTP 413)."""
+
+
 class BadSignal(GatewayError):
     """The body cannot be understood (HTTP 400): one sentence that says where and what."""
 
@@ -55,13 +63,16 @@ class Post:
 class Message:
     """What a body says. All instructions or none are taken in; none is news that nothing is to be done for.
 
-    `key`: by what a delivery that is repeated is recognised (empty: by the body's own bytes, for a while). `sent` is
-    the sender's clock; `max_age` (seconds) its own limit. `about` says in a few words what it is, `news` what else is
-    to be known of the sender (model.integration), `warnings` what the operator should hear.
+    `key`: by what a delivery that is repeated is recognised (empty: by the body's own bytes, for a while). `mark`: by
+    what it is for as long as the source's window, in place of these (None: by these; empty: by nothing, what comes
+    again is meant again). `sent` is the sender's clock; `max_age` (seconds) its own limit. `about` says in a few words
+    what it is, `news` what else is to be known of the sender (model.integration), `warnings` what the operator should
+    hear.
     """
 
     instructions: tuple[Instruction, ...] = ()
     key: str = ""
+    mark: str | None = None
     sent: datetime | None = None
     max_age: float | None = None
     about: str = ""
@@ -102,11 +113,12 @@ class Language(Protocol):
 
 
 def admit(source: Source, post: Post) -> None:
-    """Let in what comes from the source's addresses and with its certificate, where it names any; WrongSecret."""
+    """Let in what comes from the source's addresses and with its certificate, where it names any; WrongPlace."""
     if source.certificate and not same(post.certificate, source.certificate):
-        raise WrongSecret("The request has not the client certificate that this source is to come with.")
+        came = f"the client certificate of {shown(post.certificate)}" if post.certificate else "no client certificate"
+        raise WrongPlace(f"The request comes with {came}, and this source is to come with one of its own.")
     if source.addresses and not _comes_from(source.addresses, post.host):
-        raise WrongSecret("The request does not come from an address of this source.")
+        raise WrongPlace(f"The request comes from {post.host or 'nowhere'}, which is no address of this source.")
 
 
 def _comes_from(addresses: Iterable[str], host: str) -> bool:

@@ -1,8 +1,8 @@
-"""The port for senders of signals alone: what is mounted there, and nothing else of the daemon."""
+"""The port for senders of signals alone: what is mounted there, and nothing else of the daemon; and the way to it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.web.resource import Resource
@@ -41,8 +41,26 @@ class Outside(Resource):
         if mounted is not None:
             mounted.render(request)
             return NOT_DONE_YET
-        request.setResponseCode(404)
-        request.setHeader(b"Content-Type", b"application/json")
-        request.write(wire.dumps({"status": "Error", "errorMsg": "Nothing is here.", "reason": "NO_SUCH_PATH"}))
-        request.finish()
-        return NOT_DONE_YET
+        return _nothing(request, "Nothing is here.")
+
+
+class Elsewhere(Resource):
+    """Says on the HTTP port where signals come in, when they have a port of their own."""
+
+    isLeaf = True
+
+    def __init__(self, url: Callable[[], str]) -> None:
+        super().__init__()
+        self._url = url
+
+    def render(self, request: Any) -> int:
+        """The other port's address; nothing of the path, which may hold a secret."""
+        return _nothing(request, f"Signals do not come in by this port: send them to {self._url()}, by the same path.")
+
+
+def _nothing(request: Any, text: str) -> int:
+    request.setResponseCode(404)
+    request.setHeader(b"Content-Type", b"application/json")
+    request.write(wire.dumps({"status": "Error", "errorMsg": text, "reason": "NO_SUCH_PATH"}))
+    request.finish()
+    return NOT_DONE_YET

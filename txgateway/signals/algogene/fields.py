@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from txgateway.signals import MOST_INSTRUCTIONS, BadSignal, Post, from_json, number, shown
@@ -12,7 +15,22 @@ LONGEST = 200
 """Characters of a text."""
 HIGHEST_ID = 10**18
 """Above every tradeID."""
+KNOWN = frozenset(
+    {"user", "api_key", "token", "runmode", "accountid", "instrument", "expiry", "right", "strike", "buysell", "volume"}
+    | {"ordertype", "price", "timeinforce", "takeProfitLevel", "stopLossLevel", "holdtime", "orderRef", "callback"}
+    | {"openclose", "tradeID", "tradeIDs"}
+)
+"""The members of the calls that ask for something."""
 _ABSENT = (None, "")
+_PLAIN = {re.sub(r"[\W_]", "", each).casefold(): each for each in KNOWN}
+_MEANT = {
+    "stop": "stopLossLevel (a STOP order's own price is price)",
+    "loss": "stopLossLevel",
+    "profit": "takeProfitLevel",
+    "hold": "holdtime",
+    "expir": "timeinforce (seconds that an order waits), or expiry (of a contract)",
+}
+"""What guards a trade, by what a name for it has in it."""
 
 
 class Fields:
@@ -30,6 +48,19 @@ class Fields:
         if not isinstance(given, dict):
             raise BadSignal("The body is no JSON object: send the call's arguments by name, as json.dumps writes them.")
         return cls(given)
+
+    def check_names(self) -> None:
+        """BadSignal for a name that is nearly a known one: a stop loss that is not read guards nothing."""
+        for name in self._given:
+            plain = re.sub(r"[\W_]", "", name).casefold()
+            meant = _PLAIN.get(plain) or next((right for part, right in _MEANT.items() if part in plain), None)
+            if meant is not None and name not in KNOWN:
+                raise BadSignal(f"{shown(name)} is no member of this call: write {meant}.")
+
+    def mark(self, call: str) -> str:
+        """By what the very same call is recognised, whatever its session."""
+        said = {name: value for name, value in self._given.items() if name != "token"}
+        return f"{call}:{sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()}"
 
     def has(self, name: str) -> bool:
         """Whether it was given."""

@@ -17,6 +17,8 @@ FREE = frozenset({"session", "history_price", "list_instrument", "realtime_price
 """The calls that need no session."""
 RUNMODES = ("livetest", "livetrade")
 """Both are taken: which account is traded, and with which money, is the source's."""
+INVALID_SESSION = "Invalid session! Call session for a new token: each lasts an hour."
+"""algogene.com's own words, which scripts look for, come first."""
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL, "1": Side.BUY, "-1": Side.SELL}
 _TYPES = {"MKT": OrderType.MARKET, "LMT": OrderType.LIMIT, "STOP": OrderType.STOP}
 
@@ -34,7 +36,11 @@ class Algogene:
 
     outcome = True
     window = 0.0
-    """A script sends the very same order again and again, and means it."""
+    """A script sends the very same order again and again, and means it, unless its source says otherwise.
+
+    Only an open_order is ever taken for one that came before: a close or change that comes twice is harmless, and may
+    be meant anew.
+    """
 
     def verify(self, source: Source, post: Post) -> None:
         """User and API key; and the session's token, where the call is about the account."""
@@ -48,7 +54,7 @@ class Algogene:
         if not same(key, source.secret) or not same(user, source.user or source.name):
             raise WrongSecret("Invalid user or api_key!")
         if call not in FREE and not sessions.is_valid(source, token, post.time):
-            raise WrongSecret("Invalid session!")
+            raise WrongSecret(INVALID_SESSION)
 
     def session(self, source: Source, post: Post) -> Answer:
         """A new session."""
@@ -59,6 +65,7 @@ class Algogene:
         """The instructions of a call."""
         call, _, trade_id = post.call.partition(" ")
         fields = Fields.of(post)
+        fields.check_names()
         runmode = fields.text("runmode", RUNMODES[0])
         if runmode.lower() not in RUNMODES:
             raise BadSignal(f"runmode {shown(runmode)} is neither {' nor '.join(RUNMODES)}.")
@@ -67,7 +74,8 @@ class Algogene:
         if call in ("close_orders", "cancel_orders"):
             act = Act.CLOSE if call == "close_orders" else Act.CANCEL
             trades = tuple(trade_id.split(",")) if trade_id else _named(fields, call)
-            return Message(instructions=tuple(_of(act, each) for each in trades), about=f"{call} {','.join(trades)}")
+            instructions = tuple(_of(act, each) for each in trades)
+            return Message(instructions=instructions, mark="", about=f"{call} {','.join(trades)}")
         if call in ("update_opened_order", "update_pending_order"):
             return _update(fields, call)
         raise BadSignal(f"{shown(call)} is no call that asks for anything.")
@@ -105,6 +113,9 @@ def _of(act: Act, trade_id: str) -> Instruction:
 
 
 def _open(fields: Fields, trade_id: str) -> Message:
+    openclose = fields.text("openclose", "open")
+    if openclose.strip().lower() != "open":
+        raise BadSignal(f"openclose {shown(openclose)}: open_order only opens; close_orders ends trades by tradeIDs.")
     order_type = _TYPES.get(fields.text("ordertype").upper())
     side = _SIDES.get(fields.text("buysell").upper())
     if order_type is None:
@@ -119,6 +130,7 @@ def _open(fields: Fields, trade_id: str) -> Message:
     if right not in ("", "C", "P"):
         raise BadSignal(f"right {shown(right)} is neither C (a call) nor P (a put).")
     symbol = answers.named(instrument, fields.text("expiry", ""), right, fields.above_zero("strike"))
+    good = fields.whole("timeinforce") or None
     instruction = Instruction(
         act=Act.OPEN,
         symbol=symbol,
@@ -131,12 +143,17 @@ def _open(fields: Fields, trade_id: str) -> Message:
         take_profit=_level(fields.above_zero("takeProfitLevel")),
         stop_loss=_level(fields.above_zero("stopLossLevel")),
         hold_seconds=fields.whole("holdtime") or None,
-        good_seconds=None if order_type is OrderType.MARKET else fields.whole("timeinforce") or None,
+        good_seconds=None if order_type is OrderType.MARKET else good,
         strategy=trade_id,
         strategy_name=f"trade {trade_id}",
         reference=fields.text("orderRef", ""),
     )
-    return Message(instructions=(instruction,), key=opening_key(trade_id), about=f"open_order {trade_id}")
+    return Message(
+        instructions=(instruction,),
+        key=opening_key(trade_id),
+        mark=fields.mark("open_order"),
+        about=f"open_order {trade_id}",
+    )
 
 
 def _level(price: Decimal | None) -> Level | None:
@@ -149,20 +166,20 @@ def _update(fields: Fields, call: str) -> Message:
     profit, loss = fields.number("takeProfitLevel"), fields.number("stopLossLevel")
     pending = call == "update_pending_order"
     price = fields.needed("price") if pending and fields.has("price") else None
-    good = fields.whole("timeinforce") if pending else None
+    good = fields.whole("timeinforce")
     instruction = Instruction(
         act=Act.AMEND,
         limit_price=price,
         take_profit=None if profit is None else Level(profit),
         stop_loss=None if loss is None else Level(loss),
         hold_seconds=fields.whole("holdtime"),
-        good_seconds=good,
+        good_seconds=good if pending else None,
         strategy=trade_id,
         strategy_name=f"trade {trade_id}",
         reference=fields.text("orderRef", ""),
     )
-    told = (price, profit, loss, instruction.hold_seconds, good, instruction.reference or None)
+    told = (price, profit, loss, instruction.hold_seconds, instruction.good_seconds, instruction.reference or None)
     if all(each is None for each in told) and not fields.has("callback"):
         names = "price, timeinforce, " if pending else ""
         raise BadSignal(f"Nothing is to be changed: give {names}takeProfitLevel, stopLossLevel, holdtime or orderRef.")
-    return Message(instructions=(instruction,), about=f"{call} {trade_id}")
+    return Message(instructions=(instruction,), mark="", about=f"{call} {trade_id}")

@@ -20,6 +20,7 @@ from txgateway.signals import (
     Message,
     Post,
     Refusal,
+    TooLarge,
     WrongSecret,
     json_answer,
     moment,
@@ -27,7 +28,7 @@ from txgateway.signals import (
     same,
     shown,
 )
-from txgateway.signals.tradingview.bodies import documents, picked, place, text_of, unexpanded
+from txgateway.signals.tradingview.bodies import LARGEST, documents, picked, place, text_of, unexpanded
 from txgateway.signals.tradingview.orders import instruction_of
 from txgateway.signals.tradingview.words import NAMES, Fields, Said, plain
 
@@ -54,6 +55,8 @@ class TradingView:
         found = False
         for given in _secrets(source, post):
             found |= same(given, source.secret)
+        if not found and len(post.body) > LARGEST:
+            raise TooLarge(f"The message has {len(post.body)} bytes, and may have {LARGEST}: its secret was not read.")
         if not found:
             raise WrongSecret(
                 'The secret is missing or wrong: put "passphrase": "<secret>" into the message, '

@@ -47,6 +47,9 @@ def instruction_of(fields: Fields, source: Source) -> Instruction:
     """The instruction; BadSignal."""
     wish, target, amount = _wish(fields), _target(fields), _amount(fields)
     wish = _by_holding(fields, source, wish, target, amount)
+    enters = target is not None and _enters(source, wish, target)
+    if enters and target is not None and (amount is None or amount.measure is Measure.UNITS):
+        amount = Amount(abs(target))
     where = fields.where
     if wish is None and target is None:
         raise BadSignal(f"{where}nothing says what to do: give an action (buy, sell, close) or a position_size.")
@@ -57,7 +60,7 @@ def instruction_of(fields: Fields, source: Source) -> Instruction:
         amount = None
     elif act is Act.CLOSE and amount is not None and amount.measure is Measure.MONEY:
         raise BadSignal(f"{where}a close of {amount} is not understood: give units, 50% of the position, or nothing.")
-    if act is not Act.TARGET:
+    if act is not Act.TARGET and not enters:
         target = None
     order_type, limit, stop = _terms(fields) if act is not Act.CANCEL else (None, None, None)
     opens = act in (Act.ORDER, Act.TARGET)
@@ -141,7 +144,7 @@ def _target(fields: Fields) -> Decimal | None:
         target = size
     if target is None:
         return Decimal(0) if not sign else None
-    if (not sign and target) or (sign > 0 > target):
+    if bool(sign) is not bool(target) or (sign > 0 > target):
         raise BadSignal(f"{fields.where}market_position {holding.word} does not fit a position of {target:f}.")
     return target if target < 0 else sign * target
 
@@ -166,22 +169,31 @@ def _amount(fields: Fields) -> Amount | None:
 def _by_holding(
     fields: Fields, source: Source, wish: _Wish | None, target: Decimal | None, amount: Amount | None
 ) -> _Wish | None:
-    """What market_position adds: flat ends the position, where the order itself does not say how much."""
+    """What the position adds to the words: flat ends all that is held, and a side against it is an exit in part."""
+    if wish is not None and wish.act not in (Act.ORDER, Act.CLOSE):
+        return wish
     holding = fields.one("market_position")
-    if holding is None or (wish is not None and wish.act is not Act.ORDER):
-        return wish
-    if holding.word == "flat":
-        alone = wish is None and fields.one("target") is None and fields.one("market_position_size") is None
-        if alone or (wish is not None and (amount is None or source.semantics is Semantics.ONE_POSITION)):
-            return _Wish(Act.CLOSE, wish.side if wish else None, whole=True)
-        return wish
-    if wish is None and target is None:
+    sign = HOLDINGS[holding.word] if holding is not None else 0
+    if (holding is not None and not sign) or (wish is not None and target == 0):
+        return _Wish(Act.CLOSE, whole=True)
+    if target is not None:
+        sign = 1 if target > 0 else -1
+    if wish is None and target is None and holding is not None:
         if source.semantics is Semantics.TARGET:
-            return _Wish(Act.ORDER, Side.BUY if holding.word == "long" else Side.SELL)
+            return _Wish(Act.ORDER, Side.BUY if sign > 0 else Side.SELL)
         raise BadSignal(
             f"{fields.where}market_position alone says no order: add market_position_size, or an action and a quantity."
         )
-    return wish
+    if wish is None or wish.side is None or amount is None or source.semantics is Semantics.TARGET:
+        return wish
+    return _Wish(Act.CLOSE, wish.side, wish.whole) if wish.side.sign * sign < 0 else wish
+
+
+def _enters(source: Source, wish: _Wish | None, target: Decimal) -> bool:
+    """Whether this enters the one position that a strategy may have: it is told by its size, and may be a reversal."""
+    if source.semantics is not Semantics.ONE_POSITION or wish is None or wish.act is not Act.ORDER:
+        return False
+    return wish.side is not None and wish.side.sign * target > 0
 
 
 def _is_target(wish: _Wish | None, amount: Amount | None, source: Source) -> bool:
