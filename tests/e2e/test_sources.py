@@ -125,15 +125,27 @@ def test_a_source_whose_order_works_is_removed_by_force_alone(daemon: Daemon) ->
     assert daemon.call("remove_source", name="works") is False
 
 
+def test_a_source_whose_signal_is_being_carried_out_is_not_removed(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start().up()
+    daemon.call("add_symbol", symbol="IBM")
+    made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="slow")
+    daemon.call("set_fault", fault="slow_broker", seconds=5)
+    taken = signal(made["url"], made["secret"], quantity=3, strategy="trend").json()
+    text = refused(daemon, "remove_source", name="slow")["errorMsg"]
+    assert f"signal {taken['id']} is being carried out" in text
+    assert daemon.call("remove_source", name="slow", force=True) is True
+
+
 def test_a_flattened_source_is_removed_without_force(daemon: Daemon) -> None:
     made = daemon.call("add_source", kind="generic", account="API_ACCOUNT", name="flat")
     assert signal(made["url"], made["secret"], quantity=3, strategy="trend").status_code == 200
     until(lambda: daemon.call("query_strategies", source="flat"), daemon)
     until(lambda: daemon.call("query_strategies", source="flat")[0]["quantity"] == 3, daemon)
     assert "trend holds 3 IBM in API_ACCOUNT" in refused(daemon, "remove_source", name="flat")["errorMsg"]
-    daemon.call("flatten", scope="source:flat", reason="not used any more")
-    until(lambda: not any(each["quantity"] for each in daemon.call("query_strategies", source="flat")), daemon)
-    until(lambda: not daemon.call("query_flattens"), daemon)
+    before = daemon.call("query_positions")["API_ACCOUNT"]["IBM"]
+    assert daemon.call("flatten", scope="source:flat", reason="not used any more")["flat"] is True
+    assert daemon.call("query_positions")["API_ACCOUNT"].get("IBM", 0) == before - 3
+    assert daemon.call("query_differences") == []
     assert daemon.call("remove_source", name="flat") is True
 
 
