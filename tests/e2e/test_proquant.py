@@ -608,6 +608,7 @@ def test_strategies_that_turn_about_while_the_daemon_is_killed(make_daemon: Make
             try:
                 answer = post(daemon, body)
             except requests.RequestException:
+                assert not over.is_set(), "the daemon did not start again"
                 continue
             if answer.status_code == 200 or "x-proquant-error" in answer.headers:
                 return answer  # else its venue is not up yet: its user would send another event
@@ -628,10 +629,13 @@ def test_strategies_that_turn_about_while_the_daemon_is_killed(make_daemon: Make
 
     def kill() -> None:
         nonlocal kills
-        while not over.wait(0.3):
-            daemon.kill()
-            daemon.start().up()
-            kills += 1
+        try:
+            while not over.wait(0.3):
+                daemon.kill()
+                daemon.start().up()
+                kills += 1
+        finally:
+            over.set()
 
     killer = Thread(target=kill)
     with ThreadPoolExecutor(len(strategies)) as pool:
