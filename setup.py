@@ -18,7 +18,7 @@ IB = ["ib_async>=2.1,<3"]
 TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
-TYPES = ["mypy==2.4.1", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
+TYPES = ["mypy==2.4.1", "types-jmespath", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
 
 setup(
     name="txgateway",
@@ -57,6 +57,7 @@ setup(
         "pytz>=2024.1",
         "msgspec>=0.20",
         "wsproto>=1.2",
+        "jmespath>=1.0.1",
         "treq>=25.5",
         "requests>=2.32",
         "click>=8.2",
@@ -79,6 +80,7 @@ setup(
         ],
         "txgateway.brokers": [
             "paper = txgateway.brokers.paper:PaperBroker",
+            "rtx = txgateway.brokers.rtx:RtxBroker",
             "tws = txgateway.brokers.ib:IbBroker",
             "ib = txgateway.brokers.ib:IbBroker",
         ],

@@ -6,6 +6,10 @@ import signal
 
 import pytest
 import pytest_twisted
+from hypothesis import settings
+
+settings.register_profile("txgateway", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("txgateway")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A run in the background is started so, and every program that a test starts would be deaf to Ctrl-C as well.

@@ -21,18 +21,22 @@ MAY_IMPORT = {
     "cli": "service config logs",
     "logs": "",
     "service": "*",
-    "config": "settings brokers model",
+    "config": "settings sources brokers model",
     "settings": "model",
     "certs": "config",
     "tls": "",
     "users": "config settings passwords model",
+    "sources": "shapes model",
+    "invitation": "signals.proquant model",
+    "admission": "access model",
+    "proquant": "wire model",
     # edges
     "servers": "api wire feed access logins model",
     "links": "",
     "futures": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
-        "model"
+        "admission signaling blotter signals signals.algogene model"
     ),
     "brokers": "model",
     "brokers.*": "brokers futures model",
@@ -54,19 +58,28 @@ MAY_IMPORT = {
     "outlet": "audience resume lines",
     "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
-    "api": "api.* gateway feed access commands brokers model",
-    "api.*": "api gateway families feed signals access bars commands brokers codec model",
+    "api": "api.* gateway signaling proquant feed access commands brokers model",
+    "api.*": "api gateway families feed signals sources invitation access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
+    # signals
+    "signaling": "carrier intents sizing signals sources gateway ledger risk journal brokers model",
+    "carrier": "intents revisions sizing standing tickers gateway feed state brokers model",
+    "revisions": "amends gateway sizing standing model",
+    "blotter": "bars carrier gateway feed ledger signals signals.algogene state brokers model",
+    "standing": "state model",
+    "intents": "sizing model",
+    "sizing": "model",
     # the desk
     "gateway": (
-        "cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler differences "
-        "ledger history risk "
+        "amends cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler "
+        "differences ledger history risk "
         "state reconcile codec journal brokers model"
     ),
     "outbound": "intake ledger halts risk brokers model",
     "settlement": "differences history intake ledger reconcile reconciler brokers model",
+    "amends": "exits halts history intake ledger risk brokers model",
     "cancels": "intake state model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",
@@ -88,11 +101,15 @@ MAY_IMPORT = {
     "exits": "families risk brokers model",
     "families": "model",
     "life": "model codec",
-    "state": "life families model codec",
+    "state": "life families strategies integrations model codec",
+    "strategies": "model",
+    "integrations": "model",
     "reconcile": "model",
     "wire": "model",
-    "signals": "model state",
-    "signals.*": "signals model state",
+    "signals": "wire model",
+    "signals.*": "signals shapes model",
+    "shapes": "model",
+    "tickers": "",
     "access": "model",
     "passwords": "",
     "codec": "model",
@@ -113,10 +130,15 @@ PURE = {
     "families",
     "life",
     "state",
+    "strategies",
+    "integrations",
     "reconcile",
     "wire",
     "signals",
     "signals.*",
+    "intents",
+    "sizing",
+    "tickers",
     "access",
     "codec",
     "chain",
@@ -126,10 +148,12 @@ PURE = {
     "bulletins",
     "bars",
     "commands",
+    "admission",
+    "invitation",
     "ids",
     "model",
 }
-PURE_LIBRARIES = {"msgspec", "pytz", "ujson"}
+PURE_LIBRARIES = {"jmespath", "msgspec", "pytz", "ujson"}
 STANDARD_LIBRARY_ONLY = {"model"}
 IMPURE_MODULES = set(
     "asyncio concurrent ctypes fcntl ftplib getpass glob http logging mmap multiprocessing os pathlib "  # noqa: SIM905

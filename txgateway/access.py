@@ -29,18 +29,22 @@ FORGIVEN = 900.0
 
 
 class Pace:
-    """How many requests a second a user may send, all connections together; `seconds` is a monotonic clock."""
+    """How many requests a second a user may send, all connections together; `seconds` is a monotonic clock.
 
-    def __init__(self, rate: float, seconds: Callable[[], float]) -> None:
+    So many as `most` may come at once: by default two seconds' worth.
+    """
+
+    def __init__(self, rate: float, seconds: Callable[[], float], most: float | None = None) -> None:
         self._rate = rate
         self._seconds = seconds
-        self._left = rate * BURST
+        self._most = max(1.0, rate * BURST if most is None else most)
+        self._left = self._most
         self._at = seconds()
 
     def take(self) -> bool:
         """Whether one more is within the limit."""
         now = self._seconds()
-        self._left = min(self._rate * BURST, self._left + (now - self._at) * self._rate)
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
         if self._left < 1:
             return False

@@ -17,6 +17,7 @@ from txgateway.model.events import (
     Event,
     FlattenEnded,
     FlattenRequested,
+    IntegrationChanged,
     LimitChanged,
     OrderDenied,
     OrderDoubted,
@@ -25,12 +26,16 @@ from txgateway.model.events import (
     RiskWarned,
     SettingChanged,
     Severity,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     TradingHalted,
     TradingResumed,
     VenueStatus,
     VenueStatusChanged,
 )
 from txgateway.model.execution import Execution
+from txgateway.model.integration import Step
 from txgateway.model.market import Quote, Trade
 from txgateway.model.order import Order
 
@@ -47,6 +52,7 @@ PARTS = {
     "position": (None, "position-data"),
     "status": (None, "status-data"),
     "reconciliation": (None, "reconciliation-data"),
+    "signal": (None, "signal-data"),
     "quote": ("quotes", None),
     "trade": ("trades", None),
 }
@@ -208,6 +214,30 @@ def news_of_difference(event: DifferenceFound | DifferenceRaised | DifferenceRes
     return News("reconciliation", "", wire.dumps(value), record.seq, account=event.account)
 
 
+_SIGNALS: dict[type, str] = {SignalReceived: "received", SignalRefused: "refused", SignalEnded: "ended"}
+
+
+def news_of_signal(event: SignalReceived | SignalRefused | SignalEnded, record: Record) -> News:
+    """A signal was taken in, or refused; or all that it asked for is sent."""
+    value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": _SIGNALS[type(event)]}
+    value.update(id=event.signal_id, source=event.source, account=event.account)
+    if isinstance(event, SignalReceived):
+        value.update(about=event.about, instructions=[str(each) for each in event.instructions], shadow=event.shadow)
+    if isinstance(event, SignalEnded):
+        value.update(outcome=event.outcome, orders=list(event.orders))
+    if not isinstance(event, SignalReceived):
+        value.update(reason=event.reason, text=event.text)
+    return News("signal", "", wire.dumps(value), record.seq, account=event.account)
+
+
+def news_of_integration(event: IntegrationChanged, record: Record) -> News:
+    """An integration at a sender's, or one of its strategies, came to another step."""
+    value: dict[str, Any] = {"seq": record.seq, "time": wire.iso(record.time), "event": "integration"}
+    names = ("source", "account", "name", "step", "strategy", "strategy_name", "text", "by")
+    value.update({name: getattr(event, name) for name in names})
+    return News("signal", "", wire.dumps(value), record.seq, account=event.account)
+
+
 def news_of_connection(venue: str, word: str) -> News:
     """A venue's connection, on its own channels."""
     data = wire.dumps({"venue": venue, "status": word})
@@ -238,6 +268,8 @@ def news_of_trouble(event: Event, order: Order | None) -> News | None:
     if isinstance(event, DifferenceFound | DifferenceRaised) and event.severity is not Severity.INFO:
         words = f"{event.what} {event.key} of {event.account}: ours is {event.ours}, theirs is {event.theirs}"
         return news_of_error(event.venue, words, event.account)
+    if isinstance(event, IntegrationChanged) and event.step is Step.ENDING and event.text:
+        return news_of_error(event.source, event.text, event.account)
     if isinstance(event, SettingChanged) and event.name == "account" and event.value is not None:
         return News("current-account", f"current-account: {event.value}", wire.dumps(event.value), account=event.value)
     return None

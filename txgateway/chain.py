@@ -18,7 +18,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record as it is stored: time in microseconds since 1970, body as JSON, hash of the chain up to it."""
+    """A record as it is stored: time in microseconds since 1970, body as JSON, hash of the chain up to it.
+
+    `order_id` is the order, or the signal, that it is about.
+    """
 
     seq: int
     time: int
@@ -39,7 +42,7 @@ def to_row(before: bytes, record: Record) -> Row:
     """The record as a row that follows the hash `before`."""
     time = (record.time - _EPOCH) // _MICROSECOND
     kind = codec.kind_of(record.event)
-    order_id = getattr(record.event, "order_id", None) or None
+    order_id = getattr(record.event, "order_id", None) or getattr(record.event, "signal_id", None) or None
     body = codec.encode(record.event).decode()
     return Row(record.seq, time, kind, order_id, body, link(before, record.seq, time, kind, order_id, body))
 

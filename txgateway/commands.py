@@ -93,6 +93,7 @@ _BEFORE_UP = frozenset(
     | {"halt", "resume", "query_halts", "query_faults", "set_fault", "clear_faults"}
     | {"flatten", "query_flattens", "query_differences"}
     | {"create_token", "query_tokens", "revoke_token", "query_access"}
+    | {"query_sources", "change_source", "remove_source", "query_integrations", "connect_proquant"}
 )
 
 

@@ -12,7 +12,7 @@ import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import time, tzinfo
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -26,8 +26,12 @@ import pytz
 from txgateway import settings as read
 from txgateway.brokers import ENTRY_POINTS
 from txgateway.model.credential import User
-from txgateway.model.limits import Levels
+from txgateway.model.limits import Levels, level_of, limit_of
 from txgateway.model.rights import grant_of
+from txgateway.model.scope import Scope, ScopeKind
+from txgateway.model.signal import Source
+from txgateway.sources import CONFIGURED, source_of, written
+from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
 PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
 DEFAULT_PASSWORD = "txtrader_pass"
@@ -104,6 +108,20 @@ class Config:
     tls_cert: Path | None = _set(read.optional_path, "", "the server's certificate (PEM): TLS on every port")
     tls_key: Path | None = _set(read.optional_path, "", "its private key (PEM)")
     tls_client_ca: Path | None = _set(read.optional_path, "", "a CA (PEM): clients need a certificate of it")
+    webhook_port: int | None = _set(
+        read.optional_port, "", "a port for senders of signals alone; empty: they come in by the HTTP port"
+    )
+    webhook_host: str = _set(read.optional_interface, "", "the address that port listens on; empty: HOST")
+    webhook_client_ca: Path | None = _set(
+        read.optional_path, "", "a CA (PEM): senders there are asked for a certificate, which a source may insist on"
+    )
+    trusted_proxies: tuple[str, ...] = _set(
+        read.networks, "", "addresses of proxies whose X-Forwarded-For says where a signal is from"
+    )
+    webhook_url: str = _set(
+        read.base_url, "", "the address that senders of signals are told, such as https://gw.example.com"
+    )
+    proquant_url: str = _set(read.base_url, "https://www.proquant.com", "where ProQuant is asked for integrations")
     request_rate: float | None = _set(
         read.optional_rate,
         "",
@@ -125,10 +143,12 @@ class Config:
     log_level: str = _set(read.log_level, "info", "debug, info, warn, error or critical")
     log_format: str = _set(read.log_format, "text", "text or json, one line an event")
 
-    mode: str = _set(read.kind, "paper", "the broker, when no TOML file has venues")
-    api_host: str = _set(read.word, "localhost", "where that broker is")
+    mode: str = _set(read.kind, "paper", "the broker, paper, rtx or tws, when no TOML file has venues")
+    api_host: str = _set(read.word, "localhost", "where that broker is; for rtx the host of rtgw, for tws that of TWS")
     api_port: int = _set(read.port, "51070", "its port")
-    api_account: str = _set(read.account, "api_account", "the account at the start")
+    api_account: str = _set(
+        read.account, "api_account", "the account at the start; for rtx BANK.BRANCH.CUSTOMER.DEPOSIT"
+    )
     api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
     api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
     api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")
@@ -190,6 +210,8 @@ class Config:
     venues: tuple[Venue, ...]
     users: tuple[User, ...] = field(repr=False, default=())
     """Who else may come in, by the TOML file."""
+    sources: tuple[Source, ...] = field(repr=False, default=())
+    """Who sends signals, by the TOML file."""
     password_source: str
     """Where the password is: a variable, a file, or "default"."""
     given: tuple[tuple[str, str, str], ...]
@@ -216,9 +238,13 @@ class Config:
         return self.data_dir / "password"
 
     def describe(self) -> list[str]:
-        """A line for each setting (name=value and where it is from) and for each venue, secrets masked."""
+        """A line for each setting (name=value and where it is from), venue and source of signals, secrets masked."""
         settings = [f"{PREFIX}{name}={text} ({source})" for name, text, source in self.given]
-        return settings + [venue.describe() for venue in self.venues]
+        return [
+            *settings,
+            *(venue.describe() for venue in self.venues),
+            *(_described(each, self.risk) for each in self.sources),
+        ]
 
     def __repr__(self) -> str:
         return f"Config({', '.join(self.describe())})"
@@ -229,6 +255,7 @@ SETTINGS: Mapping[str, Setting] = {name: f.metadata["setting"] for name, f in _F
 """Every setting by its variable's name without prefix."""
 
 
+_SOURCE = (*SOURCE_SETTINGS, "venue", "secret_file", "limits")
 _USER = ("password_hash", "scopes", "accounts", "symbols", "max_notional")
 _PAPER = ("feed", "accounts", "calendar", "commission", "latency", "faults")
 _OPTIONS = {"paper": {"timezone": "API_TIMEZONE", **{option: f"PAPER_{option.upper()}" for option in _PAPER}}}
@@ -302,6 +329,7 @@ class _Reading:
         self.gateway_table: Mapping[str, Any] = {}
         self.venue_tables: Mapping[str, Any] = {}
         self.user_tables: Mapping[str, Any] = {}
+        self.source_tables: Mapping[str, Any] = {}
         self.given: dict[str, _Given] = {}
         self.values: dict[str, Any] = {}
 
@@ -315,6 +343,8 @@ class _Reading:
         self.values["PASSWORD"], password_source = self._password()
         venues = self._venues()
         users = tuple(self._users())
+        sources = tuple(self._sources(venues))
+        self._check_source_names(sources, users)
         self._check_together(venues)
         if self.mistakes:
             raise ConfigError(self.mistakes)
@@ -325,6 +355,7 @@ class _Reading:
             **{f.name: self.values[name] for name, f in _FIELDS.items()},
             venues=venues,
             users=users,
+            sources=sources,
             password_source=password_source,
             given=tuple(given.values()),
         )
@@ -352,10 +383,11 @@ class _Reading:
         except ValueError as error:
             self._wrong(found.text, f"this is not TOML: {error}")
             return
-        self._check_names(found.text, document, ["gateway", "users", "venues"])
+        self._check_names(found.text, document, ["gateway", "sources", "users", "venues"])
         self.gateway_table = self._table(document, "gateway")
         self.venue_tables = self._table(document, "venues")
         self.user_tables = self._table(document, "users")
+        self.source_tables = self._table(document, "sources")
         self._check_names(
             f"{found.text} [gateway]",
             self.gateway_table,
@@ -537,12 +569,82 @@ class _Reading:
             if name == self.values["USERNAME"]:
                 self._wrong(where, f"{PREFIX}USERNAME has this name already; use another")
 
+    # -- sources of signals
+
+    def _sources(self, venues: Sequence[Venue]) -> Iterator[Source]:
+        """The [sources.NAME] tables; their limits go to those of the setting."""
+        for name, table in self.source_tables.items():
+            where = f"{self.toml_path} [sources.{name}]"
+            entry = dict(table) if isinstance(table, dict) else {}
+            self._check_names(where, entry, _SOURCE)
+            entry = {key: value for key, value in entry.items() if key in _SOURCE}
+            venue, limits = entry.pop("venue", None), entry.pop("limits", {})
+            if (file := entry.pop("secret_file", None)) is not None:
+                if "secret" in entry:
+                    self._wrong(where, "it has a secret and a secret_file; give one of them")
+                entry["secret"] = self._secret_in(Path(self._at_home(str(file))), f"{where} secret_file={file}")
+            entry["account"] = self._account_of(venues, venue, entry.get("account"), where)
+            try:
+                source = source_of(name, entry)
+                self._limit_source(name, limits)
+            except ValueError as error:
+                self._wrong(where, str(error))
+                continue
+            yield replace(source, changed_by=CONFIGURED)
+
+    def _secret_in(self, path: Path, label: str) -> str:
+        try:
+            return self.read_text(path).strip()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            self._wrong(label, f"the secret cannot be read ({reason}); give a file that can be")
+            return "unreadable-secret"
+
+    def _account_of(self, venues: Sequence[Venue], venue: Any, account: Any, where: str) -> Any:
+        """The account as its venue writes it; what no venue has is a mistake where all say what they have."""
+        found = [each for each in venues if venue in (None, each.name)]
+        if not found:
+            there = ", ".join(each.name for each in venues)
+            self._wrong(f"{where} venue={venue}", f"there is no such venue; there are {there}")
+            return account
+        known = [name for each in found for name in each.accounts]
+        if account is None and venue is not None and len(known) == 1:
+            return known[0]
+        for name in (account, str(account).upper()):
+            if name in known:
+                return name
+        if account is not None and all(each.accounts for each in found):
+            self._wrong(f"{where} account={account}", f"no venue has it; give one of {', '.join(known)}")
+        return account
+
+    def _limit_source(self, name: str, limits: Any) -> None:
+        """`limits = { max_notional = "10000:8000" }`: limits at the scope of the source, a warn level after a colon."""
+        if not isinstance(limits, dict):
+            raise ValueError('limits: give a table such as { max_notional = "10000" }')
+        scope, levels = Scope(ScopeKind.SOURCE, name), dict(self.values["RISK"] or {})
+        for key, given in limits.items():
+            limit = limit_of(str(key))
+            value, colon, warn = self._toml_text(f"{self.toml_path} [sources.{name}] {key}", given).partition(":")
+            if (scope, limit) in levels:
+                raise ValueError(f"{scope}/{limit} is among the limits of {PREFIX}RISK already; take one away")
+            levels[scope, limit] = level_of(limit, value, warn if colon else None)
+        self.values["RISK"] = levels
+
+    def _check_source_names(self, sources: Sequence[Source], users: Sequence[User]) -> None:
+        """Orders are owned by their source's name: no user may have it."""
+        taken = {self.values["USERNAME"], *(user.name for user in users)}
+        for source in sources:
+            where = f"{self.toml_path} [sources.{source.name}]"
+            if source.name in taken:
+                self._wrong(where, "a user has this name already; give it another")
+
     # -- what has to fit together
 
     def _check_together(self, venues: Sequence[Venue]) -> None:
         self._check_accounts(venues)
         self._check_tls()
         self._check_reach()
+        self._check_webhooks()
         reactor, ports = self.given["DAEMON_REACTOR"], (self.values["HTTP_PORT"], self.values["TCP_PORT"])
         if ports[0] == ports[1] and ports[0]:
             self._wrong(self.given["TCP_PORT"].said(), "HTTP has this port; give the stream another one")
@@ -570,10 +672,29 @@ class _Reading:
                 names = ", ".join(first.accounts)
                 self._wrong(current.said(), f"venue {first.name} has no such account; give one of {names}")
 
+    def _check_webhooks(self) -> None:
+        """A port of its own is no other's, and beyond loopback it speaks TLS: secrets come in by it."""
+        port, values = self.given["WEBHOOK_PORT"], self.values
+        for name in ("HTTP_PORT", "TCP_PORT") if values["WEBHOOK_PORT"] else ():
+            if values[name] == values["WEBHOOK_PORT"]:
+                self._wrong(port.said(), f"{name} is this port; give another one")
+        for name in ("WEBHOOK_HOST", "WEBHOOK_CLIENT_CA"):
+            if self.given[name].text and not port.text:
+                self._wrong(self.given[name].said(), f"it is about {PREFIX}WEBHOOK_PORT; give that too")
+        host, plain = self.given["WEBHOOK_HOST"], not self.given["TLS_CERT"].text
+        if port.text and host.text and plain and not values["ALLOW_INSECURE"] and not _is_loopback(host.text):
+            self._wrong(
+                host.said(),
+                f"secrets would come in without TLS; listen on 127.0.0.1 behind a proxy, or set {PREFIX}TLS_CERT and "
+                f"{PREFIX}TLS_KEY, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
+            )
+
     def _check_tls(self) -> None:
         """A certificate goes with its key, and files that are named are there."""
-        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA")}
-        for name, other in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT"), ("TLS_CLIENT_CA", "TLS_CERT")):
+        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "WEBHOOK_CLIENT_CA")}
+        needs = [("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")]
+        needs += [("TLS_CLIENT_CA", "TLS_CERT"), ("WEBHOOK_CLIENT_CA", "TLS_CERT")]
+        for name, other in needs:
             if given[name].text and not given[other].text:
                 self._wrong(given[name].said(), f"it needs {PREFIX}{other} too; `txgateway certs make` makes them all")
         for each in given.values():
@@ -598,6 +719,14 @@ class _Reading:
                 f"other machines could reach the daemon {' and '.join(how)}; listen on 127.0.0.1, "
                 f"or {' and '.join(do)}, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
             )
+
+
+def _described(source: Source, risk: Levels) -> str:
+    """One line about a source of signals and its limits, secrets masked."""
+    settings = [f"{key}={_shown(key, value)}" for key, value in written(source).items()]
+    scope = Scope(ScopeKind.SOURCE, source.name)
+    limits = [f"{limit}={level.text}" for (where, limit), level in risk.items() if where == scope]
+    return " ".join([f"source {source.name}:", *settings, *limits])
 
 
 def _is_names(value: Any) -> bool:

@@ -20,7 +20,10 @@ from txgateway.api import (
     FaultsReport,
     InstrumentReport,
     Listing,
+    SignalStory,
+    SourceReport,
     Story,
+    StrategyReport,
     TokenReport,
     VenueReport,
 )
@@ -32,9 +35,11 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Instrument
+from txgateway.model.integration import Integration
 from txgateway.model.limits import DEFAULTS, Limit, RiskReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order, OrderStatus
+from txgateway.model.signal import Signal
 
 Schema = dict[str, Any]
 
@@ -63,6 +68,11 @@ _NOUNS = {
     InstrumentReport: "Instrument",
     Entry: "JournalRecord",
     Story: "Story",
+    SignalStory: "SignalStory",
+    SourceReport: "Source",
+    Integration: "Integration",
+    Signal: "Signal",
+    StrategyReport: "Strategy",
     Halt: "Halt",
     FaultsReport: "Faults",
     Fault: "Fault",
@@ -151,6 +161,7 @@ def schemas() -> Mapping[str, Schema]:
         "errorMsg": {**_TEXT, "description": "Why it was refused or rejected: there where status is Error."},
         "exits": _plan(),
         "oco": {**_TEXT, "description": "The name of the group of which this is one: there where it is one."},
+        "good_till": {**_TEXT, "description": "When the gateway ends it: there where it has such a time."},
         "parent": {**_TEXT, "description": "The permid of the entry that this is an exit of: there where it is one."},
         "leg": {"enum": ["stop_loss", "take_profit", "close", "undo"], "description": "Which exit this is."},
         "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},
@@ -214,6 +225,35 @@ def schemas() -> Mapping[str, Schema]:
             },
             "required": ["order", "story"],
         },
+        "SignalStory": {
+            "type": "object",
+            "properties": {
+                "id": _TEXT,
+                "story": _listed(_members("seq:i time:s kind:s order_id:s? text:s event:o")),
+            },
+            "required": ["id", "story"],
+        },
+        "Signal": _members(
+            "id:s source:s kind:s account:s time:s outcome:s key:s about:s instructions:s* orders:s* reason:s? text:s "
+            "answer:o host:s shadow:b seq:i"
+        ),
+        "Source": _members(
+            "name:s kind:s account:s venue:s url:s settings:o configured:b by:s received:i refused:i repeated:i "
+            "wrong_secrets:i last_seen:s? warning:s secret:s? message:s? place:s?"
+        ),
+        "Integration": {
+            "type": "object",
+            "properties": {
+                **_members("source:s name:s step:s changed:s description:s user_email:s url:s text:s by:s warning:s")[
+                    "properties"
+                ],
+                "strategies": _listed(_members("strategy:s name:s enabled:b")),
+            },
+            "required": ["source", "name", "step", "changed", "url", "warning", "strategies"],
+        },
+        "Strategy": _members(
+            "source:s strategy:s name:s account:s symbol:s quantity:n intended:n reference:s opened:s? orders:s*"
+        ),
         "Bars": {
             **_listed({"type": "array", "prefixItems": row, "items": False}),
             "description": "[date, time, open, high, low, close, volume], oldest first.",

@@ -91,7 +91,7 @@ class View:
 
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
-    clock. `held` is how much the account holds on the entry's side.
+    clock. `held` is how much is held on the entry's side.
     """
 
     can: Can
@@ -201,6 +201,8 @@ def request_of(family: Family, step: Send, can: Can) -> OrderRequest:
         client_order_id=family.named(step.leg),
         parent=family.entry,
         leg=step.leg,
+        signal=family.signal,
+        strategy=family.strategy,
     )
 
 
@@ -239,7 +241,7 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     """What makes a working exit as large as what is left, at the price where it belongs."""
     assert order.leg is not None
     if not wanted:
-        native = Can.OCO in view.can and not (family.closing or family.ended)
+        native = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
         return Cancel(order.order_id) if _may_cancel(family, order) and not native else None
     target = order.filled_quantity + family.left
     if target < order.quantity and Can.OCO in view.can:
@@ -258,6 +260,11 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     if not changeable or (order.leg is Leg.CLOSE and not too_much):
         return None
     return Cancel(order.order_id) if _may_cancel(family, order) else None
+
+
+def _planned(plan: ExitPlan, leg: Leg) -> bool:
+    """Whether a plan has an exit still; one at the market may always come."""
+    return leg not in (Leg.STOP_LOSS, Leg.TAKE_PROFIT) or bool(plan.levels(leg))
 
 
 def _may_cancel(family: Family, order: Order) -> bool:
@@ -331,7 +338,8 @@ def check_plan(plan: ExitPlan, can: Can) -> Denial | None:
     named = (("take_profit", plan.take_profit), ("stop_loss", plan.stop_loss), ("trailing_stop", plan.trailing_stop))
     for name, level in named:
         if level is not None and not level.sane:
-            return Denial(Reason.BAD_PRICE, f"{name} {level} must be above zero, and a percentage below 100.")
+            text = f"{name} {level} must be above zero, below 10^15, and a percentage below 100."
+            return Denial(Reason.BAD_PRICE, text)
     hold = plan.hold_seconds
     if hold is not None and not 0 < hold <= LONGEST_HOLD:
         return Denial(Reason.BAD_QUANTITY, f"hold_seconds {hold} must be from 1 to {LONGEST_HOLD}.")

@@ -25,6 +25,7 @@ from txgateway.model.events import (
     ExitsEnded,
     ExitTriggered,
     FlattenRequested,
+    OrderAmended,
     OrderCanceled,
     OrderEvent,
     OrderReplaced,
@@ -58,6 +59,8 @@ class Family:
     owner: str
     origin: str
     route: str
+    signal: str = ""
+    strategy: str = ""
     filled: Decimal = ZERO
     cost: Decimal = ZERO
     began: datetime | None = None
@@ -191,6 +194,8 @@ class Families:
         family = self._get(entry)
         if family is None and order is not None and isinstance(event, OrderSubmitted) and order.exits is not None:
             family = _family(order, order.exits)
+        if isinstance(event, OrderAmended):
+            family = _amended(family if isinstance(family, Family) else None, event, order)
         if not isinstance(family, Family):
             return
         if event.order_id == entry:
@@ -294,7 +299,30 @@ def _family(order: Order, plan: ExitPlan) -> Family:
         owner=order.owner,
         origin=order.origin.value,
         route=order.route,
+        signal=order.signal,
+        strategy=order.strategy,
     )
+
+
+def _amended(family: Family | None, event: OrderAmended, order: Order | None) -> Family | None:
+    """The family with another plan. Who ended a leg, or set its price, did so under the plan before."""
+    plan, entry = event.exits, order or event.order
+    if plan is None or (family is None and entry is None):
+        return family
+    if family is None and entry is not None:
+        family = _family(entry, plan)
+        family.filled, family.cost, family.began = event.left, event.left * event.price, event.began
+        family.open = entry.status not in CLOSED
+    assert family is not None
+    if family.ended:
+        family.filled, family.ended = event.left + family.exited - family.undone, ""
+        family.cost = family.filled * event.price
+    before, family.plan = family.plan, plan
+    for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT):
+        if before.levels(leg) != plan.levels(leg):
+            family.given_up = [each for each in family.given_up if each is not leg]
+            family.by_hand = [each for each in family.by_hand if each is not leg]
+    return family
 
 
 def _entry_changed(family: Family, event: Event, order: Order | None) -> None:

@@ -234,7 +234,8 @@ class Flattens:
         run.troubles, run.lost = [], []
         working, closing = self._cancel_all(run)
         told, theirs = await self._theirs(run)
-        pairs = sorted({*run.lines, *theirs, *working, *self._ours(run.flatten.scope)})
+        about = [pair for pair in theirs if self._is_about(run.flatten.scope, pair)]
+        pairs = sorted({*run.lines, *about, *working, *self._ours(run.flatten.scope)})
         closings = []
         for pair in pairs:
             if pair[0] not in told:
@@ -282,7 +283,10 @@ class Flattens:
         return missing is not None and missing.theirs == NO_SUCH_ORDER
 
     async def _theirs(self, run: _Run) -> tuple[set[str], dict[Pair, Decimal]]:
-        """The venues that tell their positions (one that does not is a trouble), and those that the scope is about."""
+        """The venues that tell their positions (one that does not is a trouble), and what they tell.
+
+        Others' too: once an owner's part is closed, what is left of the position is what we are to find there.
+        """
         scope, found = run.flatten.scope, dict[Pair, Decimal]()
         told: set[str] = set()
         for venue, broker in self._brokers.items():
@@ -301,7 +305,7 @@ class Flattens:
             told.add(venue)
             for each in held:
                 pair = (venue, each.account, each.symbol)
-                if each.quantity and self._is_about(scope, pair):
+                if each.quantity:
                     found[pair] = each.quantity
         return told, found
 
@@ -364,7 +368,7 @@ class Flattens:
                     True, f"{scope} traded {owned:f}, the account holds {held:f}: there is nothing to close."
                 ), ZERO
         if not to_close:
-            return line(True, "Flat."), ZERO
+            return FlattenLine(account, symbol, ZERO, True, "Flat."), ZERO
         return line(False, f"{to_close:f} to close."), to_close
 
     def _held(self, pair: Pair) -> Decimal:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
+from txgateway.amends import Amends
 from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
@@ -126,6 +127,7 @@ class Gateway:
         self.outbound = Outbound(self.ledger, self.intake, desk.brokers, desk.reactor, desk.clock, desk.order_timeout)
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self.outbound.cancel)
         self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
+        self.amends = Amends(self.ledger, self.intake, self.history, desk.brokers, desk.market, desk.clock, self.cancel)
         self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, self.cancels, lambda: self.stopping)
         self.flattens = Flattens(
             self.ledger,
@@ -171,6 +173,7 @@ class Gateway:
             if order.status in PENDING:
                 self.outbound.await_answer(order.order_id)
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+        self.amends.start()
         self.flattens.start()
 
     async def stop(self) -> None:
@@ -227,6 +230,21 @@ class Gateway:
         else:
             self.guard.sent(request, subject)
         return Reply(await self._enter(terms, decision.warnings, staged))
+
+    async def preview(
+        self, request: OrderRequest, owner: str, origin: Origin, grant: Grant = EVERYTHING
+    ) -> Denial | None:
+        """Why `submit` would refuse this order now; nothing is recorded, and nothing sent."""
+        venue = self.venue_of(request.account)
+        subject = Subject(venue or "", request.account, owner, origin, request.symbol)
+        denial = self._check(venue, request, subject, grant)
+        if denial is not None or venue is None:
+            return denial
+        try:
+            instrument, quote = await self._desk.market(venue, request.symbol)
+        except (Refused, TimedOut) as error:
+            return Denial(Reason.VENUE_DOWN, str(error))
+        return self._judge(request, subject, instrument, quote, grant).denial
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
         return (await self.submit(request, owner, Origin.FLATTEN)).order
@@ -356,6 +374,9 @@ class Gateway:
             oco=request.oco,
             parent=request.parent,
             leg=request.leg,
+            signal=request.signal,
+            strategy=request.strategy,
+            good_till=request.good_till,
         )
 
     # keys
@@ -594,6 +615,7 @@ class Gateway:
         if order is None or isinstance(change.record.event, QUESTIONS):
             return
         self.outbound.heard(order)
+        self.amends.heard(order)
         if change.execution is not None:
             self._spend_budget(order)
 
@@ -618,6 +640,7 @@ class Gateway:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
         self.tickets.watch()
+        self.amends.watch()
         if self.state.leases:
             self.leases.watch()
         self.guard.revalue()
@@ -662,4 +685,7 @@ def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, s
         oco=order.oco if order.status is OrderStatus.STAGED else "",
         parent=order.parent,
         leg=order.leg,
+        signal=order.signal,
+        strategy=order.strategy,
+        good_till=order.good_till,
     )

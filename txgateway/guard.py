@@ -286,6 +286,16 @@ class Guard:
         scopes = [scope] if scope is not None else self._scopes_in_use(held)
         return RiskReport(tuple(limits), tuple(self._use(each, held.get(each, {})) for each in scopes))
 
+    def limits_of(self, scope: Scope) -> list[LimitReport]:
+        """The limits in force of one scope itself."""
+        self._read_limits()
+        found = self._in_force()
+        return [
+            LimitReport(scope=where, limit=limit, level=level, source=by)
+            for where, limit, level, by in found
+            if where == scope
+        ]
+
     def _held(self) -> dict[Scope, dict[str, list[Decimal]]]:
         """What is held and works, by scope, then by account and symbol."""
         found: dict[Scope, dict[str, list[Decimal]]] = {GATEWAY: {}}

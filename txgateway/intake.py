@@ -281,6 +281,9 @@ class Intake:
         if execution.order_id != order_id:
             execution = replace(execution, order_id=order_id)
         if order is not None and order_id:
+            if order.signal and self._state.order(order_id) is None:  # its strategy is to know what it holds
+                text = f"It was {order.status} on {order.day}, and is filled late."
+                self.record(OrderRestored(order, text, execution.time))
             self._settle_replace(order, execution)
         name = (execution.venue, execution.account, execution.symbol)
         self.traded[name] = self.traded.get(name, 0) + 1

@@ -331,11 +331,17 @@ class Keeper:
         return self._gateway.intake.status.get(venue) is VenueStatus.UP and not self._gateway.stopping
 
     def _held(self, family: Family) -> Decimal:
-        """How much the account holds on the entry's side."""
-        position = self._gateway.state.positions.get(family.account, {}).get(family.symbol)
-        if position is None:
-            return ZERO
-        return max(ZERO, position.quantity if family.long else -position.quantity)
+        """How much is held on the entry's side: by the account or, where a signal entered it, by the strategy alone.
+
+        Strategies that are long and short of the same at one time leave the account with less than each of them has.
+        """
+        state, place = self._gateway.state, (family.account, family.symbol)
+        position = state.positions.get(family.account, {}).get(family.symbol)
+        quantity = position.quantity if position is not None else ZERO
+        if family.signal:
+            mine = state.strategies.at(place, (family.owner, family.strategy))
+            quantity = state.strategies.held(mine, quantity)
+        return max(ZERO, quantity if family.long else -quantity)
 
     async def _learn(self, family: Family, memory: _Memory) -> None:
         """The instrument's rules, and from here on its prices (which may be long in coming)."""

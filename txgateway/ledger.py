@@ -20,12 +20,15 @@ from txgateway.model.events import (
     ENTRIES,
     CancelRequested,
     Event,
+    OrderAmended,
     OrderDoubted,
     OrderRejected,
     OrderSubmitted,
     Record,
     ReplaceRejected,
     ReplaceRequested,
+    SignalReceived,
+    SignalRefused,
     TicketApproved,
 )
 from txgateway.model.order import Order
@@ -37,8 +40,8 @@ ANSWER_SECONDS = 5.0
 """How long a reply waits for the broker's first answer."""
 QUIET_STEP = 0.01
 """How often a stop looks whether all is done."""
-QUESTIONS = (OrderSubmitted, CancelRequested, ReplaceRequested, TicketApproved)
-"""Our own steps towards the broker: a reply waits for what comes after them."""
+QUESTIONS = (OrderSubmitted, OrderAmended, CancelRequested, ReplaceRequested, TicketApproved)
+"""Our own steps, that the broker has not answered: a reply waits for what comes after them."""
 Then = Callable[[Order], None]
 
 
@@ -219,6 +222,11 @@ class Ledger:
         )
 
 
+def signal_key(source: str, key: str) -> str:
+    """How a signal's key is written where keys are kept."""
+    return f"{source}/{key}"
+
+
 def keys_of(change: Change) -> Sequence[Key]:
     """The keys by which a record's order can be found for ever."""
     event, order, fill = change.record.event, change.order, change.execution
@@ -226,6 +234,8 @@ def keys_of(change: Change) -> Sequence[Key]:
     if isinstance(event, ENTRIES):
         terms = event.terms
         keys.append(Key("client", state.client_key(terms.account, terms.client_order_id), terms.order_id))
+    if isinstance(event, SignalReceived | SignalRefused) and event.key and (event.mark or event.forget is None):
+        keys.append(Key("signal", signal_key(event.source, event.key), event.signal_id))
     if order is not None and change.renamed:
         keys.append(Key("broker", state.broker_key(order.venue, order.broker_order_id), order.order_id))
     if fill is not None:

@@ -15,6 +15,7 @@ from txgateway.model.events import (
     NOTES,
     Executed,
     ExternalOrderFound,
+    OrderAmended,
     OrderDenied,
     OrderEvent,
     OrderReplaced,
@@ -52,6 +53,10 @@ def advance(order: Order | None, record: Record) -> Order:
     if isinstance(event, NOTES) and order is not None:
         return order
     assert order is not None, f"record {record.seq} tells of an order that never entered the journal"
+    if isinstance(event, OrderAmended):
+        update = _update(record, order.status)
+        changed = {"exits": event.exits, "good_till": event.good_till, "updated": event.time, "seq": record.seq}
+        return codec.ORDER.changed(order, {**changed, "updates": (*order.updates[1 - UPDATES_KEPT :], update)})
     changes = _changes(order, event)  # type: ignore[arg-type]
     status = changes.pop("status", None) or order.after(move_of(order, event))  # type: ignore[arg-type]
     changes["status"] = status
@@ -146,6 +151,7 @@ _SAID_BEFORE = frozenset(
         Reason.DISCONNECTED,
         Reason.OCO_FILLED,
         Reason.FLATTENED,
+        Reason.TIME_OVER,
         Reason.TICKET_REJECTED,
         Reason.TICKET_EXPIRED,
         Reason.HALTED,

@@ -17,7 +17,7 @@ means `order-notification`. Names that are not known mean nothing, and one that 
 
     order-notification  order-data   ticket-notification  ticket-data   execution-notification  execution-data
     quotes  trades  SYMBOL_FIELDS: [raw names, for this client's symbol objects]
-  + position-data  reconciliation-data  status-data
+  + position-data  reconciliation-data  signal-data  status-data
   + venue: the name of another venue: its channel, its status, and its symbols without `@venue`
   + resume: a seq: everything after it comes first, from the journal, then what happens now, without a gap or a repeat
   + cancel-on-disconnect: seconds (0: at once): when this connection goes, the orders it sent are cancelled after so
@@ -68,6 +68,8 @@ The server says by itself (without an option unless one is named in brackets):
     <channel>.trade.SYM:<last> <size> <volume>                 [trades]
   + <channel>.position-data <json>        [position-data]        a position after a fill, or as the broker reports it
   + <channel>.status-data <json>          [status-data]          a venue's life; halts, flattens, limits, warn levels
+  + <channel>.signal-data <json>          [signal-data]          a webhook's signal: `event` is received, refused, ended
+                                                                 or, of its sender's life, integration
   + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ: `event` is found,
                                                                  raised (its severity) or resolved
 

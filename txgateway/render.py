@@ -19,7 +19,10 @@ from txgateway.api import (
     GrantReport,
     InstrumentReport,
     Listing,
+    SignalStory,
+    SourceReport,
     Story,
+    StrategyReport,
     TokenReport,
     VenueReport,
 )
@@ -30,9 +33,11 @@ from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
+from txgateway.model.integration import Integration
 from txgateway.model.limits import LimitReport, RiskReport, UseReport
 from txgateway.model.market import Ticker
 from txgateway.model.order import Order
+from txgateway.model.signal import Signal
 from txgateway.wire import Flags, dumps
 
 PIECE = 64 * 1024
@@ -185,6 +190,18 @@ def _account(report: AccountReport, flags: Flags) -> dict[str, Any]:
     }
 
 
+def _integration(integration: Integration, flags: Flags) -> dict[str, Any]:
+    return {
+        **{name: getattr(integration, name) for name in ("source", "name", "step")},
+        "changed": wire.iso(integration.changed),
+        **{name: getattr(integration, name) for name in ("description", "user_email", "url", "text", "by", "warning")},
+        "strategies": [
+            {"strategy": each.strategy, "name": each.name, "enabled": each.enabled}
+            for each in integration.strategies.values()
+        ],
+    }
+
+
 def _report(report: Any, flags: Flags) -> dict[str, Any]:
     """A report's members by their own names."""
     return {name: render(getattr(report, name), flags) for name in report.__slots__}
@@ -230,7 +247,7 @@ def _chapter(entry: Entry, flags: Flags) -> dict[str, Any]:
         "seq": entry.record.seq,
         "time": wire.iso(entry.record.time),
         "kind": codec.kind_of(event),
-        "order_id": getattr(event, "order_id", None) or None,
+        "order_id": getattr(event, "order_id", None) or getattr(event, "signal_id", None) or None,
         "text": stories.sentence(event),
         "event": codec.to_builtins(event),
     }
@@ -238,6 +255,31 @@ def _chapter(entry: Entry, flags: Flags) -> dict[str, Any]:
 
 def _story(story: Story, flags: Flags) -> dict[str, Any]:
     return {"order": wire.order(story.order), "story": [_chapter(each, flags) for each in story.entries]}
+
+
+def _signal_story(story: SignalStory, flags: Flags) -> dict[str, Any]:
+    return {"id": story.signal_id, "story": [_chapter(each, flags) for each in story.entries]}
+
+
+def _signal(signal: Signal, flags: Flags) -> dict[str, Any]:
+    return {
+        "id": signal.signal_id,
+        "source": signal.source,
+        "kind": signal.kind,
+        "account": signal.account,
+        "time": wire.iso(signal.time),
+        "outcome": signal.outcome,
+        "key": signal.key,
+        "about": signal.about,
+        "instructions": [str(each) for each in signal.instructions],
+        "orders": list(signal.orders),
+        "reason": signal.reason,
+        "text": signal.text,
+        "answer": {"status": signal.answer.status, "body": signal.answer.body},
+        "host": signal.host,
+        "shadow": signal.shadow,
+        "seq": signal.seq,
+    }
 
 
 def _risk(report: RiskReport, flags: Flags) -> dict[str, Any]:
@@ -330,6 +372,11 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Session: _session,
     Entry: _entry,
     Story: _story,
+    SignalStory: _signal_story,
+    Signal: _signal,
+    StrategyReport: _report,
+    SourceReport: _report,
+    Integration: _integration,
     Halt: _halt,
     FaultsReport: _faults,
     Fault: _fault,

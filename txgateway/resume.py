@@ -25,8 +25,12 @@ from txgateway.model.events import (
     DifferenceResolved,
     Event,
     Executed,
+    IntegrationChanged,
     PositionReported,
     Record,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     TradingDayStarted,
 )
 from txgateway.model.order import CLOSED, IllegalMove, Order
@@ -257,5 +261,9 @@ def news_of(change: Change, position: Position | None, flags: wire.Flags, wanted
     event = change.record.event
     if isinstance(event, DifferenceFound | DifferenceRaised | DifferenceResolved):
         yield bulletins.news_of_difference(event, change.record)
+    elif isinstance(event, SignalReceived | SignalRefused | SignalEnded):
+        yield bulletins.news_of_signal(event, change.record)
+    elif isinstance(event, IntegrationChanged):
+        yield bulletins.news_of_integration(event, change.record)
     elif isinstance(event, bulletins.StatusEvent):
         yield bulletins.news_of_status(event, change.record, change.order)

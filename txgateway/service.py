@@ -20,12 +20,15 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
-from txgateway import __date__, __version__, chain, snapshots, users
+from txgateway import __date__, __version__, chain, snapshots, sources, users
 from txgateway.access import Access
+from txgateway.admission import Admission
 from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
+from txgateway.blotter import Blotter
 from txgateway.bounded import BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
+from txgateway.carrier import Carrier
 from txgateway.config import Config, Venue
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
@@ -46,12 +49,23 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.model.signal import SourceKind
+from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
-from txgateway.servers.http import HttpSettings, make_site
+from txgateway.servers.algogene import AlgogeneApi
+from txgateway.servers.http import Elsewhere, HttpSettings, make_outside, make_site
 from txgateway.servers.stream import StreamFactory
+from txgateway.servers.webhooks import Webhooks
 from txgateway.servers.websocket import StreamResource
+from txgateway.signaling import Signaling
+from txgateway.signals import LARGEST, Language
+from txgateway.signals.algogene import Algogene
+from txgateway.signals.generic import Generic
+from txgateway.signals.proquant import ProQuant
+from txgateway.signals.tradingview import TradingView
 from txgateway.snapshots import Snapshots
+from txgateway.sources import Sources
 from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
@@ -68,6 +82,14 @@ STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics)
+ALGOGENE = Algogene()
+LANGUAGES: dict[str, Language] = {
+    SourceKind.GENERIC: Generic(),
+    SourceKind.PROQUANT: ProQuant(),
+    SourceKind.TRADINGVIEW: TradingView(),
+    SourceKind.ALGOGENE: ALGOGENE,
+}
+"""How the senders of signals speak, by kind."""
 
 
 def _domain(venue: Venue) -> str:
@@ -100,10 +122,14 @@ class GatewayService(Service):
         self._zone: Any = config.timezone
         self._default = config.default_venue.name
         self._ports: list[Any] = []
+        self._webhook_ports: list[Any] = []
+        self._tls: Certificates | None = None
+        self._webhook_tls: Certificates | None = None
         self._timers: dict[str, Any] = {}
         self._down_since: dict[str, float] = {}
         self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
         self._stopping: Deferred[None] | None = None
+        self._new_id = Ids(clock, random.Random().randrange)
         self._today = (NEVER, NEVER, NEVER.date())
 
     # building
@@ -122,6 +148,7 @@ class GatewayService(Service):
         except (JournalError, OSError, ValueError) as error:
             raise CannotStart(str(error)) from error
         self._write_password()
+        self._read_sources()
         self.brokers = {name: self._bounded(broker) for name, broker in self._brokers().items()}
         self.feed = Feed(
             self.brokers,
@@ -135,11 +162,21 @@ class GatewayService(Service):
         self.gateway = Gateway(self._desk(rebuilt, journal))
         self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._complain)
         self.feed.streams.append(self.keeper.price)
+        self._build_signaling(journal)
         self._snapshots = Snapshots(
             self.config.data_dir / "snapshot", journal, Cooperator(scheduler=self._next_turn), self._snapshot_seq
         )
         self.access = Access(self.config.username, self.config.password, rebuilt.tokens, self.config.login_delay)
-        self.api = Api(self.gateway, self.feed, self.brokers, self._about(), self.access, self.keeper.trouble)
+        self.api = Api(
+            self.gateway,
+            self.feed,
+            self.brokers,
+            self._about(),
+            self.access,
+            self.keeper.trouble,
+            self.signaling,
+            ProQuantService(self.config.proquant_url, self._reactor),
+        )
         self._read_users()
         self.gateway.listeners.append(self._watch)
         self._build_servers()
@@ -204,7 +241,7 @@ class GatewayService(Service):
             market=self.feed.market,
             reactor=self._reactor,
             clock=self._clock,
-            new_id=Ids(self._clock, random.Random().randrange),
+            new_id=self._new_id,
             trading_day=self._local_date,
             default_route=self.config.api_route,
             order_timeout=self.config.timeout_order,
@@ -217,8 +254,15 @@ class GatewayService(Service):
             shown=self.feed.shown,
         )
 
+    def _build_signaling(self, journal: SqliteJournal) -> None:
+        desk, brokers, clock = self.gateway, self.brokers, self._clock
+        self.carrier = Carrier(desk, self.feed, brokers, self.sources.get, self._reactor, clock, self._new_id)
+        self.signaling = Signaling(desk, brokers, self.sources, LANGUAGES, journal, self.carrier, clock, self._new_id)
+        self.blotter = Blotter(desk, self.feed, brokers, self.carrier, journal.find, self._reactor, clock, self._zone)
+
     def _about(self) -> About:
         config = self.config
+        asked = config.tls_client_ca if config.webhook_port is None else config.webhook_client_ca
         return About(
             header=HEADER,
             version=__version__,
@@ -240,7 +284,22 @@ class GatewayService(Service):
             clock=self._clock,
             shutdown=self._shutdown,
             errors=self._errors,
+            webhook_url=self._webhook_url,
+            webhook_certificates=config.tls_cert is not None and asked is not None,
         )
+
+    def _webhook_url(self) -> str:
+        """Where senders of signals reach us: as configured, else by the address that we listen on."""
+        if self.config.webhook_url:
+            return self.config.webhook_url
+        return self._signals_at(gethostname())
+
+    def _signals_at(self, anywhere: str) -> str:
+        """The address of the port that signals come in by; `anywhere` for one that is all of this machine's."""
+        config, own = self.config, self._webhook_ports
+        host = (config.webhook_host if own else "") or config.host
+        host = anywhere if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{(own or self._ports)[0].getHost().port}"
 
     def _build_servers(self) -> None:
         config = self.config
@@ -262,48 +321,68 @@ class GatewayService(Service):
         socket = StreamResource(self.api, self.publisher, logins, flags, self._reactor, told, fragments)
         self._doors = (stream, socket)
         web = HttpSettings(flags, config.log_http_requests, config.log_http_responses, config.log_response_truncate)
-        site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket})
-        self._tls = self._certificates()
-        self._bind(config.http_port, site, "HTTP_PORT")
-        self._bind(config.tcp_port, stream, "TCP_PORT")
+        senders = self._senders()
+        elsewhere = dict.fromkeys(senders, Elsewhere(self._webhook_url))
+        here = senders if config.webhook_port is None else elsewhere
+        site = make_site(self.api, logins, web, self._reactor, fragments, {b"/stream": socket, **here})
+        self._tls = self._certificates(config.tls_client_ca)
+        self._ports.append(self._bind(config.http_port, site, "HTTP_PORT", config.host, self._tls))
+        self._ports.append(self._bind(config.tcp_port, stream, "TCP_PORT", config.host, self._tls))
+        if config.webhook_port is not None:
+            outside = make_outside(senders, LARGEST, self._reactor)
+            self._webhook_tls = self._certificates(config.webhook_client_ca, insist=False)
+            where = config.webhook_host or config.host
+            bound = self._bind(config.webhook_port, outside, "WEBHOOK_PORT", where, self._webhook_tls)
+            self._webhook_ports.append(bound)
+
+    def _senders(self) -> dict[bytes, Any]:
+        """What senders of signals reach, by path."""
+        admission = Admission(self.config.trusted_proxies, self._reactor.seconds)
+        webhooks = Webhooks(self.signaling, admission, self._clock)
+        accounts = self.api.accounts
+        algogene = AlgogeneApi(self.signaling, self.blotter, ALGOGENE, accounts, admission, self._clock)
+        return {b"/webhooks/": webhooks, b"/algogene/": algogene}
 
     def reload(self) -> None:
         """Read the certificates anew, for new connections; those that cannot be used leave the old ones in use."""
-        if self._tls is None:
-            return
-        try:
-            until = self._tls.reload()
-        except ValueError as error:
-            log.critical("TLS: {error}; the certificate that was read before stays in use.", error=str(error))
-        else:
-            log.warn("TLS: {cert} was read anew, good until {until:%Y-%m-%d}.", cert=self._tls.cert, until=until)
+        for certificates in filter(None, (self._tls, self._webhook_tls)):
+            try:
+                until = certificates.reload()
+            except ValueError as error:
+                log.critical("TLS: {error}; the certificate that was read before stays in use.", error=str(error))
+            else:
+                log.warn("TLS: {cert} was read anew, good until {until:%Y-%m-%d}.", cert=certificates.cert, until=until)
 
-    def _certificates(self) -> Certificates | None:
-        """What our ports speak TLS with, if they do."""
+    def _certificates(self, client_ca: Path | None, insist: bool = True) -> Certificates | None:
+        """What a port of ours speaks TLS with, if it does."""
         config = self.config
         if config.tls_cert is None or config.tls_key is None:
             return None
         try:
-            return Certificates(config.tls_cert, config.tls_key, config.tls_client_ca)
+            return Certificates(config.tls_cert, config.tls_key, client_ca, insist)
         except ValueError as error:
             raise CannotStart(f"TLS: {error}; `txgateway certs make` makes files that fit.") from error
 
-    def _bind(self, port: int, factory: Any, setting: str) -> str:
-        """Listen; gives the address."""
-        host = self.config.host
+    def _bind(self, port: int, factory: Any, setting: str, host: str, tls: Certificates | None) -> Any:
+        """Listen; gives the port."""
         try:
-            if self._tls is None:
-                bound = self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
-            else:
-                bound = self._reactor.listenSSL(port, factory, self._tls, interface=host, backlog=1024)
+            if tls is None:
+                return self._reactor.listenTCP(port, factory, interface=host, backlog=1024)
+            return self._reactor.listenSSL(port, factory, tls, interface=host, backlog=1024)
         except CannotListenError as error:
             why = getattr(error.socketError, "strerror", None) or str(error.socketError)
             where = f"Port {port} on {host} cannot be bound ({why})"
             raise CannotStart(f"{where}: stop what uses it, or set TXGATEWAY_{setting} to another.") from None
-        self._ports.append(bound)
-        return f"{host}:{bound.getHost().port}"
 
     # who may come in
+
+    def _read_sources(self) -> None:
+        """The sources of signals, configured and of the data folder; CannotStart when these cannot be read."""
+        self.sources = Sources(self.config.sources, self.config.data_dir / sources.FILE)
+        try:
+            self.sources.load()
+        except (ValueError, OSError) as error:
+            raise CannotStart(f"{error}: mend it, or take it away.") from error
 
     def _read_users(self) -> None:
         """The users of the configuration, and those of the data folder; CannotStart when they cannot be read."""
@@ -486,6 +565,7 @@ class GatewayService(Service):
                 f"  HTTP and JSON-RPC   http{secure}://{http}",
                 f"  stream              {stream}",
                 f"  WebSocket           ws{secure}://{http}/stream",
+                *([f"  signals             {self._signals_at('0.0.0.0')}/webhooks/"] if self._webhook_ports else []),
                 *([f"  TLS                 on every port{client}"] if tls else []),
                 f"  user                {config.username}",
                 f"  password            {where}",
@@ -508,6 +588,8 @@ class GatewayService(Service):
     def _start(self) -> None:
         self.gateway.start()
         self.keeper.start()
+        self.carrier.start()
+        self.blotter.start()
         self._start_servers()
         for halt in self.gateway.state.halts.values():
             log.warn("Trading is halted: {halt}. Orders are refused until `resume`.", halt=str(halt))
@@ -575,7 +657,7 @@ class GatewayService(Service):
             print(banner, flush=True)
 
     async def _stop_listening(self) -> None:
-        for port in self._ports:
+        for port in (*self._webhook_ports, *self._ports):
             stopped = port.stopListening()
             if isinstance(stopped, Deferred):
                 await stopped
@@ -586,6 +668,7 @@ class GatewayService(Service):
         for name in list(self._timers):
             self._cancel(name)
         self.keeper.stop()
+        self.carrier.stop()
         await self._stop_listening()
         await self.gateway.ledger.quiet(STOP_SECONDS)
         await self.publisher.stop()

@@ -155,6 +155,32 @@ def interface(text: str) -> str:
     return text
 
 
+def optional_port(text: str) -> int | None:
+    """A TCP port, or none."""
+    return port(text) if text else None
+
+
+def optional_interface(text: str) -> str:
+    """An address to listen on, or none."""
+    return interface(text) if text else ""
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks."""
+    try:
+        return tuple(str(ipaddress.ip_network(each.strip())) for each in text.split(",") if each.strip())
+    except ValueError:
+        raise ValueError("give addresses or networks with commas between them, such as 127.0.0.1,10.0.0.0/8") from None
+
+
+def base_url(text: str) -> str:
+    """The beginning of a URL, without a slash at its end; or nothing."""
+    host = r"([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])"
+    if text and not re.fullmatch(rf"https?://{host}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError("give a URL without a user and a query, such as https://gw.example.com")
+    return text.rstrip("/")
+
+
 def optional_path(text: str) -> Path | None:
     """A file, or none."""
     return Path(text) if text else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from txgateway import codec
 from txgateway.families import Families
+from txgateway.integrations import Integrations
 from txgateway.life import advance, enriched
 from txgateway.model.account import Position
 from txgateway.model.book import Book, Holding, open_quantity, together
@@ -32,14 +33,21 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    IntegrationChanged,
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
     LimitChanged,
+    OrderAmended,
     OrderRestored,
     PositionReported,
     Record,
     SettingChanged,
+    SignalAdvanced,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
+    StrategyAdjusted,
     TokenCreated,
     TokenRevoked,
     TradingDayStarted,
@@ -50,9 +58,12 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.halts import FLATTENER, Flatten, Halt
+from txgateway.model.integration import Integration
 from txgateway.model.lease import Lease
 from txgateway.model.order import CLOSED, Order, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY, Scope
+from txgateway.model.signal import Signal, StrategyPosition
+from txgateway.strategies import Strategies
 
 ZERO = Decimal(0)
 RESOLVED_KEPT = 10_000
@@ -157,6 +168,8 @@ class State:
         self.users: dict[str, UserChanged] = {}
         """What the journal has last said of each user: their passwords' hashes are elsewhere."""
         self.families = Families()
+        self.strategies = Strategies()
+        self.integrations = Integrations()
         self._clients: dict[str, str] = {}
         self._brokers: dict[str, str] = {}
 
@@ -268,6 +281,8 @@ class State:
                 self._day(order.venue).loose.pop(broker_key(order.venue, order.broker_order_id), None)
             if order.exits is not None or order.leg is not None or order.oco:
                 self.families.take(event, order)
+            if order.signal:
+                self.strategies.take(event, None, order, self._holds(order.account, order.symbol))
         elif isinstance(event, NOTES):
             self.families.note(event)
         elif (order_id := getattr(event, "order_id", None)) is not None:
@@ -278,12 +293,19 @@ class State:
                 self._put(before, order)
             if order is None or order.exits is not None or order.leg is not None or order.oco:
                 self.families.take(event, order)  # type: ignore[arg-type]
+            if isinstance(event, OrderAmended):
+                self.strategies.amend(event, order)
             if isinstance(event, Executed):
                 day = self.trading_day(event.execution.venue)
                 execution = enriched(event.execution, order, record.seq, day)
                 self._fill(execution, order)
                 if order is not None:
                     self._own(order, execution)
+                    if order.origin is Origin.FLATTEN:
+                        place, source = (order.account, order.symbol), None if _closes_for_all(order) else order.owner
+                        self.strategies.flatten(place, source, execution.signed_quantity, self._holds(*place))
+            if order is not None and order.signal:
+                self.strategies.take(event, before, order, self._holds(order.account, order.symbol))
         self.seq = record.seq
         return Change(record, order, execution, order is not None and order.broker_order_id != named)
 
@@ -463,6 +485,28 @@ class State:
         if not event.quantity:
             self.owned.pop((event.account, event.symbol), None)
 
+    def _holds(self, account: str, symbol: str) -> Decimal:
+        position = self.positions.get(account, {}).get(symbol)
+        return position.quantity if position is not None else ZERO
+
+    def _receive_signal(self, event: SignalReceived) -> None:
+        self.strategies.receive(event, self.seq + 1)
+
+    def _refuse_signal(self, event: SignalRefused) -> None:
+        self.strategies.refuse(event, self.seq + 1)
+
+    def _advance_signal(self, event: SignalAdvanced) -> None:
+        self.strategies.advance(event, self.seq + 1)
+
+    def _end_signal(self, event: SignalEnded) -> None:
+        self.strategies.end(event, self.seq + 1)
+
+    def _adjust_strategy(self, event: StrategyAdjusted) -> None:
+        self.strategies.adjust(event, self._holds(event.account, event.symbol))
+
+    def _change_integration(self, event: IntegrationChanged) -> None:
+        self.integrations.take(event)
+
     def _report_balances(self, event: BalancesReported) -> None:
         self.cash.setdefault((event.venue, event.account), {}).update(event.totals)
 
@@ -541,7 +585,8 @@ class State:
         books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
         days = [(venue, day.copy()) for venue, day in self.days.items()]
         access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
-        return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump())
+        signals = [*self.strategies.dump(), *self.integrations.dump()]
+        return _lines(head, differences, positions, limits, books, working, days, access, self.families.dump(), signals)
 
     @classmethod
     def load(cls, lines: Iterable[bytes]) -> State:
@@ -562,6 +607,10 @@ class State:
                 state._put(None, codec.unpack_order(body))
             elif tag in ("N", "n", "O", "o"):
                 state.families.load(tag, a, body)
+            elif tag in ("S", "s"):
+                state.strategies.load(tag, body)
+            elif tag == "I":
+                state.integrations.load(body)
             elif tag == "P":
                 state._hold(codec.decode_position(body))
             elif tag == "F":
@@ -627,7 +676,16 @@ _HANDLERS: dict[type[Event], Any] = {
     TokenRevoked: State._revoke_token,
     UserChanged: State._change_user,
     UserRemoved: State._remove_user,
+    SignalReceived: State._receive_signal,
+    SignalRefused: State._refuse_signal,
+    SignalAdvanced: State._advance_signal,
+    SignalEnded: State._end_signal,
+    StrategyAdjusted: State._adjust_strategy,
+    IntegrationChanged: State._change_integration,
 }
+
+
+_TAGS: dict[type, str] = {Signal: "S", StrategyPosition: "s", Integration: "I"}
 
 
 def _lines(
@@ -640,6 +698,7 @@ def _lines(
     days: list[tuple[str, Day]],
     access: list[Token | UserChanged],
     families: list[tuple[str, str, bytes]],
+    signals: list[Signal | StrategyPosition | Integration],
 ) -> Iterator[bytes]:
     line = codec.encode_line
     yield line("H", "", "", codec.encode(head))
@@ -660,6 +719,8 @@ def _lines(
         yield line("W", "", "", codec.pack_order(order))
     for tag, key, kin in families:
         yield line(tag, key, "", kin)
+    for signal in signals:
+        yield line(_TAGS[type(signal)], "", "", codec.encode(signal))
     for venue, day in days:
         yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
         for order_id, packed in day.orders.items():

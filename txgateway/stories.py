@@ -23,11 +23,13 @@ from txgateway.model.events import (
     ExternalOrderFound,
     FlattenEnded,
     FlattenRequested,
+    IntegrationChanged,
     LeaseEnded,
     LeaseLost,
     LeaseTaken,
     LimitChanged,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderDenied,
     OrderDoubted,
@@ -42,7 +44,12 @@ from txgateway.model.events import (
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
+    SignalAdvanced,
+    SignalEnded,
+    SignalReceived,
+    SignalRefused,
     StopHeld,
+    StrategyAdjusted,
     TicketApproved,
     TokenCreated,
     TokenRevoked,
@@ -53,6 +60,7 @@ from txgateway.model.events import (
     UserRemoved,
     VenueStatusChanged,
 )
+from txgateway.model.integration import Step
 from txgateway.model.order import Terms
 
 
@@ -79,7 +87,8 @@ def _bound(terms: Terms) -> str:
     exits = f", with {terms.exits}" if terms.exits is not None else ""
     group = f", one of the group {terms.oco}" if terms.oco else ""
     parent = f", an exit of {terms.parent}" if terms.leg is not None else ""
-    return f"{exits}{group}{parent}"
+    until = f", until {terms.good_till:%Y-%m-%d %H:%M:%S} UTC" if terms.good_till is not None else ""
+    return f"{exits}{group}{parent}{until}"
 
 
 def _submitted(event: OrderSubmitted) -> str:
@@ -124,6 +133,39 @@ def _token(event: TokenCreated) -> str:
     return f"{token.created_by} made the token {token.name}, {until}: {token.grant}."
 
 
+def _signal(event: SignalReceived) -> str:
+    asked = "; ".join(str(each) for each in event.instructions) or event.about or "nothing to be done"
+    shadow = " It is not sent: its source is in shadow mode." if event.shadow else ""
+    warned = "".join(f" Mind: {each}" for each in event.warnings)
+    return f"{event.source} signalled from {event.host or 'here'}: {asked}.{shadow}{warned} It was: {event.body}"
+
+
+def _advanced(event: SignalAdvanced) -> str:
+    what = f"Instruction {event.instruction + 1}"
+    if event.over:
+        return f"{what} needs nothing more."
+    does = [f"ends {', '.join(event.ends)}"] if event.ends else []
+    does += [f"has {abs(event.closing):f} closed by the exits of {', '.join(event.entries)}"] if event.entries else []
+    return f"{what} {' and '.join(does) or 'goes on'}."
+
+
+def _integration(event: IntegrationChanged) -> str:
+    what = f"Integration {event.name} of {event.source}"
+    if event.step is Step.ENDING:
+        return f"{what}: {event.text or 'nothing of it ends any more.'}"
+    strategy = f", strategy {event.strategy_name or event.strategy}" if event.strategy else ""
+    by = f" by {event.by}" if event.by else ""
+    mail = f" for {event.user_email}" if event.user_email else ""
+    return f"{what}{strategy}: {event.step}{by}{mail}{f': {event.text}' if event.text else '.'}"
+
+
+def _amended(event: OrderAmended) -> str:
+    what = [f"its exits: {str(event.exits) or 'none'}"] if event.exits is not None else []
+    what += [f"it works until {event.good_till:%Y-%m-%d %H:%M:%S} UTC"] if event.good_till is not None else []
+    what += [f"its reference is {event.reference!r}"] if event.reference is not None else []
+    return f"{event.by} changed what is kept of it: {'; '.join(what) or 'nothing new'}."
+
+
 def _why(what: str) -> Callable[[Any], str]:
     """A sentence with the event's reason code and text."""
     return lambda event: f"{what} ({event.reason}): {event.text or 'no reason given.'}"
@@ -154,6 +196,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TicketApproved: lambda event: f"{event.by} approved the ticket.",
     ExitTriggered: lambda event: f"The position is to be closed at the market: {event.text}",
     ExitsEnded: lambda event: f"Nothing is attached any more: {event.text}",
+    OrderAmended: _amended,
     StopHeld: lambda event: f"The gateway watches the stop at {event.stop_price:f} itself.",
     VenueStatusChanged: lambda event: f"Venue {event.venue} is {event.status}{': ' if event.text else ''}{event.text}.",
     DifferenceFound: lambda event: (
@@ -190,6 +233,20 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TokenRevoked: lambda event: f"{event.by} revoked the token {event.name}.",
     UserChanged: lambda event: f"{event.by} let {event.name} in: {event.grant}.",
     UserRemoved: lambda event: f"{event.by} removed the user {event.name}.",
+    SignalReceived: _signal,
+    SignalRefused: lambda event: (
+        f"A signal of {event.source} was refused ({event.reason}): {event.text} It was: {event.body}"
+    ),
+    SignalAdvanced: _advanced,
+    SignalEnded: lambda event: (
+        f"The signal is {event.outcome}{f' ({event.reason})' if event.reason else ''}: "
+        f"{event.text or ', '.join(event.orders) or 'there was nothing to do'}."
+    ),
+    IntegrationChanged: _integration,
+    StrategyAdjusted: lambda event: (
+        f"{event.by}: strategy {event.strategy or event.source} of {event.source} holds {event.quantity:f} "
+        f"{event.symbol} now: {event.text}"
+    ),
     AdminActed: lambda event: (
         f"{event.user} gave {event.command}({event.arguments}) by {event.origin} from {event.host or 'here'}."
     ),

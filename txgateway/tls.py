@@ -10,9 +10,9 @@ from typing import Any
 class Certificates:
     """What our ports speak TLS with: the files as they were last read, for every connection that comes from then on."""
 
-    def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None, insist: bool = True) -> None:
         self.cert = cert
-        self._files = (cert, key, client_ca)
+        self._files = (cert, key, client_ca, insist)
         self._options = server_context(*self._files)
 
     def reload(self) -> datetime:
@@ -25,8 +25,10 @@ class Certificates:
         return self._options.getContext()
 
 
-def server_context(cert: Path, key: Path, client_ca: Path | None) -> Any:
+def server_context(cert: Path, key: Path, client_ca: Path | None, insist: bool = True) -> Any:
     """The context factory of our ports: TLS 1.2 or later; with a CA only clients that have a certificate of it.
+
+    With `insist` off a client may also have none at all.
 
     ValueError says, in a sentence, what is wrong with the files. OpenSSL is imported here and nowhere else of ours.
     """
@@ -39,15 +41,17 @@ def server_context(cert: Path, key: Path, client_ca: Path | None) -> Any:
         private = ssl.KeyPair.load(key.read_bytes(), crypto.FILETYPE_PEM).original
     except (crypto.Error, ValueError, TypeError, OSError) as error:
         raise ValueError(f"{key} is no private key without a passphrase ({_why(error)})") from None
-    trust = None
-    if client_ca is not None:
+    clients: dict[str, Any] = {}
+    if client_ca is not None and insist:
         authorities = [ssl.Certificate(each) for each in _certificates(client_ca)]
-        trust = ssl.trustRootFromCertificates(authorities)
+        clients = {"trustRoot": ssl.trustRootFromCertificates(authorities)}
+    elif client_ca is not None:
+        clients = {"verify": True, "requireCertificate": False, "caCerts": _certificates(client_ca)}
     options = ssl.CertificateOptions(
         privateKey=private,
         certificate=chain[0],
         extraCertChain=chain[1:],
-        trustRoot=trust,
+        **clients,
         raiseMinimumTo=ssl.TLSVersion.TLSv1_2,
     )
     try:

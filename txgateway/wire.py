@@ -310,6 +310,8 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         value["exits"] = exits(order.exits)
     if order.oco:
         value["oco"] = order.oco
+    if order.good_till is not None:
+        value["good_till"] = iso(order.good_till)
     if order.leg is not None:
         value["parent"], value["leg"] = order.parent, LEGS[order.leg]
     if word == "Error":

@@ -19,6 +19,8 @@ from txgateway_monitor.settings import SettingsError, __version__
 
 from .errors import EXIT_CODES, GatewayError, OutcomeUnknown
 from .faults import faults
+from .proquant import proquant
+from .sources import source
 from .subcommands import subcommands
 from .terminal import COMPRESS_HELP, JSON_HELP, Terminal
 from .tickets import ticket_commands
@@ -100,6 +102,8 @@ def cli(
 
 cli.add_command(cli.commands["explain_order"], "explain")
 cli.add_command(faults)
+cli.add_command(source)
+cli.add_command(proquant)
 
 
 @cli.command()

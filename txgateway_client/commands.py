@@ -595,6 +595,197 @@ class Commands(ABC):
         """Return the gateway's order route, `{name: None or {parameter: value}}`."""
         return self._read("get_order_route")
 
+    # -- sources of signals
+
+    def add_source(
+        self,
+        kind: str,
+        account: str | None = None,
+        name: str | None = None,
+        venue: str | None = None,
+        secret: str | None = None,
+        user: str | None = None,
+        symbols: str | Mapping[str, str] | None = None,
+        sizing: str | None = None,
+        size: Number | None = None,
+        rounding: bool | None = None,
+        order_type: str | None = None,
+        limit_offset: Number | None = None,
+        time_in_force: str | None = None,
+        route: str | None = None,
+        semantics: str | None = None,
+        max_age: Number | None = None,
+        duplicate_window: Number | None = None,
+        shadow: bool | None = None,
+        rate: Number | None = None,
+        addresses: str | None = None,
+        certificate: str | None = None,
+        mapping: str | Mapping[str, str] | None = None,
+        template: str | None = None,
+        limits: str | Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Let a sender's signals in. Return its `url`, and the `message` to paste there with its secret, this once.
+
+        kind: tradingview, proquant, algogene or generic. symbols and mapping: FROM=TO,FROM=TO or JSON. sizing: as_sent,
+        fixed, percent, notional or risk, of `size`. semantics: orders, one_position or target. limit_offset: 0.5, or
+        0.1%. limits: max_notional=10000:8000,order_rate=5.
+        """
+        return self._action(
+            "add_source",
+            kind=kind,
+            account=account,
+            name=name,
+            venue=venue,
+            secret=secret,
+            user=user,
+            symbols=symbols,
+            sizing=sizing,
+            size=level("size", size),
+            rounding=rounding,
+            order_type=order_type,
+            limit_offset=level("limit_offset", limit_offset),
+            time_in_force=time_in_force,
+            route=route,
+            semantics=semantics,
+            max_age=level("max_age", max_age),
+            duplicate_window=level("duplicate_window", duplicate_window),
+            shadow=shadow,
+            rate=level("rate", rate),
+            addresses=addresses,
+            certificate=certificate,
+            mapping=mapping,
+            template=template,
+            limits=limits,
+        )
+
+    def change_source(
+        self,
+        name: str,
+        account: str | None = None,
+        venue: str | None = None,
+        secret: str | None = None,
+        user: str | None = None,
+        symbols: str | Mapping[str, str] | None = None,
+        sizing: str | None = None,
+        size: Number | None = None,
+        rounding: bool | None = None,
+        order_type: str | None = None,
+        limit_offset: Number | None = None,
+        time_in_force: str | None = None,
+        route: str | None = None,
+        semantics: str | None = None,
+        max_age: Number | None = None,
+        duplicate_window: Number | None = None,
+        shadow: bool | None = None,
+        rate: Number | None = None,
+        addresses: str | None = None,
+        certificate: str | None = None,
+        mapping: str | Mapping[str, str] | None = None,
+        template: str | None = None,
+        limits: str | Mapping[str, str] | None = None,
+        new_secret: bool = False,
+    ) -> dict[str, Any]:
+        """Change a source's settings from its next signal on: what is given; "" is as if it had never been given.
+
+        limits: those that are named; "" takes away all that were set of source:NAME, set_risk without a value one.
+        new_secret: make another secret, shown in the answer this once; the old one opens nothing any more.
+        """
+        return self._action(
+            "change_source",
+            name=name,
+            account=account,
+            venue=venue,
+            secret=secret,
+            user=user,
+            symbols=symbols,
+            sizing=sizing,
+            size=level("size", size),
+            rounding=rounding,
+            order_type=order_type,
+            limit_offset=level("limit_offset", limit_offset),
+            time_in_force=time_in_force,
+            route=route,
+            semantics=semantics,
+            max_age=level("max_age", max_age),
+            duplicate_window=level("duplicate_window", duplicate_window),
+            shadow=shadow,
+            rate=level("rate", rate),
+            addresses=addresses,
+            certificate=certificate,
+            mapping=mapping,
+            template=template,
+            limits=limits,
+            new_secret=new_secret,
+        )
+
+    def remove_source(self, name: str, force: bool = False) -> bool:
+        """Let a source's signals in no more. Return False when there is none.
+
+        Refused while its strategies hold something, or orders or signals of it are under way; force removes it
+        nevertheless, and all that stays as it is.
+        """
+        return self._action("remove_source", name=name, force=force)
+
+    def query_sources(self, name: str | None = None) -> list[dict[str, Any]]:
+        """Return the sources of signals, or one: settings without the secret, URL, what came since the start."""
+        return self._read("query_sources", name=name)
+
+    def connect_proquant(
+        self,
+        source: str,
+        email: str,
+        name: str | None = None,
+        description: str = "txGateway",
+        image_url: str = "",
+    ) -> dict[str, Any]:
+        """Ask ProQuant for an integration that signals to a source; its user approves it in ProQuant's app.
+
+        email: the one of the user's ProQuant account. name, description and image_url are what the user sees there.
+        """
+        return self._action(
+            "connect_proquant", source=source, email=email, name=name, description=description, image_url=image_url
+        )
+
+    def query_integrations(self, source: str | None = None) -> list[dict[str, Any]]:
+        """Return the integrations of each source or of one, their steps, and which strategies signal."""
+        return self._read("query_integrations", source=source)
+
+    # -- signals
+
+    def query_signals(
+        self, source: str | None = None, outcome: str | None = None, strategy: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return the latest signals, newest first; outcome PENDING, DONE, REFUSED or SHADOW."""
+        return self._read("query_signals", source=source, outcome=outcome, strategy=strategy, limit=limit)
+
+    def explain_signal(self, id: str) -> dict[str, Any] | None:
+        """Return a signal's story, from what was sent to its orders' last fill; None when it is unknown."""
+        return self._read("explain_signal", id=id)
+
+    def replay_signal(self, id: str) -> list[str]:
+        """Return what a stored signal would do now; nothing is sent."""
+        return self._read("replay_signal", id=id)
+
+    def query_strategies(
+        self, source: str | None = None, strategy: str | None = None, symbol: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what each strategy of each source holds, and is to hold."""
+        return self._read("query_strategies", source=source, strategy=strategy, symbol=symbol)
+
+    def adjust_strategy(
+        self, source: str, strategy: str, account: str, symbol: str, quantity: Number, text: str
+    ) -> dict[str, Any]:
+        """Say what a strategy holds, where what is on record is wrong; nothing is sent."""
+        return self._action(
+            "adjust_strategy",
+            source=source,
+            strategy=strategy,
+            account=account,
+            symbol=symbol,
+            quantity=quantity,
+            text=text,
+        )
+
     # -- the journal
 
     def query_journal(

@@ -26,6 +26,10 @@ WATCHED = {
     "query_balances",
     "query_differences",
     "query_risk",
+    "query_integrations",
+    "query_signals",
+    "query_sources",
+    "query_strategies",
 }
 """What people look at again and again."""
 
@@ -37,7 +41,7 @@ OPTIONAL_ARGUMENTS = {
 }
 """Arguments that may be left out and still are no options."""
 
-READS = re.compile(r"query_|explain_|get_|help|status|time|uptime|version")
+READS = re.compile(r"query_|explain_|replay_|get_|help|status|time|uptime|version")
 
 NEGATIVE_NUMBER = re.compile(r"-\.?[0-9].*")
 
@@ -94,7 +98,12 @@ TYPES: dict[str, click.ParamType[Any]] = {
     "hold_seconds": click.IntRange(min=1),
 }
 
-OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {("set_risk", "limit"): click.STRING}
+OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {
+    ("set_risk", "limit"): click.STRING,
+    ("add_source", "order_type"): words("MARKET", "LIMIT"),
+    ("change_source", "order_type"): words("MARKET", "LIMIT", ""),
+    ("change_source", "time_in_force"): words(*TIMES_IN_FORCE, ""),
+}
 """Arguments whose name means something else in other commands."""
 
 

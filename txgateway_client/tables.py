@@ -182,6 +182,58 @@ def _story(value: Mapping[str, Any]) -> str:
     return f"{_by_shape(value.get('order'))}\n\n{_records(STORY_COLUMNS, value.get('story') or [])}"
 
 
+SOURCE_COLUMNS = {
+    "source": ("name",),
+    **{name: (name,) for name in ("kind", "account", "venue", "settings", "limits", "received", "refused", "repeated")},
+    "wrong secrets": ("wrong_secrets",),
+    "last seen": ("last_seen",),
+    "url": ("url",),
+}
+
+
+def _source(value: Mapping[str, Any]) -> str:
+    """A source; where its secret was just made, the URL and the message to paste, as they are."""
+    if not value.get("message"):
+        return _by_shape(value)
+    head = f"{value['name']} takes signals of {value['kind']} for account {value['account']} at {value['venue']}."
+    again = f"The secret is shown this once: `txgateway source change {value['name']} --new-secret` makes another."
+    lines = [head, value["place"], "", "URL:", value["url"], "", "Message:", *value["message"].split("\n"), "", again]
+    lines += ["", f"Warning: {value['warning']}"] if value.get("warning") else []
+    return "\n".join(map(_plain, lines))
+
+
+def _sources(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each source."""
+    return _records(SOURCE_COLUMNS, value)
+
+
+INTEGRATION_COLUMNS = {
+    name: (name,)
+    for name in ("source", "name", "step", "changed", "user_email", "url", "strategies", "warning", "text")
+}
+
+
+def _integrations(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each integration, with the names of the strategies that signal."""
+    return _records(INTEGRATION_COLUMNS, [{**each, "strategies": _enabled(each)} for each in value])
+
+
+def _enabled(integration: Mapping[str, Any]) -> str:
+    strategies = integration.get("strategies") or []
+    return ", ".join(str(each["name"] or each["strategy"]) for each in strategies if each["enabled"])
+
+
+SIGNAL_COLUMNS = {name: (name,) for name in ("time", "id", "source", "outcome", "instructions", "reason", "text")}
+STRATEGY_COLUMNS = {
+    name: (name,) for name in ("source", "strategy", "name", "account", "symbol", "quantity", "intended", "opened")
+}
+
+
+def _signals(value: Iterable[Mapping[str, Any]]) -> str:
+    """One row for each signal."""
+    return _records(SIGNAL_COLUMNS, [{**each, "instructions": "; ".join(each["instructions"])} for each in value])
+
+
 def _faults(value: Mapping[str, Any]) -> str:
     """What is set at each venue, and what there is."""
     rows = [{"venue": venue, **fault} for venue, faults in value["venues"].items() for fault in faults]
@@ -230,6 +282,13 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_flattens": _flattens,
     "query_halts": lambda value: _records(HALT_COLUMNS, value),
     "explain_order": _story,
+    "explain_signal": lambda value: _records(STORY_COLUMNS, value.get("story") or []),
+    "query_signals": _signals,
+    "add_source": _source,
+    "change_source": _source,
+    "query_sources": _sources,
+    "query_integrations": _integrations,
+    "query_strategies": lambda value: _records(STRATEGY_COLUMNS, value),
     "query_faults": _faults,
     "set_fault": lambda value: _records(FAULT_COLUMNS, value),
     "clear_faults": lambda value: _faults({"venues": value, "known": {}}).partition("\n\n")[0],

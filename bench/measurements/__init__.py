@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bench.figures import Figure
-from bench.measurements import fan_out, holding, memory, orders, recovering, risk, starting, status, ticks, trading
+from bench.measurements import (
+    fan_out,
+    holding,
+    memory,
+    orders,
+    recovering,
+    risk,
+    signals,
+    starting,
+    status,
+    ticks,
+    trading,
+)
 from bench.workshop import Workshop
 
 Measurement = Callable[[Workshop], Sequence[Figure]]
@@ -15,6 +27,7 @@ TABLE: dict[str, Measurement] = {
     "orders": orders.measure,
     "trading": trading.measure,
     "risk": risk.measure,
+    "signals": signals.measure,
     "fan_out": fan_out.measure,
     "ticks": ticks.measure,
     "starting": starting.measure,

@@ -22,6 +22,7 @@ FIGURES = {
     "orders": 3,
     "trading": 3,
     "risk": 2,
+    "signals": 4,
     "fan_out": 6,
     "ticks": 2,
     "starting": 3,

@@ -88,6 +88,72 @@ async def test_faults_have_a_roof_of_their_own(gateway: Any, run: Run) -> None:
     assert (await run("faults", "set", "late_fill", "--count", "0")).exit_code == 2
 
 
+SOURCE = {
+    "name": "tv",
+    "kind": "tradingview",
+    "account": "A1",
+    "venue": "paper",
+    "url": "http://gw/webhooks/tradingview/tv",
+    "settings": {"shadow": True},
+    "received": 3,
+    "message": None,
+}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_new_source_shows_what_to_paste(gateway: Any, run: Run) -> None:
+    made = {**SOURCE, "message": '{\n  "secret": "s3cret"\n}', "place": "Paste it there."}
+    gateway.answers["add_source"] = made
+    words = ("--venue", "paper", "--account", "A1", "--shadow", "true", "--size", "2.5", "--symbols", "A=B")
+    result = await run("source", "add", "tradingview", *words, "--table")
+    assert result.stdout.splitlines() == [
+        "tv takes signals of tradingview for account A1 at paper.",
+        "Paste it there.",
+        "",
+        "URL:",
+        "http://gw/webhooks/tradingview/tv",
+        "",
+        "Message:",
+        "{",
+        '  "secret": "s3cret"',
+        "}",
+        "",
+        "The secret is shown this once: `txgateway source change tv --new-secret` makes another.",
+    ]
+    given = {
+        "kind": "tradingview",
+        "venue": "paper",
+        "account": "A1",
+        "shadow": "true",
+        "size": "2.5",
+        "symbols": "A=B",
+    }
+    assert gateway.called("add_source") == [given]
+    assert json.loads((await run("source", "add", "tradingview")).stdout) == made
+
+
+@pytest_twisted.ensureDeferred
+async def test_sources_are_listed_shown_changed_and_removed(gateway: Any, run: Run) -> None:
+    gateway.answers.update(query_sources=[SOURCE], change_source=SOURCE, remove_source=True)
+    listed = (await run("source", "list", "--table")).stdout.splitlines()
+    assert listed[1].split() == ["tv", "tradingview", "A1", "paper", "shadow=yes", "3", SOURCE["url"]]
+    shown = (await run("source", "show", "tv", "--table")).stdout
+    assert "settings  shadow=yes" in shown
+    await run("source", "change", "tv", "--new-secret", "--max-age", "")
+    assert gateway.called("change_source") == [{"name": "tv", "new_secret": True, "max_age": ""}]
+    assert (await run("source", "change", "tv", "--order-type", "", "--tif", "", "--shadow", "true")).exit_code == 0
+    assert gateway.called("change_source")[1:] == [
+        {"name": "tv", "order_type": "", "time_in_force": "", "shadow": "true", "new_secret": False}
+    ]
+    assert (await run("source", "change", "tv", "--order-type", "stop")).exit_code == 2
+    assert (await run("source", "remove", "tv")).exit_code == 0
+    assert (await run("source", "remove", "tv", "--force")).exit_code == 0
+    assert gateway.called("remove_source") == [{"name": "tv", "force": False}, {"name": "tv", "force": True}]
+    gateway.answers.update(query_sources={"status": "Error", "errorMsg": "No.", "reason": "NO_SUCH_SOURCE"})
+    result = await run("source", "show", "none", "--table")
+    assert (result.exit_code, result.stdout) == (1, "No. (NO_SUCH_SOURCE)\n")
+
+
 @pytest.mark.parametrize("arguments", [("--table", "query_orders"), ("query_orders", "--table")])
 @pytest_twisted.ensureDeferred
 async def test_a_table_when_it_is_asked_for(gateway: Any, run: Run, arguments: tuple[str, ...]) -> None:

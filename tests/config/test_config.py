@@ -16,6 +16,7 @@ import pytest
 
 from txgateway import config
 from txgateway.config import SETTINGS, Check, Config, ConfigError
+from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 TOML = "/etc/txgateway.toml"
@@ -529,6 +530,46 @@ def test_description_has_a_line_for_every_setting_and_venue() -> None:
     assert "TXGATEWAY_PAPER_FEED=synthetic (default)" in lines
 
 
+# -- signals
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"WEBHOOK_PORT": "x"}, "TXGATEWAY_WEBHOOK_PORT=x: give a port"),
+        ({"WEBHOOK_PORT": "50080"}, "TXGATEWAY_WEBHOOK_PORT=50080: HTTP_PORT is this port; give another one"),
+        ({"WEBHOOK_PORT": "50090"}, "TXGATEWAY_WEBHOOK_PORT=50090: TCP_PORT is this port; give another one"),
+        ({"WEBHOOK_HOST": "127.0.0.1"}, "TXGATEWAY_WEBHOOK_HOST=127.0.0.1: it is about TXGATEWAY_WEBHOOK_PORT; give"),
+        ({"WEBHOOK_PORT": "1", "WEBHOOK_HOST": "0.0.0.0"}, "WEBHOOK_HOST=0.0.0.0: secrets would come in without TLS"),
+        ({"WEBHOOK_PORT": "1", "WEBHOOK_CLIENT_CA": "/c"}, "WEBHOOK_CLIENT_CA=/c: it needs TXGATEWAY_TLS_CERT too"),
+        ({"TRUSTED_PROXIES": "me"}, "TXGATEWAY_TRUSTED_PROXIES=me: give addresses or networks"),
+        ({"TRUSTED_PROXIES": "10.0.0.1/8"}, "TXGATEWAY_TRUSTED_PROXIES=10.0.0.1/8: give addresses or networks"),
+        ({"WEBHOOK_URL": "gw.example.com"}, "TXGATEWAY_WEBHOOK_URL=gw.example.com: give a URL without a user"),
+        ({"WEBHOOK_URL": "https://a:b@gw/"}, "give a URL without a user and a query"),
+        ({"WEBHOOK_URL": "https://gw/?a=1"}, "give a URL without a user and a query"),
+    ],
+)
+def test_mistakes_about_signals(environ: dict[str, str], says: str) -> None:
+    (sentence,) = mistakes({f"TXGATEWAY_{name}": value for name, value in environ.items()}, files={"/c": ""})
+    assert says in sentence
+
+
+def test_a_port_for_signals_may_be_open_to_all_with_tls_or_by_saying_so() -> None:
+    given = {"TXGATEWAY_WEBHOOK_PORT": "1", "TXGATEWAY_WEBHOOK_HOST": "0.0.0.0"}
+    assert load({**given, "TXGATEWAY_ALLOW_INSECURE": "1"}).webhook_host == "0.0.0.0"
+    tls = {"TXGATEWAY_TLS_CERT": "/cert", "TXGATEWAY_TLS_KEY": "/key"}
+    assert load({**given, **tls}, files={"/cert": "", "/key": ""}).webhook_port == 1
+    urls = ("https://gw.example.com/", "http://127.0.0.1:8080", "https://[::1]:1/a/b", "")
+    assert [load({"TXGATEWAY_WEBHOOK_URL": each}).webhook_url for each in urls] == [
+        "https://gw.example.com",
+        "http://127.0.0.1:8080",
+        "https://[::1]:1/a/b",
+        "",
+    ]
+    proxies = load({"TXGATEWAY_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8"}).trusted_proxies
+    assert proxies == ("127.0.0.1/32", "10.0.0.0/8")
+
+
 # -- the examples
 
 
@@ -547,4 +588,5 @@ def test_the_example_file_is_good_as_it_is_and_with_its_comments_taken_off() -> 
     assert load(toml=text).default_venue.kind == "paper"
     uncommented = re.sub(r"^#(?=[\w\[])", "", text, flags=re.MULTILINE)
     assert len(tomllib.loads(uncommented)["venues"]) > len(tomllib.loads(text)["venues"])
-    assert len(load(toml=uncommented).venues) > 1
+    assert len(load(toml=uncommented, kinds=("paper", "rtx")).venues) > 1
+    assert set(tomllib.loads(uncommented)["sources"]["tv-alerts"]) == {*SOURCE_SETTINGS, "venue", "limits"}

@@ -26,6 +26,7 @@ SCOPES = {
         query_accounts query_account query_balances query_positions
         query_order query_orders query_open_orders query_tickets query_execution query_executions query_order_executions
         query_journal explain_order get_order_route
+        query_sources query_integrations query_signals explain_signal replay_signal query_strategies
     """,
     "trade": """
         submit_order market_order limit_order stop_order stoplimit_order replace_order
@@ -38,6 +39,7 @@ SCOPES = {
         shutdown gateway_logon gateway_logoff resume resolve_order resolve_difference
         set_fault clear_faults set_risk
         create_token query_tokens revoke_token query_access
+        add_source change_source remove_source connect_proquant adjust_strategy
     """,
 }
 """The scope that each command needs: a new command has to be thought over here."""
@@ -45,6 +47,7 @@ EVERY_ACCOUNT = """
     query_journal query_faults set_order_route set_primary_exchange
     shutdown gateway_logon gateway_logoff resume resolve_order resolve_difference set_fault clear_faults set_risk
     create_token query_tokens revoke_token query_access
+    add_source change_source remove_source connect_proquant adjust_strategy
 """
 """Commands that concern every account: not for who is kept to some."""
 URGENT = "cancel_order global_cancel cancel_exits halt flatten"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+import requests
 
 from tests.daemon import PATIENCE, ROOT, Daemon, until
 from tests.e2e.conftest import PASSWORD, MakeDaemon, spoil_book
@@ -211,6 +212,39 @@ def use_tokens(api: API) -> bool:
     return "client-bot" in names and api.revoke_token("client-bot")
 
 
+def use_sources(api: API) -> bool:
+    made = api.add_source("generic", ACCOUNT, name="client-source", shadow=True, max_age=30, limits={"order_rate": "5"})
+    assert made["secret"] in made["message"]
+    changed = api.change_source("client-source", sizing="percent", size=2.5, symbols={"GOLD": "GC"}, max_age="")
+    assert changed["settings"] == {"shadow": True, "sizing": "percent", "size": "2.5", "symbols": {"GOLD": "GC"}}
+    assert [each["name"] for each in api.query_sources("client-source")] == ["client-source"]
+    return api.remove_source("client-source")
+
+
+def use_integrations(api: API) -> bool:
+    api.remove_source("client-proquant")
+    api.add_source("proquant", ACCOUNT, name="client-proquant")
+    answer = api.connect_proquant("client-proquant", "user@example.com")
+    assert "TXGATEWAY_WEBHOOK_URL" in answer["errorMsg"]
+    assert api.remove_source("client-proquant")
+    return api.query_integrations("client-proquant") == []
+
+
+def use_signals(api: API) -> bool:
+    api.remove_source("client-signals")
+    source = api.add_source("generic", ACCOUNT, name="client-signals", shadow=True)
+    bearer = {"Authorization": f"Bearer {source['secret']}"}
+    body = {"symbol": "IBM", "side": "BUY", "quantity": 1}
+    signal_id = requests.post(source["url"], json=body, headers=bearer, timeout=60).json()["id"]
+    until(lambda: api.query_signals(source="client-signals", outcome="SHADOW"))
+    assert api.explain_signal(signal_id)["id"] == signal_id  # type: ignore[index]
+    assert len(api.replay_signal(signal_id)) == 1
+    held = api.adjust_strategy("client-signals", "s", ACCOUNT, "IBM", 3, "bought by hand")
+    assert held == api.query_strategies(source="client-signals")[0]
+    api.adjust_strategy("client-signals", "s", ACCOUNT, "IBM", 0, "sold by hand")
+    return api.remove_source("client-signals")
+
+
 USES: dict[str, Callable[[API], Any]] = {
     "status": lambda api: api.status() == "Up",
     "uptime": lambda api: api.uptime().startswith("started "),
@@ -280,6 +314,10 @@ USES: dict[str, Callable[[API], Any]] = {
     "explain_order": use_journal,
     "global_cancel": use_global_cancel,
     "create_token": use_tokens,
+    **dict.fromkeys(("add_source", "change_source", "remove_source", "query_sources"), use_sources),
+    **dict.fromkeys(("connect_proquant", "query_integrations"), use_integrations),
+    **dict.fromkeys(("query_signals", "explain_signal", "replay_signal"), use_signals),
+    **dict.fromkeys(("query_strategies", "adjust_strategy"), use_signals),
     "query_tokens": use_tokens,
     "revoke_token": use_tokens,
     "query_access": lambda api: api.query_access()["users"][0]["scopes"] == ["admin"],

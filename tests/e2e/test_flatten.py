@@ -151,7 +151,7 @@ def test_a_closed_market_is_said_and_monday_closes_it(make_daemon: MakeDaemon) -
     on("2024-03-02", daemon)
     report = daemon.call("flatten", scope="account:API_ACCOUNT", reason="weekend")
     assert (report["flat"], report["ended"]) == (False, False)
-    assert "MARKET_CLOSED" in report["text"]
+    until(lambda: "MARKET_CLOSED" in daemon.call("query_flattens")[0]["text"], daemon)
     [line] = report["positions"]
     assert (line["symbol"], line["quantity"], line["flat"]) == ("IBM", 10, False)
     assert daemon.call("query_flattens")[0]["number"] == report["number"]

@@ -23,6 +23,7 @@ SAFETY = (
     *("shutdown", "gateway_logon", "gateway_logoff", "halt", "resume", "query_halts", "flatten", "query_flattens"),
     *("query_differences", "query_faults", "set_fault", "clear_faults"),
     *("create_token", "query_tokens", "revoke_token", "query_access"),
+    *("query_sources", "change_source", "remove_source", "query_integrations", "connect_proquant"),
 )
 """What is, too: trading must be halted, and a credential taken back, whatever the venue does."""
 NOT_YET = COMMANDS.keys() - {*ALWAYS, *SAFETY}

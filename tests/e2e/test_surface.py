@@ -229,6 +229,13 @@ def a_token(result: Any) -> bool:
     return (result["scopes"], result["accounts"], result["expired"]) == (["read", "trade"], ["API_ACCOUNT"], False)
 
 
+def a_source(result: Any) -> bool:
+    assert re.fullmatch(r"[A-Za-z0-9_-]{32}", result["secret"])
+    assert result["secret"] in result["message"]
+    assert result["secret"] not in result["url"] + str(result["settings"])
+    return (result["account"], result["venue"], result["received"]) == ("API_ACCOUNT", "paper", 0)
+
+
 def tokens(result: Any) -> bool:
     return all(each["token"] is None and "digest" not in each for each in result)
 
@@ -321,6 +328,35 @@ CASES = [
     Case("resolve_order", refused("UNSUPPORTED"), {"id": "$order", "status": "FILLED", "reason": "asked them"}),
     Case("resolve_difference", refused("NO_SUCH_DIFFERENCE"), {"what": "position", "key": "IBM", "reason": "known"}),
     Case("query_journal", records, {"after": 0, "limit": 5}),
+    Case("query_sources", is_([])),
+    Case("add_source", a_source, {"kind": "generic", "account": "api_account", "name": "$name"}),
+    Case("add_source", a_source, {"kind": "TradingView", "account": "API_ACCOUNT", "name": "$name", "venue": "paper"}),
+    Case("add_source", refused("UNKNOWN_ACCOUNT"), {"kind": "generic", "account": "NOBODY"}),
+    Case("add_source", refused("NAME_TAKEN"), {"kind": "generic", "account": "API_ACCOUNT", "name": "txtrader_user"}),
+    Case("change_source", refused("NO_SUCH_SOURCE"), {"name": "NOSUCH"}),
+    Case("remove_source", is_(False), {"name": "NOSUCH"}),
+    Case("query_sources", refused("NO_SUCH_SOURCE"), {"name": "NOSUCH"}),
+    Case("query_integrations", is_([])),
+    Case("query_integrations", is_([]), {"source": "NOSUCH"}),
+    Case("connect_proquant", refused("NO_SUCH_SOURCE"), {"source": "NOSUCH", "email": "someone@example.com"}),
+    Case("query_signals", is_([])),
+    Case("query_signals", is_([]), {"source": "tv", "outcome": "done", "strategy": "gold", "limit": 5}),
+    Case("explain_signal", is_(None), {"id": "NOSUCH"}),
+    Case("replay_signal", refused("NO_SUCH_SIGNAL"), {"id": "NOSUCH"}),
+    Case("query_strategies", is_([])),
+    Case("query_strategies", is_([]), {"source": "tv", "strategy": "gold", "symbol": "ibm"}),
+    Case(
+        "adjust_strategy",
+        refused("NO_SUCH_SOURCE"),
+        {
+            "source": "nobody",
+            "strategy": "gold",
+            "account": "API_ACCOUNT",
+            "symbol": "CAT",
+            "quantity": 5,
+            "text": "bought by hand",
+        },
+    ),
     Case("explain_order", story, {"id": "$order"}),
     Case("explain_order", is_(None), {"id": "NOSUCH"}),
     Case("market_order", an_order("Filled", side="BUY", origin="client"), {**TERMS, "quantity": 1}),

@@ -87,6 +87,7 @@ def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
     truth = {each["ref"]: each for each in tws.do("orders")}
     refs = [each["ref"] for each in tws.do("orders")]
     assert len(refs) == len(set(refs)), "an order is there twice"
+    assert len(refs) > ORDERS / 2, "most came there, whatever failed"
     for name, order in daemon.call("query_orders").items():
         if order["order_status"] not in ("REJECTED", "DENIED"):
             assert float(truth[name]["filled"]) == order["filled"], (order, truth[name])

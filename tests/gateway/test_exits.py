@@ -754,6 +754,8 @@ def test_two_entries_of_a_group_and_the_exits_of_the_one_that_was_filled() -> No
         ({"stop_loss": "-5"}, Reason.BAD_PRICE),
         ({"stop_loss": "0"}, Reason.BAD_PRICE),
         ({"stop_loss": "100 away"}, Reason.BAD_PRICE),
+        ({"take_profit": "1e30"}, Reason.BAD_PRICE),
+        ({"trailing_stop": "1e29 away"}, Reason.BAD_PRICE),
         ({"stop_loss": "100%"}, Reason.BAD_PRICE),
         ({"trailing_stop": "150"}, Reason.BAD_PRICE),
         ({"trailing_stop": "0%"}, Reason.BAD_PRICE),

@@ -20,6 +20,7 @@ from txgateway.model.events import (
     OrderAccepted,
     OrderCanceled,
     OrderRejected,
+    PositionReported,
     TradingHalted,
 )
 from txgateway.model.halts import FlattenReport
@@ -195,6 +196,21 @@ def test_an_owners_part_is_closed_as_far_as_the_account_holds_it() -> None:
     assert [each.quantity for each in closings(bench)] == [40]
     assert held(bench) == {}
     assert "there is nothing to close" in report.positions[0].text
+
+
+@pytest.mark.parametrize(("scope", "origin"), [("owner:ann", Origin.RPC), ("source:ann", Origin.WEBHOOK)])
+def test_what_others_hold_of_the_same_symbol_stays_theirs(scope: str, origin: Origin) -> None:
+    bench = desk()
+    send(bench, "bob", quantity=D(50))
+    send(bench, "ann", origin, quantity=D(100))
+    report = flattened(bench, scope, 4)
+    assert (report.flat, [line.text for line in report.positions]) == (True, ["Flat."])
+    run(bench, 20)
+    assert held(bench) == {("ACC", "IBM"): 50}
+    assert bench.gateway.state.positions["ACC"]["IBM"].quantity == 50
+    assert events(bench, DifferenceFound) == events(bench, PositionReported) == []
+    assert flattened(bench, "owner:bob").flat
+    assert [each.quantity for each in closings(bench)] == [100, 50]
 
 
 def test_what_a_flatten_of_all_has_closed_is_nobodys_any_more() -> None:

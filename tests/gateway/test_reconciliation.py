@@ -13,7 +13,7 @@ from tests.desk import Bench, ChosenBroker, outcome, request
 from txgateway.brokers import Can
 from txgateway.model.account import Position
 from txgateway.model.difference import Difference, What
-from txgateway.model.errors import Ambiguous, Reason, Refused
+from txgateway.model.errors import Ambiguous, Reason, Refused, Unsupported
 from txgateway.model.events import (
     CancelRejected,
     DifferenceFound,
@@ -958,3 +958,20 @@ def test_many_orders_are_judged_a_slice_at_a_time() -> None:
     bench.broker.hold(orders[0], S.EXPIRED)
     pass_time(bench, 70)
     assert [now(bench, each).status for each in (orders[0], orders[1], orders[-1])] == [S.EXPIRED, S.NEW, S.CANCELED]
+
+
+def test_of_what_the_history_does_not_reach_back_to_nobody_says_that_it_never_arrived() -> None:
+    bench = desk()
+    bench.broker.mode = "fail"
+    order = bench.submit(**LIMIT).order
+
+    async def too_long_ago(order: Order) -> OrderReport | None:
+        raise Unsupported("The book begins today.")
+
+    bench.broker.lookup = too_long_ago  # type: ignore[method-assign]
+    pass_time(bench, 1000)
+    assert now(bench, order).status is S.UNKNOWN
+    bench.broker.stopService()
+    bench.up()
+    assert now(bench, order).status is S.UNKNOWN
+    assert bench.gateway.state.halts == {}

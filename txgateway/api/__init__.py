@@ -28,6 +28,8 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
+from txgateway.proquant import ProQuantService
+from txgateway.signaling import Signaling
 
 SECRETS = ("pass", "token", "secret")
 """An argument whose name has one of these in it is shown to nobody."""
@@ -77,6 +79,62 @@ class Story:
 
     order: Order
     entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalStory:
+    """A signal, and everything that happened to it and its orders."""
+
+    signal_id: str
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyReport:
+    """What one strategy holds of a symbol, as query_strategies shows it."""
+
+    source: str
+    strategy: str
+    name: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    intended: Decimal
+    reference: str
+    opened: datetime | None
+    orders: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """A source of signals as query_sources shows it, with what came from it since the start.
+
+    `limits` are those of `source:NAME`, as add_source takes them. `secret`, `message` (what to paste at the sender) and
+    `place` (where) are there only when the secret was just made.
+    """
+
+    name: str
+    kind: str
+    account: str
+    venue: str
+    url: str
+    settings: Mapping[str, Any]
+    configured: bool
+    by: str
+    received: int
+    refused: int
+    repeated: int
+    wrong_secrets: int
+    last_seen: datetime | None
+    warning: str
+    limits: Mapping[str, str] = field(default_factory=dict)
+    secret: str | None = None
+    message: str | None = None
+    place: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"SourceReport({self.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +290,10 @@ class About:
     shutdown: Callable[[str], None]
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
+    webhook_url: Callable[[], str] = lambda: ""
+    """The address that senders of signals reach us by."""
+    webhook_certificates: bool = False
+    """Whether the port that they come by asks for client certificates."""
 
 
 class Api:
@@ -245,14 +307,30 @@ class Api:
         about: About,
         access: Access | None = None,
         exit_trouble: Callable[[str], str] = lambda entry: "",
+        signaling: Signaling | None = None,
+        proquant: ProQuantService | None = None,
     ) -> None:
         self.gateway = gateway
+        self._signaling = signaling
+        self._proquant = proquant
         self.access = access or Access("", "")
         self.exit_trouble = exit_trouble
         self.feed = feed
         self.brokers = brokers
         self.about = about
         self.in_order = InOrder()
+
+    @property
+    def signaling(self) -> Signaling:
+        """What takes signals in."""
+        assert self._signaling is not None, "this house takes no signals"
+        return self._signaling
+
+    @property
+    def proquant(self) -> ProQuantService:
+        """Where integrations are asked for."""
+        assert self._proquant is not None, "this house knows no ProQuant"
+        return self._proquant
 
     def call(self, name: str, caller: Caller, given: Mapping[str, Any] | Sequence[Any]) -> Any:
         """Run a command: gives its result or an awaitable of it. Raises GatewayErrors; KeyError: no such command.

@@ -41,8 +41,9 @@ async def create_token(
     """
     if not _NAME.fullmatch(name):
         raise BadArgument(f"name {name[:80]!r} must be 1 to 64 letters, digits, dots, dashes and underscores.")
-    if api.access.taken(name):
-        raise Refused(Reason.NAME_TAKEN, f"{name} is a user's or a token's name already: revoke it, or use another.")
+    if api.access.taken(name) or api.signaling.sources.get(name) is not None:
+        text = f"{name} is a user's, a token's or a source's name already: revoke it, or use another."
+        raise Refused(Reason.NAME_TAKEN, text)
     if len(api.access.tokens) >= MOST_TOKENS:
         raise Refused(Reason.NAME_TAKEN, f"There are {MOST_TOKENS} tokens: revoke some with revoke_token first.")
     now = api.about.clock()

@@ -39,14 +39,14 @@ async def query_journal(
 async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
     """Tell an order's whole story, from its arrival to its last fill, with times; null when it is unknown.
 
-    An entry's story is told with that of its exits, an exit's with that of its entry. What bore on it is told, too:
-    faults that were set on purpose, halts that cover it, how its venue was connected.
+    An entry's story is told with that of its exits, an exit's with that of its entry, and with the signal they came by.
+    What bore on it is told, too: faults that were set on purpose, halts that cover it, how its venue was connected.
     """
     await api.gateway.settled()
     order = await api.gateway.history.find(id)
     if order is None or not caller.grant.reaches(order.account):
         return None
-    family = await _family(api, order)
+    family = [*await _family(api, order), *filter(None, [order.signal])]
     pages = [await api.gateway.journal_page(0, -1, each, ()) for each in family]
     entries = sorted((each for page in pages for each in page), key=lambda each: each[0].seq)
     if entries:

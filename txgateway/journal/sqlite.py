@@ -29,7 +29,9 @@ RETRY_SECONDS = 1.0
 _WIDTHS = (64, 16, 4, 1)
 """Rows an INSERT takes at once: each step of SQLite gives Python's lock away once, so few wide steps beat many."""
 _COLUMNS = "seq, time, kind, order_id, body, hash"
-_OF_NO_ORDER = frozenset(name for name, kind in codec.KINDS.items() if not hasattr(kind, "order_id"))
+_OF_NO_ORDER = frozenset(
+    name for name, kind in codec.KINDS.items() if not (hasattr(kind, "order_id") or hasattr(kind, "signal_id"))
+)
 
 
 class SqliteJournal:

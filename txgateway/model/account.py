@@ -31,6 +31,18 @@ class AccountReport:
     balances: tuple[Balance, ...] = ()
     values: Mapping[str, Decimal | str] = field(default_factory=dict)
 
+    @property
+    def equity(self) -> Decimal:
+        """What the account is worth: its value `equity`, else its cash."""
+        equity = self.values.get("equity")
+        return equity if isinstance(equity, Decimal) else self.cash
+
+    @property
+    def buying_power(self) -> Decimal | None:
+        """What may be bought with it: its value `buying_power`; None where the broker says none."""
+        power = self.values.get("buying_power")
+        return power if isinstance(power, Decimal) else None
+
 
 def adds_up(ours: Decimal, theirs: Decimal) -> bool:
     """Whether two finite amounts are alike but for rounding: a unit of the last place that is written of `theirs`.

@@ -24,7 +24,9 @@ class Reason(StrEnum):
     UNKNOWN_ACCOUNT = "UNKNOWN_ACCOUNT", "No venue here trades this account."
     UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL", "The venue does not know this symbol."
     UNKNOWN_VENUE = "UNKNOWN_VENUE", "The symbol names a venue that the account does not trade at."
-    BAD_QUANTITY = "BAD_QUANTITY", "The quantity is no number above zero, or outside what the instrument allows."
+    BAD_QUANTITY = "BAD_QUANTITY", "The quantity is no number above zero, or not above what is filled already."
+    QUANTITY_TOO_LOW = "QUANTITY_TOO_LOW", "The quantity is less than the instrument's least, or comes to nothing."
+    QUANTITY_TOO_HIGH = "QUANTITY_TOO_HIGH", "The quantity is more than one order of the instrument may have."
     BAD_PRICE = "BAD_PRICE", "A price is missing, does not belong to this type of order, or is no number above zero."
     BAD_LOT = "BAD_LOT", "The quantity is no multiple of the instrument's lot."
     BAD_TICK = "BAD_TICK", "A price is no multiple of the instrument's tick."
@@ -56,6 +58,18 @@ class Reason(StrEnum):
     MAX_POSITION = "MAX_POSITION", "The position, with all that works, would become too large (`max_position`)."
     MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE", "All positions together would become too large (`max_gross_exposure`)."
     MAX_DAILY_LOSS = "MAX_DAILY_LOSS", "Too much was lost today: only orders that reduce are taken (`max_daily_loss`)."
+    # a signal's
+    BAD_SIGNAL = "BAD_SIGNAL", "What was sent cannot be understood."
+    STALE_SIGNAL = "STALE_SIGNAL", "The signal is older than its source, or it itself, allows (`max_age`)."
+    POSITION_EXISTS = "POSITION_EXISTS", "The strategy has a position already, and may have one only."
+    NO_POSITION = "NO_POSITION", "The strategy has no position to close."
+    NO_SIZE = "NO_SIZE", "The signal and its source do not say how large the order is to be."
+    UNFINISHED = "UNFINISHED", "Only a part of the signal could be carried out: its text says what."
+    NO_SUCH_SIGNAL = "NO_SUCH_SIGNAL", "There is no such signal."
+    NO_SUCH_SOURCE = "NO_SUCH_SOURCE", "No source has this name."
+    NOT_CONNECTED = "NOT_CONNECTED", "The sender's service has not made the integration, or not answered."
+    CONFIGURED = "CONFIGURED", "The source stands in the configuration, and is changed there."
+    IN_USE = "IN_USE", "The source's strategies hold something, or orders or signals of it are under way."
     # the broker's
     REJECTED = "REJECTED", "The broker said no; its words are in the text."
     MARKET_CLOSED = (
@@ -84,6 +98,7 @@ class Reason(StrEnum):
     # a person's
     USER = "USER", "A person or a program ended the order."
     DISCONNECTED = "DISCONNECTED", "The stream connection that sent the order, and was to guard it, is gone."
+    TIME_OVER = "TIME_OVER", "The order was not filled before the time that it was given was over (`good_till`)."
     FLATTENED = "FLATTENED", "A flatten of its scope ended the order."
     TICKET_REJECTED = "TICKET_REJECTED", "A person rejected the ticket."
     RESOLVED = "RESOLVED", "A person ended an order in doubt, having asked the broker."

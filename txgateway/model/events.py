@@ -14,10 +14,13 @@ from enum import StrEnum
 from txgateway.model.credential import Token
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
+from txgateway.model.exits import ExitPlan
 from txgateway.model.halts import HaltLevel
+from txgateway.model.integration import Step
 from txgateway.model.order import Move, Order, OrderReport, OrderStatus, Origin, Terms
 from txgateway.model.rights import Grant
 from txgateway.model.scope import GATEWAY, Scope
+from txgateway.model.signal import Answer, Instruction, Outcome, Plan, SourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +276,143 @@ class StopHeld:
     order_id: str
     stop_price: Decimal
     time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAmended:
+    """What the gateway itself keeps of an order is this from now on: its exits, and until when it works.
+
+    Exits that are its first begin with what is `left` of its position, entered at `price`; `began` is its first fill.
+    An order of an earlier day comes whole. `reference` is the sender's new mark (None: as it was).
+    """
+
+    order_id: str
+    exits: ExitPlan | None
+    good_till: datetime | None
+    by: str
+    time: datetime
+    left: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+    began: datetime | None = None
+    reference: str | None = None
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived:
+    """A signal was understood and taken in: it is answered, and carried out, once this record is on disk.
+
+    `body` is what was sent, without secrets. `forget` and `mark`: see Signal.
+    """
+
+    signal_id: str
+    source: str
+    kind: SourceKind
+    account: str
+    body: str
+    time: datetime
+    answer: Answer
+    instructions: tuple[Instruction, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    key: str = ""
+    host: str = ""
+    about: str = ""
+    warnings: tuple[str, ...] = ()
+    sent: datetime | None = None
+    until: datetime | None = None
+    forget: datetime | None = None
+    mark: str = ""
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRefused:
+    """A signal of a proven sender that was not taken in: nothing of it is sent."""
+
+    signal_id: str
+    source: str
+    kind: SourceKind
+    account: str
+    body: str
+    time: datetime
+    answer: Answer
+    reason: Reason
+    text: str
+    key: str = ""
+    host: str = ""
+    about: str = ""
+    forget: datetime | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalAdvanced:
+    """How far one instruction of a signal has come, where its own order does not show that: gone over again after a
+    crash, nothing of it is done twice.
+
+    `ends` are the orders to be ended, `entries` those whose position is closed by what keeps their exits, and `closing`
+    (signed) how much that is. `over`: nothing more is to be done for it.
+    """
+
+    signal_id: str
+    source: str
+    account: str
+    instruction: int
+    time: datetime
+    ends: tuple[str, ...] = ()
+    entries: tuple[str, ...] = ()
+    closing: Decimal = Decimal(0)
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalEnded:
+    """All that a signal asked for is sent; or, with a reason, the rest of it never will be."""
+
+    signal_id: str
+    source: str
+    account: str
+    outcome: Outcome
+    time: datetime
+    orders: tuple[str, ...] = ()
+    reason: Reason | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyAdjusted:
+    """What a strategy holds was changed by other hands: it is this much now."""
+
+    source: str
+    strategy: str
+    account: str
+    symbol: str
+    quantity: Decimal
+    text: str
+    by: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationChanged:
+    """An integration at a sender's, or one of its strategies, came to another step of its life.
+
+    `sent` is the sender's clock, where it says so itself; `by` is who asked here. `account` is the source's.
+    """
+
+    source: str
+    account: str
+    name: str
+    step: Step
+    time: datetime
+    sent: datetime | None = None
+    description: str = ""
+    user_email: str = ""
+    url: str = ""
+    strategy: str = ""
+    strategy_name: str = ""
+    text: str = ""
+    by: str = ""
 
 
 class VenueStatus(StrEnum):
@@ -574,6 +714,7 @@ OrderEvent = (
     | ExitTriggered
     | ExitsEnded
     | StopHeld
+    | OrderAmended
 )
 Event = (
     OrderEvent
@@ -601,6 +742,12 @@ Event = (
     | LeaseTaken
     | LeaseLost
     | LeaseEnded
+    | SignalReceived
+    | SignalRefused
+    | SignalAdvanced
+    | SignalEnded
+    | StrategyAdjusted
+    | IntegrationChanged
 )
 ENTRIES = (OrderSubmitted, OrderDenied, ExternalOrderFound)
 """The events that bring an order into the journal."""

@@ -8,6 +8,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from enum import StrEnum
 
 HUNDRED = Decimal(100)
+LARGEST = Decimal(10) ** 15
+"""No price is as high."""
 LONGEST_HOLD = 366 * 86400
 """Seconds that a position may be held at most: a year."""
 
@@ -66,8 +68,8 @@ class Level:
 
     @property
     def sane(self) -> bool:
-        """Above zero, and a percentage below a hundred."""
-        return self.value > 0 and (self.unit is not Unit.PERCENT or self.value < HUNDRED)
+        """Above zero and below any price there is, and a percentage below a hundred."""
+        return 0 < self.value < LARGEST and (self.unit is not Unit.PERCENT or self.value < HUNDRED)
 
     def distance(self, price: Decimal) -> Decimal:
         """How far from a price this is, where it is no price itself."""
@@ -95,6 +97,11 @@ class ExitPlan:
     def stops(self) -> bool:
         """Whether there is to be a stop."""
         return self.stop_loss is not None or self.trailing_stop is not None
+
+    def levels(self, leg: Leg) -> tuple[Level, ...]:
+        """What a take profit or a stop goes by; empty where the plan has none."""
+        given = (self.take_profit,) if leg is Leg.TAKE_PROFIT else (self.stop_loss, self.trailing_stop)
+        return tuple(each for each in given if each is not None)
 
     def __str__(self) -> str:
         """In a few words: part of what two requests with one key must agree in."""

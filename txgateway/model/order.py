@@ -202,7 +202,8 @@ class OrderRequest:
     """What a client asks for. `quantity` is positive; `tag` set means: stage it as a ticket.
 
     `exits` are to be attached to what it fills. Of the orders of one account with one `oco` name, what one fills is
-    taken from the others. `parent` and `leg` are an exit's own: its entry, and what it is for it.
+    taken from the others. `parent` and `leg` are an exit's own: its entry, and what it is for it. `signal` is the one
+    it came by, `strategy` whose position it is for. At `good_till` the gateway ends it.
     """
 
     account: str
@@ -220,6 +221,9 @@ class OrderRequest:
     oco: str = ""
     parent: str = ""
     leg: Leg | None = None
+    signal: str = ""
+    strategy: str = ""
+    good_till: datetime | None = None
 
     @property
     def bond(self) -> str:
@@ -236,6 +240,8 @@ class OrderRequest:
             more.append(f"oco={self.oco}")
         if self.leg is not None:
             more.append(f"{self.leg} of {self.parent}")
+        if self.good_till is not None:
+            more.append(f"good_till={self.good_till.isoformat()}")
         return "|".join((*words, self.route or "", "" if self.tag is None else f"tag={self.tag}", *more))
 
 
@@ -279,6 +285,9 @@ class Terms:
     oco: str = ""
     parent: str = ""
     leg: Leg | None = None
+    signal: str = ""
+    strategy: str = ""
+    good_till: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from txgateway.risk.credential import check_grant, check_worth
 from txgateway.risk.decision import Decision, Denial, Facts, Verdict, Warned
 from txgateway.risk.form import check_form, check_replace, check_restricted, check_rules, reference_price
 from txgateway.risk.judge import judge, only_decreases
+from txgateway.risk.prices import is_open
 from txgateway.risk.rates import Recent, Windows
 from txgateway.risk.valuation import Total, Valuation
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_restricted",
     "check_rules",
     "check_worth",
+    "is_open",
     "judge",
     "only_decreases",
     "reference_price",

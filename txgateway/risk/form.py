@@ -50,10 +50,11 @@ def check_rules(request: OrderRequest, instrument: Instrument, quote: Quote | No
         return Denial(Reason.BAD_LOT, f"{symbol} trades in steps of {instrument.lot_size:f}: {quantity:f} is not one.")
     if quantity < instrument.min_quantity:
         return Denial(
-            Reason.BAD_QUANTITY, f"{symbol} trades from {instrument.min_quantity:f} up: {quantity:f} is less."
+            Reason.QUANTITY_TOO_LOW, f"{symbol} trades from {instrument.min_quantity:f} up: {quantity:f} is less."
         )
     if instrument.max_quantity and quantity > instrument.max_quantity:
-        return Denial(Reason.BAD_QUANTITY, f"{symbol} takes {instrument.max_quantity:f} an order at most: split it.")
+        text = f"{symbol} takes {instrument.max_quantity:f} an order at most: split it."
+        return Denial(Reason.QUANTITY_TOO_HIGH, text)
     for name, price in (("limit_price", request.limit_price), ("stop_price", request.stop_price)):
         if price is not None and instrument.tick_size and price % instrument.tick_size:
             tick = f"{instrument.tick_size:f}"

@@ -17,7 +17,7 @@ Options are the stream's (lines.py has them), by those names or by the type's al
 `time`, `error`, `connection`, `accounts` and `current-account` events.
 
     server  {"type": "order", "seq": 17, "data": {the order object}}       also ticket, execution, position, status,
-                                                                           reconciliation, each with its seq
+                                                                           signal, reconciliation, each with its seq
             {"type": "quote", "data": {"symbol", "bid", "bidsize", "ask", "asksize", "time"}}
             {"type": "trade", "data": {"symbol", "last", "size", "volume", "time"}}
             {"type": "time", "data": "YYYY-mm-dd HH:MM:00"}                each minute of the feed's clock

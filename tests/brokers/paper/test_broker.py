@@ -72,7 +72,7 @@ def test_a_second_process_cannot_take_the_book(open_venue: Open, make_venue: Ope
 
 
 def test_it_claims_what_it_can(venue: Any) -> None:
-    assert ~venue.broker.can == Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.OCO
+    assert ~venue.broker.can == Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.OCO | Can.PRIMARY_EXCHANGE
 
 
 # orders
@@ -479,7 +479,7 @@ def test_a_calendar_closes_the_market(open_venue: Open) -> None:
 
 def test_the_contract_is_kept_by_name() -> None:
     methods = [name for name in vars(Broker) if not name.startswith("_")]
-    assert [name for name in methods if not hasattr(PaperBroker, name)] == []
+    assert [name for name in methods if not hasattr(PaperBroker, name)] == ["set_primary_exchange"], "it is not claimed"
 
 
 def test_statuses_carry_the_walls_time(venue: Any) -> None:

@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThread
 from txgateway.access import Access
 from txgateway.api import About, Api
 from txgateway.brokers import Can
+from txgateway.carrier import Carrier
 from txgateway.feed import Feed
 from txgateway.gateway import Desk, Gateway
 from txgateway.journal.memory import MemoryJournal
@@ -39,8 +40,12 @@ from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument, Session
 from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderRequest, OrderType, Origin, Side
+from txgateway.model.signal import SourceKind
 from txgateway.render import Fragments
 from txgateway.servers.http import HttpSettings, make_site
+from txgateway.signaling import Signaling
+from txgateway.signals.generic import Generic
+from txgateway.sources import Sources
 from txgateway.state import State
 from txgateway.wire import Flags
 
@@ -227,7 +232,11 @@ class House:
             clock=self.broker.now,
             shutdown=self.stopped.append,
         )
-        self.api = Api(self.gateway, self.feed, brokers, about)
+        clock, sources = self.broker.now, Sources()
+        carrier = Carrier(self.gateway, self.feed, brokers, sources.get, self.reactor, clock, desk.new_id)
+        languages: dict[str, Any] = {SourceKind.GENERIC: Generic()}
+        self.signaling = Signaling(self.gateway, brokers, sources, languages, self.journal, carrier, clock, desk.new_id)
+        self.api = Api(self.gateway, self.feed, brokers, about, signaling=self.signaling)
         self.gateway.listeners.append(self.fragments.changed)
         self.access = Access(USER, PASSWORD, self.gateway.state.tokens, login_delay=0.01)
         self.api.access = self.access

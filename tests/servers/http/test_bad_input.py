@@ -14,6 +14,7 @@ from twisted.internet.threads import deferToThread
 from tests.servers.http.house import ACCOUNT, ZONE, House, raw, until
 from txgateway.commands import COMMANDS
 from txgateway.servers.http import HttpSettings
+from txgateway.servers.http.site import GatewayChannel
 from txgateway.wire import Flags
 
 ORDER = {"account": ACCOUNT, "route": "DEMO", "symbol": "IBM", "quantity": 100}
@@ -246,3 +247,50 @@ async def test_wrong_types_everywhere(house: House) -> None:
         for value in values:
             response = await house.call("POST", f"/{name}", json={each.name: value for each in parameters})
             assert response.status_code in (200, 400, 504), (name, value, response.text)
+
+
+def drip(client: socket.socket, data: bytes) -> int:
+    """Send a byte now and then until the other end closes; how many went."""
+    client.settimeout(0.02)
+    try:
+        for sent, byte in enumerate(data):
+            client.sendall(bytes([byte]))
+            try:
+                if client.recv(1) == b"":
+                    return sent
+            except TimeoutError:
+                continue
+    except ConnectionError:
+        return sent
+    finally:
+        client.close()
+    return len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"G" * 1000, b"GET /status HTTP/1.1\r\nX: " + b"x" * 1000, raw("POST", "/market_order", BODY + b" " * 1000)],
+    ids=["line", "headers", "body"],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_request_that_drips_does_not_hold_its_connection(
+    build: Build, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(GatewayChannel, "patience", 0.5)
+    house = await build()
+    assert await deferToThread(drip, house.socket(), data) < 200
+    await until(house.reactor, lambda: not house.connections)
+    assert house.broker.sent == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_more_connections_than_a_site_holds_are_closed(build: Build) -> None:
+    house = await build()
+    house.site.most = 3
+    held = await deferToThread(lambda: [house.socket() for _ in range(3)])
+    await until(house.reactor, lambda: house.site.held == 3)
+    assert await told(house, raw("GET", "/status")) == b""
+    for each in held:
+        each.close()
+    await until(house.reactor, lambda: house.site.held == 0)
+    assert await house.get("/status") == "Up"

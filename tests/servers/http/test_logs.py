@@ -56,12 +56,40 @@ async def test_who_was_turned_away(build: Build, lines: list[str]) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_secrets_that_are_made_are_not_in_the_log(build: Build, lines: list[str]) -> None:
+    house = await build(settings=HttpSettings(FLAGS, log_responses=True, log_truncate=10_000))
+    token = (await house.call("POST", "/create_token", json={"name": "a", "scopes": "read"})).json()["token"]
+    source = {"kind": "generic", "account": "API_ACCOUNT", "name": "b"}
+    made = (await house.call("POST", "/add_source", json=source)).json()
+    rpc = {"jsonrpc": "2.0", "id": 1, "method": "change_source", "params": {"name": "b", "new_secret": True}}
+    changed = (await house.call("POST", "/rpc", json=rpc)).json()["result"]
+    assert made["secret"] in made["message"]
+    for secret in (token, made["secret"], changed["secret"]):
+        assert not any(secret in line for line in lines)
+    assert sum('"secret":"***"' in line and '"message":"***"' in line for line in lines) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_webhooks_secret_that_went_astray_is_not_in_the_log(build: Build, lines: list[str]) -> None:
+    house = await build(settings=HttpSettings(FLAGS, log_requests=True, log_responses=True))
+    for path in (
+        "/webhooks/tradingview/tv/open-sesame",
+        "//webhooks/proquant/open-sesame",
+        "/webhooks/a/b/open-sesame/",
+    ):
+        await house.call("POST", path)
+        await house.call("POST", path, auth=("nobody", "wrong"))
+    assert len(lines) > 6
+    assert not any("open-sesame" in line for line in lines)
+
+
+@pytest_twisted.ensureDeferred
 async def test_answers_are_cut(build: Build, lines: list[str]) -> None:
     house = await build(settings=HttpSettings(FLAGS, log_responses=True, log_truncate=10))
     await house.get("/status")
     await house.get("/help")
     await house.call("GET", "/nonsense")
-    assert lines == ['HTTP 200 /status "Up"', 'HTTP 200 /help {"add_symb', 'HTTP 404 /nonsense {"status":']
+    assert lines == ['HTTP 200 /status "Up"', 'HTTP 200 /help {"add_sour', 'HTTP 404 /nonsense {"status":']
 
 
 @pytest_twisted.ensureDeferred

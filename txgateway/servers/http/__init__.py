@@ -12,6 +12,7 @@ body `false` before the venue is up, 504 when a venue did not answer in time.
 """
 
 from txgateway.servers.http.answers import HttpSettings
+from txgateway.servers.http.outside import Elsewhere, make_outside
 from txgateway.servers.http.site import make_site
 
-__all__ = ["HttpSettings", "make_site"]
+__all__ = ["Elsewhere", "HttpSettings", "make_outside", "make_site"]

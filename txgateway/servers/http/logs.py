@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ log = Logger()
 
 SECRETS = ("pass", "token", "secret")
 """An argument whose name has one of these in it is not shown."""
+_MADE = re.compile(r'("(?:secret|token)"\s*:\s*)"(?:[^"\\]|\\.)*"?')
+_MESSAGE = re.compile(r'("message"\s*:\s*)"(?:[^"\\]|\\.)*"?')
 LONGEST = 1000
 """Characters of the arguments that are shown."""
 
@@ -32,7 +35,7 @@ def call(request: Any, caller: Caller, name: str, given: Mapping[str, Any] | Seq
 
 def unauthorized(request: Any) -> None:
     """Somebody without the right user and password was turned away."""
-    path = request.path.decode("latin-1")[:80]
+    path = path_of(request)
     log.info(
         "HTTP {method} {path} unauthorized from {peer}",
         method=request.method.decode("latin-1"),
@@ -43,8 +46,8 @@ def unauthorized(request: Any) -> None:
 
 def answer(request: Any, code: int, start: bytes, truncate: int) -> None:
     """An answer was given; `start` is its beginning."""
-    text = start[: 4 * truncate].decode(errors="replace")[:truncate]
-    log.info("HTTP {code} {path} {body}", code=code, path=request.path.decode("latin-1")[:80], body=text)
+    text = _without_secrets(start[: 4 * truncate].decode(errors="replace"))[:truncate]
+    log.info("HTTP {code} {path} {body}", code=code, path=path_of(request), body=text)
 
 
 def _masked(name: str, given: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | Sequence[Any]:
@@ -53,6 +56,18 @@ def _masked(name: str, given: Mapping[str, Any] | Sequence[Any]) -> Mapping[str,
             return given
         given = {each.name: value for each, value in zip(COMMANDS[name].parameters, given, strict=False)}
     return {each: "***" if any(word in each.lower() for word in SECRETS) else value for each, value in given.items()}
+
+
+def path_of(request: Any) -> str:
+    """Where a request went; a webhook's path without its end, which may be a secret."""
+    path: str = request.path.decode("latin-1")
+    return "/".join(path.split("/")[:4])[:80] if path.lstrip("/").startswith("webhooks") else path[:80]
+
+
+def _without_secrets(text: str) -> str:
+    """An answer without the secret that was made, nor the message that has it in it."""
+    masked, found = _MADE.subn(r'\1"***"', text)
+    return _MESSAGE.sub(r'\1"***"', masked) if found else text
 
 
 def _peer(request: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
@@ -10,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -44,7 +46,8 @@ def make_site(
 ) -> Site:
     """The factory for an HTTP port. `fragments.changed` must be among the desk's listeners.
 
-    `mounts` are further resources by path, such as `/stream`, which look after access themselves.
+    `mounts` are further resources by path, such as `/stream` or (with all below it) `/webhooks/`, which look after
+    access themselves.
     """
     answers = Answers(settings, fragments, reactor)
     root = Root(api, logins, settings, answers, mounts or {})
@@ -52,10 +55,49 @@ def make_site(
     return GatewaySite(root, GatewayRequest, parsePOSTFormSubmission=False, timeout=timeout, reactor=reactor)
 
 
+class GatewayChannel(HTTPChannel):
+    """A connection whose requests must be whole so many seconds after their first byte, however slowly they drip."""
+
+    patience = 30.0
+    _idle: float | None = None
+    _reading = False
+
+    def connectionMade(self) -> None:
+        """Begin to wait for a request."""
+        self._idle = self.timeOut
+        super().connectionMade()
+        self.site.held += 1  # type: ignore[attr-defined]
+        if self.site.held > self.site.most:  # type: ignore[attr-defined]
+            self.loseConnection()
+
+    def resetTimeout(self) -> None:
+        """Called at every piece that comes: the first of a request starts the clock, and nothing puts it back."""
+        if not self._reading and self.timeOut is not None:
+            self._reading = True
+            self.setTimeout(min(self.patience, self._idle or self.patience))
+
+    def requestDone(self, request: Any) -> None:
+        """Wait for the next."""
+        self._reading = False
+        self._savedTimeOut = self._idle
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """Make room for another."""
+        self.site.held -= 1  # type: ignore[attr-defined]
+        super().connectionLost(reason)
+
+
 class GatewaySite(Site):
-    """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours."""
+    """A site without Twisted's access log, which costs much and shows every query string: logs.py has ours.
+
+    `most` connections are `held` at once: more are closed unheard.
+    """
 
     noisy = False
+    protocol = GatewayChannel  # type: ignore[assignment]
+    most = sys.maxsize
+    held = 0
 
     def log(self, request: Any) -> None:
         """Nothing."""
@@ -216,7 +258,7 @@ class Root(Resource):
             return
         what = failed(error)
         if is_unexpected(what):
-            log.failure("{path} failed.", failure, path=request.path.decode("latin-1"))
+            log.failure("{path} failed.", failure, path=logs.path_of(request))
         self._answers.send(request, what.body, what.http)
 
     def _too_large(self, request: Any) -> None:
@@ -230,7 +272,7 @@ class Root(Resource):
         if request.path == b"/health":
             self._health(request)
             return
-        mounted = self._mounts.get(request.path)
+        mounted = self._mounts.get(request.path) or self._mounts.get(first_segment(request.path))
         if mounted is not None:
             mounted.render(request)
             return
@@ -245,7 +287,7 @@ class Root(Resource):
         if request.excess:
             self._too_large(request)
         elif found is None:
-            text = f"There is no {request.path.decode('latin-1')[:80]}: GET /help lists what there is."
+            text = f"There is no {logs.path_of(request)}: GET /help lists what there is."
             self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "NO_SUCH_PATH"}, 404)
         else:
             found[1](request)
@@ -257,7 +299,7 @@ class Root(Resource):
             request.setResponseCode(204)
             request.finish()
         else:
-            text = f"{request.path.decode('latin-1')} takes {allowed.decode()}."
+            text = f"{logs.path_of(request)} takes {allowed.decode()}."
             self._answers.send(request, {"status": "Error", "errorMsg": text, "reason": "BAD_METHOD"}, 405)
 
     def _health(self, request: Any) -> None:
@@ -286,6 +328,12 @@ class Root(Resource):
 
     def _openrpc(self, request: Any) -> None:
         self._answers.send_body(request, _document(documents.openrpc, self._api.about.version))
+
+
+def first_segment(path: bytes) -> bytes:
+    """`/webhooks/` of `/webhooks/proquant/mine`."""
+    end = path.find(b"/", 1)
+    return path[: end + 1] if end > 0 else b""
 
 
 @cache

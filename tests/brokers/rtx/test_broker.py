@@ -1,0 +1,254 @@
+"""What the conformance suite does not ask: accounts, routes, tickets by hand, silence, throttling, odd lines."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.brokers.rtx.subject import ACCOUNT, Rtx
+from txgateway.brokers.conformance import Trial
+from txgateway.brokers.rtx import quotes
+from txgateway.brokers.rtx.pool import Pool, Urgency
+from txgateway.brokers.rtx.protocol import Ack, Status, poke, request
+from txgateway.brokers.rtx.throttle import Throttle
+from txgateway.model.errors import Ambiguous, GatewayError, Refused, Unsupported
+from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, VenueError, VenueStatus
+from txgateway.model.market import Quote
+from txgateway.model.order import OrderStatus, OrderType
+
+OTHER = "EMU.TEST.DESK.TWO"
+
+
+def trying(folder: Path, **options: Any) -> tuple[Rtx, Trial]:
+    subject = Rtx(folder, **options)
+    return subject, Trial(subject)
+
+
+def errors(trial: Trial) -> list[str]:
+    return [each.text for each in trial.told if isinstance(each, VenueError)]
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_accounts_are_the_logins_or_those_configured(tmp_path: Path) -> None:
+    for options, wanted in (
+        ({}, [ACCOUNT, OTHER]),
+        ({"accounts": [OTHER]}, [OTHER]),
+        ({"accounts": ACCOUNT}, [ACCOUNT, OTHER]),
+    ):
+        _, trial = trying(tmp_path, **options)
+        broker = await trial.begin()
+        assert list(broker.accounts()) == wanted
+        await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_its_accounts_it_does_not_come_up(tmp_path: Path) -> None:
+    _, trial = trying(tmp_path, accounts=["NO.SUCH.ACCOUNT.HERE"])
+    trial.broker.startService()
+    await trial.until(lambda: any("none of the configured accounts" in each for each in errors(trial)), "it says so")
+    assert trial.statuses() == [VenueStatus.CONNECTING]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ticket_worked_by_hand_is_filled_once(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    await trial.begin()
+    ticket = await trial.submit(trial.order(OrderType.MARKET, tag="by hand"))
+    subject.control.do_work(ticket.order_id, 4)
+    subject.control.do_work(ticket.order_id, 6)
+    await trial.until(lambda: trial.filled(ticket) == ticket.quantity, "it is filled")
+    await trial.still()
+    assert trial.filled(ticket) == ticket.quantity
+    assert not [each for each in trial.told if isinstance(each, Executed) and each.order_id != ticket.order_id]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_release_that_is_refused_leaves_the_ticket_waiting_for_another(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    broker = await trial.begin()
+    ticket = await trial.submit(trial.order(OrderType.MARKET, tag="twice"))
+    subject.control.do_fault("rejected_order")
+    with pytest.raises(Refused, match="release of ticket"):
+        await broker.release(ticket)
+    report = await broker.lookup(ticket)
+    assert report is not None
+    assert report.status is OrderStatus.STAGED
+    await broker.release(ticket)
+    await trial.until(lambda: trial.filled(ticket) == ticket.quantity, "it is filled")
+    with pytest.raises(GatewayError):
+        await broker.release(ticket)
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_ticket_that_works_is_canceled_with_what_trades_it(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    broker = await trial.begin()
+    ticket = await trial.submit(trial.order(OrderType.LIMIT, tag="works"))
+    await broker.release(ticket)
+    await trial.until(lambda: len(trial.events(ticket, OrderAccepted)) == 2, "its release is accepted")
+    with pytest.raises(Refused, match="is being traded"):
+        await trial.replace(ticket, quantity=ticket.quantity * 2)
+    await trial.cancel(ticket)
+    await trial.until(lambda: trial.events(ticket, OrderCanceled), "it is canceled")
+    assert subject.control.do_request("ORDERS;*;CURRENT_STATUS={'LIVE','PENDING'}") == [None]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_ids_that_are_given_again_mix_nothing_up(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    broker = await trial.begin()
+    old = await trial.rest()
+    await trial.cancel(old)
+    await trial.until(lambda: trial.events(old, OrderCanceled), "the old one is canceled")
+    subject.control.do_roll_back()
+    new = await trial.rest()
+    assert new.broker_order_id == old.broker_order_id
+    reports = [await broker.lookup(each) for each in (old, new)]
+    assert [each and each.status for each in reports] == [OrderStatus.CANCELED, OrderStatus.NEW]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_a_day_that_its_book_has_not_it_says_nothing(tmp_path: Path) -> None:
+    _, trial = trying(tmp_path)
+    broker = await trial.begin()
+    order = trial.order()
+    with pytest.raises(Unsupported, match="begins today"):
+        await broker.lookup(replace(order, created=order.created.replace(year=2020)))
+    await trial.end()
+
+
+# ---------------------------------------------------------------- silence
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mute_advise_of_prices_is_found_and_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "QUIET_SECONDS", 0.2)
+    subject, trial = trying(tmp_path)
+    await trial.begin()
+    trial.broker.subscribe("IBM")
+    await trial.until(lambda: any(isinstance(each, Quote) for each in trial.told), "a quote is told")
+    subject.control.do_mute("quotes")
+    subject.control.do_quote("IBM", "77.10", "77.20")
+    await trial.until(
+        lambda: any(isinstance(each, Quote) and str(each.bid) == "77.1" for each in trial.told), "it is told"
+    )
+    assert any("its advise did not tell" in each for each in errors(trial))
+    assert trial.statuses() == [VenueStatus.CONNECTING, VenueStatus.RECONCILING]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_clock_that_does_not_answer_costs_the_link(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path, silence=0.5)
+    await trial.begin()
+    subject.control.do_mute("clock")
+    await trial.until(lambda: VenueStatus.DOWN in trial.statuses(), "the link is given up")
+    subject.control.do_unmute()
+    await trial.connected(len(trial.told))
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_lines_that_mean_nothing_are_told_and_cost_nothing(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    await trial.begin()
+    for line in ("{", "nonsense", '{"type":"update","id":"nobody","data":{"row":{"TYPE":"X"}}}', "", "null",
+                 '{"type":"system","id":"","data":{"msg":"hello","item":"you"}}'):  # fmt: skip
+        subject.control.do_send(line)
+    await trial.rest()
+    assert sum("cannot be understood" in each for each in errors(trial)) == 3
+    assert trial.statuses() == [VenueStatus.CONNECTING, VenueStatus.RECONCILING]
+    await trial.end()
+
+
+# ---------------------------------------------------------------- what was not sent
+
+
+class Lines:
+    """A pool whose lines go nowhere, or when they are let."""
+
+    def __init__(self, hold: bool = False) -> None:
+        self.hold = hold
+        self.waiting: list[Callable[[], None]] = []
+        self.written: list[bytes] = []
+        self.pool = Pool(self.write, "rtx")
+
+    def write(self, data: bytes, urgency: Urgency, sent: Callable[[], None]) -> None:
+        if self.hold and not data.startswith(b"connect"):
+            self.waiting.append(sent)
+            return
+        sent()
+        self.written.append(data)
+        if data.startswith(b"connect"):
+            name = data.split()[1].decode()
+            self.pool.receive(Ack(name, "CONNECTION PENDING"))
+            self.pool.receive(Status(name, "OnInitAck", True))
+
+
+def outcome(asked: Deferred[Any]) -> list[Any]:
+    box: list[Any] = []
+    asked.addBoth(box.append)
+    return box
+
+
+def test_a_poke_that_was_sent_is_ambiguous_and_one_that_was_not_is_refused() -> None:
+    for hold, kind in ((True, Refused), (False, Ambiguous)):
+        lines = Lines(hold)
+        box = outcome(lines.pool.ask("A;B", poke("ORDERS", "X=1")))
+        lines.pool.lose("gone")
+        assert isinstance(box[0].value, kind)
+        late = outcome(lines.pool.ask("A;B", request("ORDERS", "*")))
+        assert isinstance(late[0].value, Refused)
+
+
+def test_a_question_that_is_given_up_frees_the_way_for_others() -> None:
+    lines = Lines()
+    for _ in range(100):
+        asked = lines.pool.ask("A;B", request("ORDERS", "*"))
+        asked.addErrback(lambda failure: None)
+        asked.cancel()
+    box = outcome(lines.pool.ask("A;B", poke("ORDERS", "X=1")))
+    name = lines.written[-1].split()[1].decode()
+    lines.pool.receive(Ack(name, "POKE_OK"))
+    lines.pool.receive(Status(name, "OnOtherAck", True))
+    assert box == [()]
+
+
+def test_a_line_that_cannot_be_written_is_refused_and_leaves_the_way_free() -> None:
+    lines = Lines()
+    box = outcome(lines.pool.ask("A;B", poke("ORDERS", "X=a\nb")))
+    assert isinstance(box[0].value, Refused)
+    with suppress(Exception):
+        lines.pool.ask("A;B", request("ORDERS", "*"))
+    assert lines.written[-1].startswith(b"request ")
+
+
+def test_so_many_a_second_and_cancels_first() -> None:
+    clock, written = Clock(), []
+    throttle = Throttle(clock, 10, lambda data: written.append((round(clock.seconds(), 3), data)))
+    for number in range(15):
+        throttle.send(b"q%d" % number, Urgency.QUESTION, lambda: None)
+    throttle.send(b"order", Urgency.ORDER, lambda: None)
+    throttle.send(b"cancel", Urgency.CANCEL, lambda: None)
+    assert [data for _, data in written] == [b"q%d" % number for number in range(10)]
+    for _ in range(200):
+        clock.advance(0.01)
+    assert [data for _, data in written[10:]] == [b"cancel", b"order", *(b"q%d" % number for number in range(10, 15))]
+    times = [at for at, _ in written[10:]]
+    assert all(later - earlier >= 0.09 for earlier, later in itertools.pairwise(times))
+    throttle.send(b"never", Urgency.ORDER, lambda: None)
+    throttle.close()

@@ -1,0 +1,267 @@
+"""The emulator's controls: a JSON object a line, `{"do": "quote", "symbol": "IBM", …}`.
+
+The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input.
+An order is named by its ORIGINAL_ORDER_ID or its CLIENT_ORDER_ID.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import LineReceiver
+
+from tests.emulators.rtgw.faults import KINDS
+from tests.emulators.rtgw.market import LISTINGS
+from tests.emulators.rtgw.server import Emulator
+from tests.emulators.rtgw.tql import NotUnderstood, read_query
+
+PREFIX = "do_"
+
+
+class Control:
+    """Every command once."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def obey(self, line: str | bytes) -> dict[str, Any]:
+        """One command as JSON; the answer."""
+        try:
+            message = json.loads(line)
+            name = message.pop("do")
+            command = getattr(self, PREFIX + name, None)
+            if command is None:
+                raise ValueError(f"no command {name!r}; there are: {', '.join(self.names())}")
+            return {"ok": command(**message)}
+        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, NotUnderstood) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The commands."""
+        return [name.removeprefix(PREFIX) for name in dir(cls) if name.startswith(PREFIX)]
+
+    def _order(self, name: str) -> str:
+        orders = self.emulator.book.orders
+        if name in orders:
+            return name
+        found = [order.id for order in orders.values() if order.row.get("CLIENT_ORDER_ID") == name]
+        if not found:
+            raise ValueError(f"no order {name!r}")
+        return found[-1]
+
+    @staticmethod
+    def _symbol(symbol: str) -> str:
+        if symbol not in LISTINGS:
+            raise ValueError(f"no symbol {symbol!r}; there are: {', '.join(LISTINGS)}")
+        return symbol
+
+    # ---------------------------------------------------------------- to look
+
+    def do_help(self) -> dict[str, str]:
+        """Every command, its arguments and what it does."""
+        commands = {name: getattr(self, PREFIX + name) for name in self.names()}
+        return {name: f"{inspect.signature(each)}: {inspect.getdoc(each)}" for name, each in commands.items()}
+
+    def do_status(self) -> dict[str, Any]:
+        """Links, logical connections and their advises, lines by command, what clients did that they should not."""
+        emulator = self.emulator
+        each = [asdict(connection) for link in emulator.links for connection in link.connections.values()]
+        return {
+            "links": len(emulator.links),
+            "connections": [{name: one[name] for name in ("id", "key", "advise")} for one in each],
+            "lines": dict(emulator.commands.lines),
+            "violations": emulator.book.violations,
+            "orders": len(emulator.book.orders),
+            "now": emulator.now().isoformat(" ", "seconds"),
+        }
+
+    def do_request(self, query: str) -> list[Any]:
+        """The rows of a query as clients write it, such as ORDERS;*;TYPE='UserSubmitOrder'."""
+        return self.emulator.tables.rows(read_query(query))
+
+    def do_net(self) -> dict[str, dict[str, int]]:
+        """The positions, signed, by account and symbol; zeros left out."""
+        accounts = self.emulator.book.accounts.values()
+        nets = {account.name: {s: account.net(s) for s in LISTINGS} for account in accounts}
+        return {name: {s: size for s, size in held.items() if size} for name, held in nets.items()}
+
+    # ---------------------------------------------------------------- faults
+
+    def do_fault(self, name: str, **more: Any) -> None:
+        """Set a fault: count (1; null: for ever), chance (1), seconds, symbol, when, arrives."""
+        self.emulator.faults.set(name, **more)
+
+    def do_faults(self) -> dict[str, Any]:
+        """What faults there are, and what is set."""
+        return {"there are": KINDS, "set": [asdict(fault) for fault in self.emulator.faults.all]}
+
+    def do_clear(self, name: str = "") -> None:
+        """Take away the faults of a name, or all."""
+        self.emulator.faults.clear(name)
+
+    def do_drop(self, seconds: float = 0) -> None:
+        """Break every link; nobody can connect for so many seconds."""
+        if seconds:
+            self.emulator.close_port(seconds)
+        self.emulator.drop()
+
+    def do_freeze(self) -> None:
+        """Every link that is there goes half open; new ones are well."""
+        for link in self.emulator.links:
+            link.freeze()
+
+    def do_mute(self, what: str = "quotes") -> None:
+        """No more quotes, orders (rows by advise) or clock (answers to $TIME) until `unmute`."""
+        if what not in ("quotes", "orders", "clock"):
+            raise ValueError("quotes, orders or clock")
+        self.emulator.teller.muted.add(what)
+
+    def do_unmute(self) -> None:
+        """All is told again."""
+        self.emulator.teller.unmute()
+
+    def do_terminate(self, table: str = "") -> int:
+        """End every advise (of a table) with OnTerminate; how many."""
+        return self.emulator.terminate(table)
+
+    def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
+        """End and be back after so many seconds, with the book or (memory false) an empty one."""
+        self.emulator.restart(seconds, not memory)
+
+    def do_reset(self) -> None:
+        """Links broken, faults cleared, all told, an empty book, a market that moves by itself: as at the start."""
+        emulator = self.emulator
+        emulator.faults.clear()
+        emulator.teller.unmute()
+        emulator.market.tapes.clear()
+        emulator.restart(0, empty=True)
+
+    def do_roll_back(self, to: int = 0) -> None:
+        """The order ids go on from this number; ids of orders that have ended are given anew."""
+        self.emulator.book.last_id = to
+
+    def do_login(self, ok: bool) -> None:
+        """Whether the feed's login holds; if not, no symbol is known, not even $TIME."""
+        self.emulator.tables.logged_in = ok
+
+    def do_send(self, line: str) -> None:
+        """Any line at all to every link."""
+        for link in self.emulator.links:
+            link.write(line + "\n")
+
+    # ---------------------------------------------------------------- the market
+
+    def do_quote(self, symbol: str, bid: Any, ask: Any, bid_size: int = 1000, ask_size: int = 1000) -> None:
+        """Set a symbol's quote, which stays until `free`; a size of 0 empties a side. What can be filled is."""
+        emulator, size = self.emulator, (bid_size, ask_size)
+        emulator.market.pin(self._symbol(symbol), emulator.now(), Decimal(str(bid)), Decimal(str(ask)), *size)
+        emulator.moved(symbol)
+
+    def do_trade(self, symbol: str, price: Any, size: int = 100) -> None:
+        """A trade of others is printed; stops that it reaches are triggered."""
+        emulator = self.emulator
+        emulator.market.trade(self._symbol(symbol), Decimal(str(price)), size, emulator.now())
+        emulator.moved(symbol)
+
+    def do_free(self, symbol: str) -> None:
+        """The symbol moves by itself again."""
+        self.emulator.market.tape(self._symbol(symbol), self.emulator.now()).pinned = False
+
+    def do_tick(self, symbol: str = "") -> None:
+        """One step of a symbol, or of all that are watched."""
+        self.emulator.tick(self._symbol(symbol) if symbol else "")
+
+    def do_spoil(self, symbol: str, **fields: Any) -> None:
+        """These fields of a symbol read so from now on ("Error 2"); without fields none does."""
+        spoiled = self.emulator.tables.spoiled
+        spoiled[self._symbol(symbol)] = spoiled.get(symbol, {}) | fields if fields else {}
+        self.emulator.teller.tell_quotes(symbol, self.emulator.tables)
+
+    # ---------------------------------------------------------------- orders, by a person at Realtick
+
+    def do_hold(self, on: bool = True) -> None:
+        """New orders stay PENDING until `accept` or `reject`."""
+        self.emulator.book.hold = on
+
+    def do_accept(self, id: str) -> None:
+        """The exchange accepts a pending order."""
+        self.emulator.book.accept(self._order(id))
+
+    def do_reject(self, id: str, reason: str = "Rejected by a clerk") -> None:
+        """A clerk rejects a pending order."""
+        self.emulator.book.reject(self._order(id), reason)
+
+    def do_killed(self, word: str) -> None:
+        """How the row of an order that is cancelled ends: DELETED behind an ExchangeKillOrder, or CANCELLED without."""
+        if word not in ("DELETED", "CANCELLED"):
+            raise ValueError("DELETED or CANCELLED")
+        self.emulator.book.killed = word
+
+    def do_latency(self, seconds: float) -> None:
+        """How long orders stay PENDING by themselves."""
+        self.emulator.book.latency = seconds
+
+    def do_fill(self, id: str, volume: int, price: Any = None) -> None:
+        """Fill a live order, whatever the market says; at its limit or the market when no price is given."""
+        given = None if price is None else Decimal(str(price))
+        self.emulator.book.fill(self._order(id), volume, given)
+
+    def do_kill(self, id: str, reason: str = "Killed by the exchange") -> None:
+        """The exchange kills an open order."""
+        self.emulator.book.kill(self._order(id), reason)
+
+    def do_work(self, id: str, volume: int) -> str:
+        """A person sends a market order for so much of a ticket; its id."""
+        return self.emulator.book.work(self._order(id), volume)
+
+    def do_order(self, **fields: Any) -> str:
+        """Somebody else pokes: an order with the fields of a poke, usual ones may be left out; its id."""
+        first = next(iter(self.emulator.book.accounts.values())).parts
+        usual = {"BUYORSELL": "Buy", "GOOD_UNTIL": "DAY", "EXIT_VEHICLE": "DEMO", "DISP_NAME": "IBM", "EXCHANGE": "NYS"}
+        more = {"PRICE_TYPE": "Market", "VOLUME_TYPE": "AsEntered", "VOLUME": "100", "TYPE": "UserSubmitOrder"}
+        if fields.get("TYPE") in ("UserSubmitCancel", "UserSubmitChange"):
+            return self.emulator.do({name: str(value) for name, value in fields.items()})
+        return self.emulator.do({name: str(value) for name, value in (first | usual | more | fields).items()})
+
+    def do_end_day(self) -> int:
+        """DAY orders are killed; how many."""
+        return self.emulator.book.end_day()
+
+
+class ControlLines(LineReceiver):
+    """The control port, or standard input."""
+
+    delimiter = b"\n"
+
+    def __init__(self, control: Control, ended: Any = None) -> None:
+        self.control = control
+        self._ended = ended
+
+    def lineReceived(self, line: bytes) -> None:
+        """A command."""
+        if line.strip():
+            self.transport.write(json.dumps(self.control.obey(line)).encode() + b"\n")
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """On standard input the end of it all."""
+        if self._ended:
+            self._ended()
+
+
+class ControlFactory(Factory):
+    """Control connections."""
+
+    noisy = False
+
+    def __init__(self, control: Control) -> None:
+        self.control = control
+
+    def buildProtocol(self, addr: Any) -> ControlLines:
+        """One has come."""
+        return ControlLines(self.control)

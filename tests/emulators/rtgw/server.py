@@ -1,0 +1,224 @@
+"""The emulator as a whole, on its TCP port: its life, its clock, its market's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.python import log
+
+from tests.emulators.rtgw.book import Book
+from tests.emulators.rtgw.commands import Commands
+from tests.emulators.rtgw.faults import Faults
+from tests.emulators.rtgw.link import Link
+from tests.emulators.rtgw.market import LISTINGS, Market
+from tests.emulators.rtgw.memory import Memory
+from tests.emulators.rtgw.orders import Account
+from tests.emulators.rtgw.tables import Tables
+from tests.emulators.rtgw.teller import Teller
+
+ZONE = ZoneInfo("US/Eastern")
+DEFAULT_ACCOUNTS = ("EMU.TEST.DESK.ONE", "EMU.TEST.DESK.TWO")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an emulator is to be."""
+
+    seed: str = "7"
+    accounts: tuple[str, ...] = DEFAULT_ACCOUNTS
+    cash: Decimal = Decimal(1_000_000)
+    positions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By account, what the day began with, by symbol."""
+    tick: float = 0.25
+    """Seconds from one quote to the next; 0: the market stands still until it is told to move."""
+    begins: datetime | None = None
+    """What the feed's clock shows at the start (naive, US/Eastern), from where it goes on; None: the time it is."""
+    killed: str = "DELETED"
+    latency: float = 0.0
+    state: Path | None = None
+    port: int = 0
+    interface: str = "127.0.0.1"
+
+
+class Emulator(Factory):
+    """The whole of it. The reactor is its clock."""
+
+    noisy = False
+
+    def __init__(self, options: Options, reactor: Any) -> None:
+        self.options = options
+        self.reactor = reactor
+        self.faults = Faults(options.seed)
+        self.market = Market(options.seed)
+        self.memory = Memory(options.state) if options.state else None
+        self.links: list[Link] = []
+        self.teller = Teller(self.links, self.faults, reactor.seconds, self.later)
+        self.commands = Commands(self)
+        self.port = options.port
+        self._listening: Any = None
+        self._began = reactor.seconds()
+        self._ticks = LoopingCall(self.tick)
+        self._ticks.clock = reactor
+        self._calls: set[Any] = set()
+        self.book = self._opened_book()
+        self.tables = Tables(self.market, self.book)
+
+    def _opened_book(self) -> Book:
+        """A book that remembers what the state file has."""
+        options = self.options
+        accounts = [Account(name, options.cash, dict(options.positions.get(name, {}))) for name in options.accounts]
+        book = Book(self.market, accounts, self.now, faults=self.faults, killed=options.killed)
+        if self.memory:
+            book.recall(self.memory.entries())
+            book.remember = self.memory.remember
+        book.tell, book.later, book.latency = self.teller.tell, self.later, options.latency
+        return book
+
+    # ---------------------------------------------------------------- life
+
+    def start(self) -> int:
+        """Listen; the port."""
+        self._listen()
+        if self.options.tick:
+            self._ticks.start(self.options.tick)
+        self._go_on()
+        return self.port
+
+    def _go_on(self) -> None:
+        """What was pending when the book was left is decided."""
+        book = self.book
+        for order in list(book.orders.values()):
+            if order.row["CURRENT_STATUS"] == "PENDING":
+                self.later(book.latency, partial(book.accept, order.id))
+
+    def _listen(self) -> None:
+        self._listening = self.reactor.listenTCP(self.port, self, interface=self.options.interface)
+        self.port = self._listening.getHost().port
+
+    def stop(self) -> Deferred[Any]:
+        """End all; fires when the port is free."""
+        if self._ticks.running:
+            self._ticks.stop()
+        for call in list(self._calls):
+            call.cancel()
+        self._calls.clear()
+        self.drop()
+        if self.memory:
+            self.memory.close()
+        listening, self._listening = self._listening, None
+        return maybeDeferred(listening.stopListening if listening else lambda: None)
+
+    def now(self) -> datetime:
+        """The feed's clock."""
+        if self.options.begins is None:
+            return datetime.now(ZONE).replace(tzinfo=None)
+        return self.options.begins + timedelta(seconds=self.reactor.seconds() - self._began)
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do it after so many seconds; at once for none."""
+        if seconds <= 0:
+            do()
+            return
+
+        def run() -> None:
+            self._calls.discard(call)
+            do()
+
+        call = self.reactor.callLater(seconds, run)
+        self._calls.add(call)
+
+    def buildProtocol(self, addr: Any) -> Link:
+        """A client has come."""
+        return Link(self)
+
+    def received(self, link: Link, text: str) -> None:
+        """A line of a client."""
+        self.commands.received(link, text)
+
+    # ---------------------------------------------------------------- the links' misfortunes
+
+    def drop(self) -> None:
+        """Every link breaks."""
+        for link in list(self.links):
+            link.transport.abortConnection()
+
+    def close_port(self, seconds: float) -> None:
+        """Nobody can connect for so long."""
+        if self._listening is not None:
+            closed = maybeDeferred(self._listening.stopListening)
+            self._listening = None
+            closed.addCallback(lambda _: self.later(seconds, self._listen))
+
+    def restart(self, seconds: float, empty: bool) -> None:
+        """End and begin again, on the same port; with nothing in the book if it is to be empty."""
+        self.drop()
+        if seconds:
+            self.close_port(seconds)
+        self.teller.forget()
+        if not (empty or self.memory):
+            return
+        self.book.tell = lambda row: None
+        self.book.remember = lambda entry: None
+        if self.memory:
+            self.memory.close()
+            if empty:
+                self.memory.clear()
+        self.book = self._opened_book()
+        self.tables = Tables(self.market, self.book)
+        self._go_on()
+
+    def terminate(self, table: str = "") -> int:
+        """Every advise (of a table) ends with OnTerminate; how many did."""
+        ended = 0
+        for link in list(self.links):
+            for each in link.connections.values():
+                if each.query and table in ("", each.query.table):
+                    each.query, each.advise = None, ""
+                    link.say("status", each.id, {"msg": "OnTerminate", "status": "1"})
+                    ended += 1
+        return ended
+
+    # ---------------------------------------------------------------- what happens
+
+    def do(self, fields: Mapping[str, str], silent: bool = False) -> str:
+        """Poke the book; silent: nothing of what comes of it at once is told. The id of the order."""
+        self.teller.quiet = silent
+        try:
+            name = self.book.poke(fields)
+        finally:
+            self.teller.quiet = False
+        order = self.book.orders.get(name)
+        if order and silent and order.row["CURRENT_STATUS"] == "PENDING":
+            self.book.silenced.add(name)
+        if order and order.symbol in LISTINGS:
+            self.teller.tell_quotes(order.symbol, self.tables)
+        return name
+
+    def tick(self, symbol: str = "") -> None:
+        """A step of one symbol, or of all that anyone looks at."""
+        try:
+            for each in [symbol] if symbol else sorted(self._watched()):
+                self.market.step(each, self.now())
+                self.moved(each)
+        except Exception:
+            log.err(None, "the emulator's market")
+
+    def moved(self, symbol: str) -> None:
+        """What follows from a new quote or trade."""
+        self.book.match(symbol)
+        self.teller.tell_quotes(symbol, self.tables)
+
+    def _watched(self) -> set[str]:
+        queries = [each.query for link in self.links for each in link.connections.values() if each.query]
+        advised = {query.value("DISP_NAME") for query in queries if query.table == "LIVEQUOTE"}
+        return (advised | {symbol for symbol, orders in self.book.live.items() if orders}) & set(LISTINGS)
