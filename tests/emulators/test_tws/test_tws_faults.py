@@ -444,9 +444,11 @@ async def test_the_server_is_lost_and_found(ib: Peer, tws: Control, data: bool) 
     tws.do_quote("IBM", "185.00", "185.20")
     await ib.settled()
     assert (trade.orderStatus.status, statuses(later), ticker.bid) == ("Submitted", ["PendingSubmit"], 185.10)
+    assert ib.positions() == []
     tws.do_regain(data)
     await until(lambda: ib.codes() == [1100, 1102 if data else 1101])
     await until(lambda: trade.orderStatus.status == "Filled" and later.orderStatus.status == "Submitted")
+    assert [position.position for position in ib.positions()] == [100]
     tws.do_quote("IBM", "185.01", "185.20")
     await ib.settled()
     assert ticker.bid == (185.01 if data else 185.10)

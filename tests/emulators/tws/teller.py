@@ -45,6 +45,8 @@ class Teller:
         self.lost = False
         """True between 1100 and 1101 or 1102: what is to be told of orders waits."""
         self._waiting: list[Delivery] = []
+        self._moved: dict[tuple[str, int], tuple[Account, Contract]] = {}
+        """Positions that have changed meanwhile."""
         self._held: list[list[Delivery]] = []
         self._muted_until = 0.0
         self._life = 0
@@ -53,6 +55,7 @@ class Teller:
         """What was to be told later never is: the gateway has been restarted."""
         self._held.clear()
         self._waiting.clear()
+        self._moved.clear()
         self.lost = False
         self._life += 1
 
@@ -169,6 +172,9 @@ class Teller:
         self.lost = False
         waiting, self._waiting = self._waiting, []
         self._send(waiting)
+        moved, self._moved = self._moved, {}
+        for account, contract in moved.values():
+            self.moved(account, contract)
 
     # ---------------------------------------------------------------- accounts
 
@@ -179,6 +185,8 @@ class Teller:
 
     def moved(self, account: Account, contract: Contract) -> None:
         """A position and the account's money have changed."""
+        if self.lost:
+            self._moved[account.name, contract.con_id] = (account, contract)
         if "accounts" in self.muted or self.lost:
             return
         held = account.held[contract.con_id]
