@@ -192,6 +192,18 @@ async def test_duplicated_fill(ib: Peer, tws: Control) -> None:
 
 
 @on_loop
+async def test_duplicated_status(ib: Peer, tws: Control) -> None:
+    heard: list[tuple[object, ...]] = []
+    told = ib.wrapper.orderStatus
+    ib.wrapper.orderStatus = lambda *fields: (heard.append(fields), told(*fields))
+    tws.do_fault("duplicated_status", count=None)
+    trade = await ib.sent(market(), "Filled")
+    await ib.settled()
+    assert len(heard) == 2 * len(set(heard)) == 6
+    assert len(trade.fills) == 1
+
+
+@on_loop
 async def test_reordered_fills(ib: Peer, tws: Control) -> None:
     trade = await ib.sent(limit())
     tws.do_fault("reordered_fills")
