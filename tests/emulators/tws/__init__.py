@@ -20,7 +20,8 @@ Then by number, asked -> told:
     1 market data -> 58, 81, 1, 2, 45, 46, 57    97 tick by tick -> 99                 59 its type     91 -> 93
     20 bars -> 17, then 90 if they are kept up   87 -> 88                              49 time -> 49   8 -> 9
 
-The released ib_async 2.1 connects and trades on this in the tests: its decoder was taken to be right about the wire.
+The released ib_async 2.1 connects and trades on this in the tests, in every version; IB's own client (ibapi 10.46),
+tried by hand in every version, reads all of it too: contracts, ticks, bars, orders, accounts, what-ifs, sessions.
 What IB's documents and years of users' logs say about behaviour is followed: an order id that is open is a change; one
 that has ended, or is lower than one that the client has used or seen, is error 103; a client hears only of its own
 orders, live, and of others' by 16; completed orders have neither id nor client; a rejected order is Inactive behind

@@ -211,6 +211,7 @@ class Control:
         emulator.violations.clear()
         emulator.commands.counts.clear()
         emulator.pacing.forget()
+        emulator.pacing.on = emulator.options.pacing
         emulator.restart(0, empty=True)
 
     def do_roll_back(self, client: int | None = None, to: int = 0) -> None:

@@ -16,6 +16,7 @@ KINDS = {
     "rejected_replace": "Error 201 for a change; the order lives as it was, and nothing else is told.",
     "half_replace": "Of a change's values one is done (of stop, limit, quantity the first); it is told as done.",
     "rejected_cancel": "Error 10148 for a cancel that could have been done; the order lives.",
+    "duplicated_status": "An order's openOrder and orderStatus are told twice, as the real one often does.",
     "late_fill": "A fill's execDetails come so many seconds late (2); the order's status does not.",
     "duplicated_fill": "A fill's execDetails and commission are told again so many seconds later (0).",
     "reordered_fills": "A fill's execDetails come after the next one's, or so many seconds later (1).",

@@ -45,6 +45,8 @@ class Teller:
         self.lost = False
         """True between 1100 and 1101 or 1102: what is to be told of orders waits."""
         self._waiting: list[Delivery] = []
+        self._moved: dict[tuple[str, int], tuple[Account, Contract]] = {}
+        """Positions that have changed meanwhile."""
         self._held: list[list[Delivery]] = []
         self._muted_until = 0.0
         self._life = 0
@@ -53,6 +55,7 @@ class Teller:
         """What was to be told later never is: the gateway has been restarted."""
         self._held.clear()
         self._waiting.clear()
+        self._moved.clear()
         self.lost = False
         self._life += 1
 
@@ -99,7 +102,8 @@ class Teller:
             if told.what == "order":
                 deliveries.append((link, pack(*messages.open_order(link.version, order))))
             deliveries.append((link, pack(*messages.order_status(order))))
-        self._send(deliveries)
+        twice = self.faults.happens("duplicated_status", order.contract.symbol)
+        self._send(deliveries * 2 if twice else deliveries)
 
     def _what_if(self, link: Link, order: Order) -> bytes:
         account = self.book.accounts[order.ticket.account]
@@ -169,6 +173,9 @@ class Teller:
         self.lost = False
         waiting, self._waiting = self._waiting, []
         self._send(waiting)
+        moved, self._moved = self._moved, {}
+        for account, contract in moved.values():
+            self.moved(account, contract)
 
     # ---------------------------------------------------------------- accounts
 
@@ -179,6 +186,8 @@ class Teller:
 
     def moved(self, account: Account, contract: Contract) -> None:
         """A position and the account's money have changed."""
+        if self.lost:
+            self._moved[account.name, contract.con_id] = (account, contract)
         if "accounts" in self.muted or self.lost:
             return
         held = account.held[contract.con_id]
