@@ -140,8 +140,8 @@ class Book:
         return found
 
     def numbered(self, number: int) -> Entry | None:
-        """The order of this client that has a number."""
-        return self._numbers.get((self.client_id, number))
+        """The order of this client that has a number; -1 is everybody's."""
+        return self._numbers.get((self.client_id, number)) if number != -1 else None
 
     def _find(self, client_id: int, number: int, perm_id: int, reference: str | None = None) -> Entry | None:
         """Never by a number that another order has by now."""

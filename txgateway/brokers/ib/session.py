@@ -661,8 +661,8 @@ class Session:
                 self._unrequest(line)
             return
         if code == codes.RATE_LIMIT and self.book.numbered(number) is None:
-            for entry in self._waiting:  # it names none: any of those that wait may be meant
-                entry.limited = True
+            for waiting in self._waiting:  # it names none: any of those that wait may be meant
+                waiting.limited = True
             self._tell(())
         if code in codes.FARM_BROKEN:
             self._farm_broken = True
