@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from tests.brokers.ib.nouns import D
 from tests.brokers.ib.subject import ACCOUNT, Tws
 from txgateway.brokers.conformance.trial import ENDS, Trial
+from txgateway.brokers.ib import session
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     CancelRejected,
@@ -326,6 +327,27 @@ async def test_a_broken_farm_that_is_back_is_asked_again(tmp_path: Path) -> None
         subject.control.do_farm(ok=True)
         await trial.until(
             lambda: any(isinstance(each, Quote) and each.bid == 80 for each in trial.told), "the present quote comes"
+        )
+
+
+@pytest_twisted.ensureDeferred
+async def test_prices_that_are_refused_for_now_are_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "RETRY_SECONDS", 0.2)
+    subject = Tws(tmp_path)
+    async with trying(subject) as trial:
+        broker = await trial.begin()
+        broker.subscribe("IBM")
+        await trial.until(lambda: any(isinstance(each, Quote) for each in trial.told), "a quote is told")
+        first = session.MOST + 1
+        for number in range(first, first + 10):
+            subject.control.do_error(10197, "No market data during competing live session", number)
+        await trial.until(lambda: 10197 in codes(trial), "it is said")
+        since = len(trial.told)
+        subject.control.do_quote("IBM", "70", "71")
+        await trial.until(
+            lambda: any(isinstance(each, Quote) and each.bid == 70 for each in trial.told[since:]), "they come again"
         )
 
 

@@ -11,6 +11,9 @@ NOTHING_FOUND = frozenset({162, 200, 366})
 """For a question: the contract, or what is asked of it, is not there; 162 says other things too, see `no_data`."""
 NO_CONTRACT = 200
 
+NEVER_PRICES = frozenset({200, 321, 354, 10089, 10168})
+"""There will be no prices, however often they are asked for: no such contract, or no subscription to its data."""
+
 LOST, BACK_EMPTY, BACK = 1100, 1101, 1102
 """TWS lost its own link to IB; it is back and forgot what was subscribed; it is back with everything."""
 FARM_BROKEN = frozenset({2103, 2105, 2157})

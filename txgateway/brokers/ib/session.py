@@ -42,6 +42,8 @@ FIRST_QUOTE_SECONDS = 1.0
 """A first quote waits so long for its other side."""
 PATIENT_SECONDS = 5.0
 """A question for bars waits so long for its turn; longer than that it is refused."""
+RETRY_SECONDS = 60.0
+"""Prices that were refused for now are asked for again so much later."""
 RT_VOLUME = "233"
 NO_TRADES = frozenset({"CASH", "IND"})
 
@@ -496,9 +498,7 @@ class Session:
         """Tell a symbol's prices no more."""
         line = self._lines.pop(symbol, None)
         if line is not None:
-            self._unrequest(line)
-            if not self.over:
-                self.client.cancelMktData(line.number)
+            self._stop(line)
 
     def drop_lines(self) -> None:
         """IB has forgotten what was subscribed."""
@@ -509,9 +509,14 @@ class Session:
     def _renew(self) -> None:
         """The farm that prices come from is back: ask for all of them anew, for what came of the old is not known."""
         for line in list(self._lines.values()):
-            self.client.cancelMktData(line.number)
-            self._unrequest(line)
+            self._stop(line)
             self._request(line)
+
+    def _stop(self, line: _Line) -> None:
+        """Ask for a symbol's prices no more, if they come."""
+        if line.number in self._by_number and not self.over:
+            self.client.cancelMktData(line.number)
+        self._unrequest(line)
 
     def _show(self, line: _Line) -> None:
         if self._by_number.get(line.number) is line:
@@ -657,8 +662,11 @@ class Session:
         if line is not None:
             self._complain(f"prices of {line.ticks.symbol}: {text}", code, line.ticks.symbol)
             if not codes.informs(code):
-                self._lines.pop(line.ticks.symbol, None)
                 self._unrequest(line)
+                if code in codes.NEVER_PRICES:
+                    self._lines.pop(line.ticks.symbol, None)
+                else:  # too many lines, or another session of the login has them: it may be over by then
+                    line.timer = self._reactor.callLater(RETRY_SECONDS, self._request, line)
             return
         if code == codes.RATE_LIMIT and self.book.numbered(number) is None:
             for waiting in self._waiting:  # it names none: any of those that wait may be meant
