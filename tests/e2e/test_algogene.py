@@ -95,7 +95,8 @@ class Script:
         assert STAMP.fullmatch(told["timestamp_utc"])
         assert type(told["tradeID"]) is int
         found = "opened_trades" if given["ordertype"] == "MKT" else "pending_trades"
-        until(lambda: self.rows(found, told["tradeID"]), self.daemon)
+        volume = float(given["volume"])
+        until(lambda: [each for each in self.rows(found, told["tradeID"]) if each["volume"] == volume], self.daemon)
         return int(told["tradeID"])
 
     def rows(self, call: str, trade_id: int | str = "") -> Any:
@@ -287,7 +288,7 @@ def test_a_trade_from_its_order_to_its_close(daemon: Daemon, script: Script) -> 
         "my order abcd1234",
         row["price"],
     )
-    assert held(daemon) == before + 0.5
+    until(lambda: held(daemon) == before + 0.5, daemon)
     for given in (trade_id, str(trade_id)):
         answer = script.tell("close_orders", tradeIDs=given)
         if given is trade_id:
@@ -296,7 +297,7 @@ def test_a_trade_from_its_order_to_its_close(daemon: Daemon, script: Script) -> 
         else:
             assert "nothing to" in script.refused(answer)
     assert script.rows("opened_trades", trade_id) == []
-    assert held(daemon) == before
+    until(lambda: held(daemon) == before, daemon)
     told = daemon.call("query_signals", limit=3)
     assert told[0]["about"] == f"close_orders {trade_id}"
     assert {each["source"] for each in told} == {"random"}
@@ -395,7 +396,7 @@ def test_a_close_right_behind_its_order(daemon: Daemon, script: Script) -> None:
         answer = script.tell("close_orders", tradeIDs=trade_id)
         assert answer.status_code == 200, answer.text
     until(lambda: quiet(daemon), daemon)
-    assert held(daemon) == before
+    until(lambda: held(daemon) == before, daemon)
     assert script.ids() == []
 
 
@@ -502,7 +503,7 @@ def test_exits_really_act_and_only_once(daemon: Daemon, script: Script, leg: str
 
     until(closed, daemon)
     until(lambda: quiet(daemon), daemon)
-    assert held(daemon) == before
+    until(lambda: held(daemon) == before, daemon)
     assert closed_by(daemon, began) == {leg}
     assert "nothing to" in script.refused(script.tell("close_orders", tradeIDs=trade_id))
 
@@ -590,7 +591,7 @@ def test_after_a_kill_the_session_and_the_trades_are_the_same(make_daemon: MakeD
     for trade_id in trades:
         assert script.tell("close_orders", tradeIDs=trade_id).status_code == 200
     until(lambda: script.ids() == [str(new)], daemon)
-    assert held(daemon) == 1
+    until(lambda: held(daemon) == 1, daemon)
     signals = daemon.call("query_signals", limit=1000)
     assert {each["outcome"] for each in signals} == {"DONE"}
 
@@ -640,7 +641,7 @@ def test_an_order_that_comes_again_is_one_trade_where_its_source_says_so(make_da
     until(lambda: quiet(daemon) and held(daemon) == 3, daemon)
     assert script.ids()[2:] == [str(first.json()["tradeID"])]
     assert script.open(**{**order, "volume": 2}) > first.json()["tradeID"]
-    assert held(daemon) == 5
+    until(lambda: held(daemon) == 5, daemon)
 
 
 # ---------------------------------------------------------------- what is refused
