@@ -65,7 +65,7 @@ class Strategy:
         if answer.get("order_status") in ("NEW", "PARTIALLY_FILLED") and answer["permid"] not in self._resting:
             self._resting.append(answer["permid"])
         if len(self._resting) > OPEN:
-            self._cancel(0.0, 0.0)
+            self._cancel(shown["bid"], shown["ask"])
 
     def _quantity(self) -> int:
         """Signed: a buy or a sell, often for more than is shown."""
