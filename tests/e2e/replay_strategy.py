@@ -28,8 +28,8 @@ class Strategy:
             *[self._passive] * 4,
             *[self._aggressive] * 2,
             *[self._at_once] * 3,
-            self._stop,
-            self._stop_limit,
+            *[self._stop] * 2,
+            *[self._stop_limit] * 2,
             *[self._replace] * 3,
             self._cancel,
         ]
@@ -65,7 +65,7 @@ class Strategy:
         if answer.get("order_status") in ("NEW", "PARTIALLY_FILLED") and answer["permid"] not in self._resting:
             self._resting.append(answer["permid"])
         if len(self._resting) > OPEN:
-            self._cancel(0.0, 0.0)
+            self._cancel(shown["bid"], shown["ask"])
 
     def _quantity(self) -> int:
         """Signed: a buy or a sell, often for more than is shown."""
@@ -90,6 +90,8 @@ class Strategy:
     def _at_once(self, bid: float, ask: float) -> Any:
         quantity = self._quantity()
         kind, tif = self._chance.choice(("MARKET", "LIMIT")), self._chance.choice(("IOC", "FOK"))
+        if tif == "FOK":
+            quantity = 100 if quantity > 0 else -100  # what is shown is mostly as much as that
         price = None if kind == "MARKET" else round(ask if quantity > 0 else bid, 2)
         side = "BUY" if quantity > 0 else "SELL"
         return self._api.submit_order(
@@ -98,12 +100,12 @@ class Strategy:
 
     def _stop(self, bid: float, ask: float) -> Any:
         quantity = self._quantity()
-        price = round(ask + 0.03 if quantity > 0 else bid - 0.03, 2)
+        price = round(ask + 0.02 if quantity > 0 else bid - 0.02, 2)
         return self._api.stop_order(self.account, "DEMO", SYMBOL, price, quantity)
 
     def _stop_limit(self, bid: float, ask: float) -> Any:
         quantity = self._quantity()
-        stop = round(ask + 0.03 if quantity > 0 else bid - 0.03, 2)
+        stop = round(ask + 0.02 if quantity > 0 else bid - 0.02, 2)
         limit = round(stop + (0.03 if quantity > 0 else -0.03), 2)
         return self._api.stoplimit_order(self.account, "DEMO", SYMBOL, stop, limit, quantity, time_in_force="GTC")
 
@@ -120,7 +122,10 @@ class Strategy:
         return self._passive(bid, ask)
 
     def _cancel(self, bid: float, ask: float) -> Any:
-        """End the oldest order; it may have ended by itself."""
-        if not self._resting:
-            return self._passive(bid, ask)
-        return self._api.cancel_order(self._resting.pop(0))
+        """End the oldest order that is not known to have ended; it may end by itself before that."""
+        while self._resting:
+            permid = self._resting.pop(0)
+            order = self._api.query_order(permid)
+            if order is not None and order["order_status"] in ("NEW", "PARTIALLY_FILLED"):
+                return self._api.cancel_order(permid)
+        return self._passive(bid, ask)

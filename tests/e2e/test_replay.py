@@ -64,7 +64,11 @@ class Replay:
 def replay(make_daemon: Callable[..., Daemon]) -> Replay:
     """The two days, traded."""
     daemon = make_daemon(
-        PAPER_FEED=FEED, PAPER_ACCOUNTS=OPTIONS["accounts"], ENABLE_TICKER="1", LOG_HTTP_REQUESTS="0"
+        PAPER_FEED=FEED,
+        PAPER_ACCOUNTS=OPTIONS["accounts"],
+        ENABLE_TICKER="1",
+        LOG_HTTP_REQUESTS="0",
+        RISK="reference_age=86400",  # within the files' days there are gaps longer than the default allows
     ).start()
     user, password = daemon.session.auth  # type: ignore[misc]
     config = {"TXGATEWAY_HTTP_PORT": str(daemon.http_port), "TXGATEWAY_USERNAME": user, "TXGATEWAY_PASSWORD": password}
