@@ -51,6 +51,8 @@ class Strategy:
     def _run(self) -> None:
         try:
             with self._api:
+                for step in (self._fill_or_kill, self._passive, self._replace_through):  # however fast the feed goes
+                    self._trade(step)
                 while self._api.time() < self._end:
                     for step in self._chance.sample(self._steps, len(self._steps)):
                         self._trade(step)
@@ -87,6 +89,11 @@ class Strategy:
         price = round(ask + 0.02 if quantity > 0 else bid - 0.02, 2)
         return self._api.limit_order(self.account, "DEMO", SYMBOL, price, quantity)
 
+    def _fill_or_kill(self, bid: float, ask: float) -> Any:
+        """Of 100, as what is shown is mostly as much as that."""
+        side = self._chance.choice(("BUY", "SELL"))
+        return self._api.submit_order(self.account, SYMBOL, side, 100, "MARKET", time_in_force="FOK")
+
     def _at_once(self, bid: float, ask: float) -> Any:
         quantity = self._quantity()
         kind, tif = self._chance.choice(("MARKET", "LIMIT")), self._chance.choice(("IOC", "FOK"))
@@ -111,15 +118,28 @@ class Strategy:
 
     def _replace(self, bid: float, ask: float) -> Any:
         """Other terms for a resting limit order: more of it, or a price that trades."""
+        order = self._resting_limit()
+        if order is None:
+            return self._passive(bid, ask)
+        if self._chance.random() < 0.3:
+            return self._api.replace_order(order["permid"], quantity=int(order["quantity"]) + 100)
+        return self._api.replace_order(order["permid"], limit_price=round(ask if order["side"] == "BUY" else bid, 2))
+
+    def _replace_through(self, bid: float, ask: float) -> Any:
+        """A price that trades wherever the market has gone meanwhile."""
+        order = self._resting_limit()
+        if order is None:
+            return self._passive(bid, ask)
+        price = round(ask * 1.01 if order["side"] == "BUY" else bid * 0.99, 2)
+        return self._api.replace_order(order["permid"], limit_price=price)
+
+    def _resting_limit(self) -> dict[str, Any] | None:
         for permid in self._resting:
             order = self._api.query_order(permid)
             assert order is not None
-            if order["order_status"] not in ("NEW", "PARTIALLY_FILLED") or order["order_type"] != "LIMIT":
-                continue
-            if self._chance.random() < 0.3:
-                return self._api.replace_order(permid, quantity=int(order["quantity"]) + 100)
-            return self._api.replace_order(permid, limit_price=round(ask if order["side"] == "BUY" else bid, 2))
-        return self._passive(bid, ask)
+            if order["order_status"] in ("NEW", "PARTIALLY_FILLED") and order["order_type"] == "LIMIT":
+                return dict(order)
+        return None
 
     def _cancel(self, bid: float, ask: float) -> Any:
         """End the oldest order that is not known to have ended; it may end by itself before that."""

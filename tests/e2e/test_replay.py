@@ -77,7 +77,7 @@ def replay(make_daemon: Callable[..., Daemon]) -> Replay:
     with API(config=config) as api:
         api.wait_for_up(PATIENCE, interval=0.05)
         api.add_symbol(SYMBOL)  # the replay begins; its first quote is there
-        strategies = [Strategy(account, f"{account}-{twin}", config, end) for account in ACCOUNTS for twin in (1, 2)]
+        strategies = [Strategy(account, f"{account}-{twin}", config, end) for account in ACCOUNTS for twin in range(4)]
         for strategy in strategies:
             strategy.start()
         for strategy in strategies:
