@@ -15,6 +15,7 @@ assert VERSION, "txgateway/__init__.py has the version"
 CALENDARS = ["exchange_calendars>=4.5"]
 PARQUET = ["pyarrow>=17"]
 IB = ["ib_async>=2.1,<3"]
+CRYPTO = ["ccxt>=4.5,<5"]
 TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
@@ -70,7 +71,8 @@ setup(
         "calendars": CALENDARS,
         "parquet": PARQUET,
         "ib": IB,
-        "dev": TESTS + LINT + TYPES + CALENDARS + PARQUET + IB,
+        "crypto": CRYPTO,
+        "dev": TESTS + LINT + TYPES + CALENDARS + PARQUET + IB + CRYPTO,
     },
     entry_points={
         "console_scripts": [
@@ -83,6 +85,7 @@ setup(
             "rtx = txgateway.brokers.rtx:RtxBroker",
             "tws = txgateway.brokers.ib:IbBroker",
             "ib = txgateway.brokers.ib:IbBroker",
+            "ccxt = txgateway.brokers.ccxt:CcxtBroker",
         ],
         "txgateway.commands": [
             "journal = txgateway.cli:journal",

@@ -17,7 +17,8 @@ class Execution:
 
     `execution_id` is the broker's and is unique per account. `order_id` is ours, empty when the broker could
     not tell. `cumulative_quantity`, `leaves_quantity` and `order_average_price` are the order's after this fill;
-    `order_price` is the order's own limit price, else its stop price.
+    `order_price` is the order's own limit price, else its stop price. `taken` is what the venue kept of the units as
+    its fee (crypto exchanges do): the position moves by so much less.
     """
 
     execution_id: str
@@ -43,13 +44,14 @@ class Execution:
     route: str = ""
     cusip: str = ""
     seq: int = 0
+    taken: Decimal = ZERO
 
     @property
     def signed_quantity(self) -> Decimal:
-        """Positive when bought, negative when sold."""
-        return self.quantity * self.side.sign
+        """What the position moves by: positive when bought, negative when sold."""
+        return self.quantity * self.side.sign - self.taken
 
     @property
     def cash(self) -> Decimal:
         """What it moved the account's cash by, in `currency`, where what is bought is paid in full."""
-        return -self.signed_quantity * self.price - self.commission
+        return -self.quantity * self.side.sign * self.price - self.commission

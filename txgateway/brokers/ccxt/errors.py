@@ -1,0 +1,87 @@
+"""What an error of ccxt means for what was asked: that it surely was not done, or that nobody knows. Pure.
+
+ccxt's classes are known by their names. An order call that ended in anything but the exchange's own word of refusal is
+in doubt: a time-out, a broken connection, a server's failure, too many requests, an answer that cannot be read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from txgateway.model.errors import Reason
+
+_SURE = (
+    ("InsufficientFunds", Reason.INSUFFICIENT_FUNDS),
+    ("OrderNotFound", Reason.NO_SUCH_ORDER),
+    ("OrderNotCached", Reason.NO_SUCH_ORDER),
+    ("OrderNotFillable", Reason.NOT_FILLABLE),
+    ("BadSymbol", Reason.UNKNOWN_SYMBOL),
+    ("MarketClosed", Reason.MARKET_CLOSED),
+    ("NotSupported", Reason.UNSUPPORTED),
+    ("InvalidOrder", Reason.REJECTED),
+    ("AuthenticationError", Reason.REJECTED),
+    ("BadRequest", Reason.REJECTED),
+    ("ArgumentsRequired", Reason.REJECTED),
+    ("InvalidNonce", Reason.REJECTED),
+    ("OperationRejected", Reason.REJECTED),
+)
+"""Refusals, and their codes. An id that is taken already may be our own order's: that is doubt."""
+_DOUBT = frozenset({"NetworkError", "DuplicateOrderId", "BadResponse", "NullResponse"})
+_TOO_MANY = frozenset({"DDoSProtection", "RateLimitExceeded"})
+_LEAST = re.compile(r"NOTIONAL", re.IGNORECASE)
+
+
+def names(error: BaseException) -> list[str]:
+    """The names of an error's classes, the nearest first."""
+    return [each.__name__ for each in type(error).__mro__]
+
+
+def is_of_ccxt(error: BaseException) -> bool:
+    """Whether ccxt raised it."""
+    return "BaseError" in names(error)
+
+
+def is_of_a_link(error: BaseException) -> bool:
+    """Whether it is of the exchange or the way to it, and not of our own making."""
+    return is_of_ccxt(error) or isinstance(error, OSError | TimeoutError)
+
+
+def refusal(error: BaseException, sure: re.Pattern[str] | None = None) -> Reason | None:
+    """Why the exchange refused, where it surely did; None is doubt.
+
+    `sure`: what in its words says, by its document, that an order was not placed.
+    """
+    found = set(names(error))
+    if "DuplicateOrderId" in found:
+        return None
+    said_so = sure is not None and "BaseError" in found and sure.search(str(error)) is not None
+    if found & _DOUBT and "InvalidNonce" not in found and not said_so:
+        return None
+    reason = next((reason for name, reason in _SURE if name in found), Reason.REJECTED if said_so else None)
+    if reason is Reason.REJECTED and _LEAST.search(str(error)):
+        return Reason.MIN_NOTIONAL
+    return reason
+
+
+def not_found(error: BaseException, absent: re.Pattern[str] | None = None) -> bool:
+    """Whether the exchange itself said that there is no such order; `absent` are words of its for that."""
+    if "OrderNotFound" in names(error):
+        return True
+    return absent is not None and is_of_ccxt(error) and absent.search(str(error)) is not None
+
+
+def rate_limited(error: BaseException) -> bool:
+    """Whether it said that there were too many requests."""
+    return bool(_TOO_MANY & set(names(error)))
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether no answer came in time."""
+    return "RequestTimeout" in names(error) or isinstance(error, TimeoutError)
+
+
+def sentence(error: BaseException) -> str:
+    """What it says, short, without the signature and keys that an address may carry."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"(signature|apiKey|listenKey|timestamp|recvWindow)=[^&\s]+&?", "", text)
+    return (text[:300] or type(error).__name__).rstrip(". ")

@@ -1,0 +1,121 @@
+"""ccxt's object for one link: which class, its addresses and limits, and every frame that comes, before ccxt has it.
+
+Its numbers are texts (never floats). It is made anew for every link, so that nothing of a broken one lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import ccxt.pro
+from twisted.logger import Logger
+
+from txgateway.brokers.ccxt.options import CcxtOptions
+from txgateway.brokers.ccxt.peculiarities import Peculiarities
+
+log = Logger()
+
+
+class Ears(Protocol):
+    """Who hears what comes. Nothing of it waits for ccxt's own caches, which keep only the last of each order."""
+
+    def frame(self, url: str, message: Any) -> bool:
+        """A frame came; True when ccxt need not have it."""
+
+    def opened(self, url: str) -> None:
+        """A WebSocket is connected."""
+
+    def order(self, unified: Mapping[str, Any]) -> None:
+        """ccxt read an order in a frame."""
+
+
+def kind_of(name: str) -> Any:
+    """ccxt's class; ValueError where it has none of this name."""
+    if name not in ccxt.pro.exchanges:
+        raise ValueError(f"ccxt {ccxt.__version__} has no exchange {name} with streams; see its list of exchanges")
+    return getattr(ccxt.pro, name)
+
+
+def has(name: str) -> Mapping[str, Any]:
+    """What ccxt says that an exchange can."""
+    found: Mapping[str, Any] = kind_of(name)().has
+    return found
+
+
+def make(options: CcxtOptions, row: Peculiarities, ears: Ears) -> Any:
+    """The object, not connected."""
+    logging.getLogger("ccxt").setLevel(logging.CRITICAL)
+    made = _heard(kind_of(options.exchange))(_config(options, row))
+    made.ears = ears
+    if options.domain == "testnet":
+        made.set_sandbox_mode(True)
+    elif options.domain == "demo":
+        made.enable_demo_trading(True)
+    if options.url or options.stream_url:
+        made.urls["api"] = _moved(made.urls["api"], made.hostname, options.url, options.stream_url)
+        made.hostname = urlsplit(options.url).netloc or made.hostname
+    # Not needed to trade, and on some exchanges not open to every key.
+    made.has["fetchCurrencies"] = False
+    made.timeout_on_exit = 0
+    return made
+
+
+def _config(options: CcxtOptions, row: Peculiarities) -> dict[str, Any]:
+    more: dict[str, Any] = dict(row.options)
+    if options.market:
+        more["defaultType"] = options.market
+    if options.exchange == "binance":
+        more["fetchMarkets"] = {"types": ["linear" if options.market == "swap" else "spot"]}
+        if options.market == "swap":
+            more["defaultSubType"] = "linear"
+    return {
+        "apiKey": options.key,
+        "secret": options.secret,
+        "password": options.password,
+        "uid": options.uid,
+        "number": str,
+        "enableRateLimit": options.throttle,
+        "timeout": int(options.patience * 1000),
+        "asyncio_loop": asyncio.get_event_loop(),
+        "options": more,
+    }
+
+
+def _moved(found: Any, hostname: str | None, url: str, stream_url: str) -> Any:
+    """Addresses with another scheme and host; their paths stay."""
+    if isinstance(found, dict):
+        return {name: _moved(each, hostname, url, stream_url) for name, each in found.items()}
+    if not isinstance(found, str):
+        return found
+    parts = urlsplit(found.replace("{hostname}", hostname or ""))
+    host = (stream_url or url.replace("http", "ws", 1)) if parts.scheme in ("ws", "wss") else url
+    return f"{host}{parts.path}" if host else found
+
+
+def _heard(base: Any) -> Any:
+    class Heard(base):
+        ears: Ears
+
+        def handle_message(self, client: Any, message: Any) -> None:
+            """Every frame; what breaks on one does not end the stream, as it would in ccxt."""
+            try:
+                if not self.ears.frame(client.url, message):
+                    super().handle_message(client, message)
+            except Exception:
+                log.failure("A frame of {name} could not be taken in.", name=self.id)
+
+        def on_connected(self, client: Any, message: Any = None) -> None:
+            super().on_connected(client, message)
+            self.ears.opened(client.url)
+
+        def parse_ws_order(self, order: Any, market: Any = None) -> Any:
+            found = super().parse_ws_order(order, market)
+            self.ears.order(found)
+            return found
+
+    Heard.__name__ = base.__name__
+    return Heard

@@ -1,0 +1,104 @@
+"""A small file of a venue's own: the names that an exchange's ids stand for, and the pairs that were traded here.
+
+It is appended to before an order is sent. Without it nothing is doubled: an order is always found by the id that is
+made of its name; but those that the exchange lists could not be named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from twisted.logger import Logger
+
+log = Logger()
+
+MOST = 200_000
+"""Names that are kept in mind."""
+
+
+class Memory:
+    """The file is read when it is first needed. What orders are named by is on disk when `name` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "names.jsonl"
+        self._names: dict[str, str] | None = None
+        self._numbers: dict[str, str] = {}
+        self._symbols: dict[str, None] = {}
+        self._file: int | None = None
+
+    def named(self, client_id: str) -> str:
+        """The order id of a client's id; empty when it was not made here."""
+        return self._read().get(client_id, "")
+
+    def numbered(self, broker_id: str) -> str:
+        """The order id of an exchange's id; empty when it is not remembered."""
+        self._read()
+        return self._numbers.get(broker_id, "")
+
+    @property
+    def symbols(self) -> list[str]:
+        """The pairs in which orders were sent."""
+        self._read()
+        return list(self._symbols)
+
+    def name(self, client_id: str, order_id: str) -> None:
+        """Keep a name, for good; OSError when it cannot be."""
+        self._read()[client_id] = order_id
+        self._append({"client": client_id, "order": order_id}, sync=True)
+
+    def number(self, broker_id: str, order_id: str) -> None:
+        """Keep an exchange's id; nothing is lost but a question when the file loses it."""
+        self._read()
+        self._numbers[broker_id] = order_id
+        self._append({"id": broker_id, "order": order_id}, sync=False)
+
+    def symbol(self, symbol: str) -> None:
+        """Keep a pair; OSError when it cannot be."""
+        self._read()
+        if symbol not in self._symbols:
+            self._symbols[symbol] = None
+            self._append({"symbol": symbol}, sync=True)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, record: dict[str, str], sync: bool) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(self._file, (json.dumps(record) + "\n").encode())
+        if sync:
+            os.fsync(self._file)
+
+    def _read(self) -> dict[str, str]:
+        if self._names is not None:
+            return self._names
+        self._names = {}
+        try:
+            text = self._path.read_bytes().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return self._names
+        for line in text.splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                log.warn("A line of {path} cannot be read: it was cut off.", path=self._path)
+                continue
+            if "symbol" in record:
+                self._symbols[str(record["symbol"])] = None
+            elif "client" in record and "order" in record:
+                self._names[str(record["client"])] = str(record["order"])
+            elif "id" in record and "order" in record:
+                self._numbers[str(record["id"])] = str(record["order"])
+        if text and not text.endswith("\n"):
+            with self._path.open("ab") as file:
+                file.write(b"\n")
+        for kept in (self._names, self._numbers):
+            while len(kept) > MOST:
+                del kept[next(iter(kept))]
+        return self._names

@@ -1,0 +1,183 @@
+"""The settings of a ccxt venue, as text or TOML values, read into one frozen object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+DOMAINS = ("live", "testnet", "demo")
+MARKETS = ("", "spot", "swap")
+
+
+@dataclass(frozen=True, slots=True)
+class CcxtOptions:
+    """Which exchange, and how it is spoken to.
+
+    `exchange` is ccxt's name of it. `market`: spot or swap, where it has both (empty: what it is first of all).
+    `url` and `stream_url`, for an emulator or a proxy, stand for the scheme and host of each of its addresses.
+    `symbols`: only these pairs, or pairs with these quote currencies; empty: all. `quotes`: the currencies that are
+    cash, in the order in which a holding's pair is looked for. `silence`: after so many seconds without a sign of life
+    the link is given up. `patience`: so long an answer may take. `throttle`: keep to the exchange's rate limits, of
+    which `share` is ours.
+    """
+
+    exchange: str
+    key: str
+    secret: str
+    password: str
+    uid: str
+    market: str
+    domain: str
+    url: str
+    stream_url: str
+    account: str
+    symbols: tuple[str, ...]
+    quotes: tuple[str, ...]
+    silence: float
+    patience: float
+    throttle: bool
+    share: float
+
+    def __repr__(self) -> str:
+        return f"CcxtOptions(exchange={self.exchange!r}, market={self.market!r}, domain={self.domain!r})"
+
+
+def read(options: Mapping[str, Any]) -> CcxtOptions:
+    """The settings; ValueError names the first that is wrong."""
+    wrong = mistakes(options)
+    if wrong:
+        name, instead = next(iter(wrong.items()))
+        said = "" if name in SECRET else f"={options.get(name)!r}"
+        raise ValueError(f"{name}{said}: {instead}.")
+    found = {name: reader(options.get(name, default)) for name, (default, reader) in _READERS.items()}
+    found["account"] = found.pop("accounts")
+    return CcxtOptions(**found)
+
+
+def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
+    """What to give instead, for each option that cannot be used."""
+    wrong: dict[str, str] = {}
+    for name, value in options.items():
+        if name not in _READERS:
+            close = get_close_matches(name, [*_READERS], n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            wrong[name] = f"there is no such option{hint}; correct it or take it away"
+            continue
+        try:
+            _READERS[name][1](value)
+        except ValueError as error:
+            wrong[name] = str(error)
+    return wrong
+
+
+SECRET = frozenset({"key", "secret", "password"})
+"""What is never shown."""
+
+
+def _exchange(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9]{1,40}", value):
+        raise ValueError("give ccxt's name of the exchange, such as binance, binanceusdm, coinbase or woo")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 4096:
+        raise ValueError("give a text")
+    return value.replace("\\n", "\n").strip()
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[Any], str]:
+    def read_word(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"give one of {', '.join(word for word in words if word)}")
+        return str(value)
+
+    return read_word
+
+
+def _address(schemes: tuple[str, ...]) -> Callable[[Any], str]:
+    def read_address(value: Any) -> str:
+        if value == "":
+            return ""
+        try:
+            parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
+            right = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            right = False
+        if not right or parts.path.rstrip("/") or parts.query:
+            raise ValueError(f"give a scheme ({' or '.join(schemes)}), a host and a port, and nothing behind them")
+        return str(value).rstrip("/")
+
+    return read_address
+
+
+def _account(value: Any) -> str:
+    """One name: a key is of one account."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or len(names) != 1 or not isinstance(names[0], str):
+        raise ValueError("give the one name by which this account is known here: a key is of one account")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", names[0].strip()):
+        raise ValueError("give a name of letters, digits, dots, _ and -")
+    return names[0].strip()
+
+
+def _words(pattern: str, instead: str) -> Callable[[Any], tuple[str, ...]]:
+    def read_words(value: Any) -> tuple[str, ...]:
+        words = value.split(",") if isinstance(value, str) else value
+        if not isinstance(words, list | tuple) or not all(isinstance(each, str) for each in words):
+            raise ValueError(instead)
+        named = tuple(each.strip().upper() for each in words if each.strip())
+        if not all(re.fullmatch(pattern, each) for each in named):
+            raise ValueError(instead)
+        return named
+
+    return read_words
+
+
+def _seconds(value: Any) -> float:
+    text = str(value)
+    number = float(text) if re.fullmatch(r"\d{0,4}\.?\d{1,6}", text) else 0.0
+    if isinstance(value, bool) or not 0.1 <= number <= 3600:
+        raise ValueError("give seconds, from 0.1 to 3600")
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("give true or false")
+    return value
+
+
+def _share(value: Any) -> float:
+    text = str(value)
+    number = float(text) if re.fullmatch(r"\d?\.?\d{1,6}", text) else 0.0
+    if isinstance(value, bool) or not 0.01 <= number <= 1:
+        raise ValueError("give a share, from 0.01 to 1")
+    return number
+
+
+_PAIRS = _words(r"[A-Z0-9.$*-]{1,32}(/[A-Z0-9.$*-]{1,32})?(:[A-Z0-9-]{1,32})?", "give pairs or quote currencies")
+_CURRENCIES = _words(r"[A-Z0-9.$*-]{1,32}", 'give currencies, such as ["USDT", "USD"]')
+
+_READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "exchange": ("binance", _exchange),
+    "key": ("", _text),
+    "secret": ("", _text),
+    "password": ("", _text),
+    "uid": ("", _text),
+    "market": ("", _one_of(MARKETS)),
+    "domain": ("live", _one_of(DOMAINS)),
+    "url": ("", _address(("https", "http"))),
+    "stream_url": ("", _address(("wss", "ws"))),
+    "accounts": ("api_account", _account),
+    "symbols": ("", _PAIRS),
+    "quotes": ("USDT,USDC,USD,EUR", _CURRENCIES),
+    "silence": (15, _seconds),
+    "patience": (10, _seconds),
+    "throttle": (True, _flag),
+    "share": (1, _share),
+}

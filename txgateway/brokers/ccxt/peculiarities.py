@@ -1,0 +1,191 @@
+"""What differs from exchange to exchange, as one table; the code asks it, and never an exchange's name. Pure.
+
+What stands here was read in the exchanges' documents and tried on their emulated peers. An exchange that is not in the
+table is taken at ccxt's word (`generic`): less is claimed of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any
+
+from txgateway.brokers import Can
+from txgateway.brokers.ccxt import frames
+from txgateway.brokers.ccxt.frames import Decode
+from txgateway.brokers.ccxt.ids import IdForm
+from txgateway.brokers.ccxt.translate import Stop
+
+
+class Pages(Enum):
+    """How a list that is longer than one answer is asked for further."""
+
+    FROM_ID = auto()
+    """From the last one's id on, oldest first."""
+    NUMBERED = auto()
+    """By the page's number."""
+    CURSOR = auto()
+    """By the cursor that ccxt leaves in the first one."""
+    BEFORE_ID = auto()
+    """Those older than an id, newest first."""
+    UNTIL = auto()
+    """Those before a time, newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peculiarities:
+    """One exchange's (one market's, where it has two).
+
+    `decode`: how its private frames are read; None: by ccxt. `streams`: what must be confirmed before it is up, by
+    the names that `decode` gives. `watch`: which of ccxt's methods subscribe the private stream, with their
+    arguments; `every_pair`: they want the pairs. `beats`: a channel that keeps the stream alive.
+    `find`: the parameter by which an order is asked for by our id; empty: it must be found in the list.
+    `per_symbol`: lists are of one symbol each. `trades_name_orders`: its fills have our id.
+    `memory`: so long closed orders can be asked for. `forgets_unfilled`: not those that were canceled unfilled.
+    `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
+    `collar`: a purchase at the market is sent as an IOC limit order so far beyond it (a fraction), where there is none
+    by quantity. `cancel_answers`: the answer to a cancel tells that it was done, not only that it was taken in.
+    `plain_ids`: its trade ids are unique in all pairs. `flat_symbol`: a cancel is given the pair.
+    """
+
+    can: Can
+    form: IdForm = IdForm.TEXT
+    decode: Decode | None = None
+    streams: frozenset[str] = frozenset()
+    watch: tuple[tuple[str, Mapping[str, Any]], ...] = (("watch_orders", MappingProxyType({})),)
+    every_pair: bool = False
+    beats: str = ""
+    find: str = ""
+    per_symbol: bool = True
+    trades_name_orders: bool = False
+    pages: Pages = Pages.UNTIL
+    page: int = 100
+    memory: timedelta = timedelta(days=30)
+    forgets_unfilled: bool = False
+    sure: re.Pattern[str] | None = None
+    absent: re.Pattern[str] | None = None
+    client_key: str = "clientOrderId"
+    stop: Stop = field(default_factory=Stop)
+    cancel_answers: bool = True
+    balance: Mapping[str, Any] = field(default_factory=dict)
+    collar: float = 0.0
+    plain_ids: bool = True
+    fills_by_stream: bool = False
+    balances_by_stream: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    flat_symbol: bool = True
+
+
+_ORDERS = Can.MARKET | Can.LIMIT | Can.GTC | Can.IOC | Can.FOK
+_ASKED = Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
+_PUBLIC = Can.QUOTES | Can.TRADES | Can.BARS
+_BINANCE_SURE = re.compile(r'"code"\s*:\s*-(1013|1015|102\d|11\d\d|20\d\d|4(?!116)\d{3}|5\d{3})\b')
+
+TABLE: Mapping[str, Peculiarities] = {
+    "binance": Peculiarities(
+        can=_ORDERS | Can.STOP | Can.STOP_LIMIT | _ASKED | _PUBLIC | Can.BALANCE_STREAM,
+        decode=frames.binance,
+        streams=frozenset({"user"}),
+        find="origClientOrderId",
+        pages=Pages.FROM_ID,
+        page=1000,
+        memory=timedelta(days=89),
+        sure=_BINANCE_SURE,
+        plain_ids=False,
+        fills_by_stream=True,
+        balances_by_stream=True,
+        options={"adjustForTimeDifference": True, "fetchOpenOrders": {"warnWithoutSymbol": False}},
+    ),
+    "binanceusdm": Peculiarities(
+        can=_ORDERS | Can.REPLACE | _ASKED | _PUBLIC | Can.BALANCE_STREAM,
+        decode=frames.binance,
+        streams=frozenset({"connected"}),
+        find="origClientOrderId",
+        pages=Pages.FROM_ID,
+        page=1000,
+        memory=timedelta(days=2, hours=23),
+        sure=_BINANCE_SURE,
+        plain_ids=False,
+        fills_by_stream=True,
+        balances_by_stream=True,
+        options={"adjustForTimeDifference": True, "fetchOpenOrders": {"warnWithoutSymbol": False}},
+    ),
+    "woo": Peculiarities(
+        can=_ORDERS | _ASKED | _PUBLIC | Can.BALANCE_STREAM,
+        form=IdForm.NUMBER,
+        decode=frames.woo,
+        streams=frozenset({"auth", "executionreport", "balance"}),
+        watch=(("watch_orders", MappingProxyType({})), ("watch_balance", MappingProxyType({}))),
+        find="clientOrderId",
+        per_symbol=False,
+        pages=Pages.NUMBERED,
+        page=500,
+        sure=re.compile(r'"success"\s*:\s*false.*"code"\s*:\s*-?(1005|1006|1008|1009|1011|1012|1101|1103|317\d+)\b'),
+        fills_by_stream=True,
+        balances_by_stream=True,
+        collar=0.05,
+        cancel_answers=False,
+    ),
+    "coinbase": Peculiarities(
+        can=_ORDERS | Can.STOP_LIMIT | _ASKED | _PUBLIC,
+        decode=frames.coinbase,
+        streams=frozenset({"user"}),
+        beats="heartbeats",
+        per_symbol=False,
+        pages=Pages.CURSOR,
+        page=100,
+        memory=timedelta(days=3650),
+        sure=re.compile(r'"success"\s*:\s*false(?!.*(UNKNOWN_FAILURE|INTERNAL|TIMEOUT|UNAVAILABLE))', re.DOTALL),
+        collar=0.05,
+        absent=re.compile(r"order with this orderID was not found"),
+        client_key="client_order_id",
+        stop=Stop("stopLossPrice"),
+        cancel_answers=False,
+        balance={"v3": True},
+    ),
+    "coinbaseexchange": Peculiarities(
+        can=_ORDERS | Can.STOP_LIMIT | _ASKED | _PUBLIC,
+        form=IdForm.UUID,
+        decode=frames.coinbaseexchange,
+        streams=frozenset({"user"}),
+        watch=(("watch_orders_for_symbols", MappingProxyType({})),),
+        every_pair=True,
+        find="client_oid",
+        pages=Pages.BEFORE_ID,
+        page=100,
+        memory=timedelta(days=3650),
+        forgets_unfilled=True,
+        plain_ids=False,
+        fills_by_stream=True,
+        flat_symbol=False,
+        stop=Stop("stopPrice", ("loss", "entry")),
+    ),
+}
+
+
+def generic(has: Mapping[str, Any]) -> Peculiarities:
+    """What is claimed of an exchange by ccxt's word alone."""
+    can = Can.LIMIT | Can.GTC
+    flags = (
+        ("createMarketOrder", Can.MARKET),
+        ("fetchMyTrades", Can.EXECUTION_HISTORY),
+        ("fetchOHLCV", Can.BARS),
+        ("watchOrderBook", Can.QUOTES),
+        ("watchTrades", Can.TRADES),
+    )
+    for name, flag in flags:
+        if has.get(name) not in (None, False):
+            can |= flag
+    row = Peculiarities(can=can, plain_ids=False)
+    return row if has.get("watchOrders") is True else replace(row, watch=())
+
+
+def of(exchange: str, market: str, has: Mapping[str, Any]) -> Peculiarities:
+    """An exchange's row; its swap market's, where that is asked for and differs."""
+    if exchange == "binance" and market == "swap":
+        return TABLE["binanceusdm"]
+    return TABLE.get(exchange) or generic(has)

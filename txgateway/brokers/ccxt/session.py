@@ -1,0 +1,536 @@
+"""One link to an exchange: its markets, its private stream, what it is asked, and back-up polls.
+
+A session is over for good when its stream breaks: another is begun, and the desk reconciles. It tells nothing then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from txgateway.brokers import Report
+from txgateway.brokers.ccxt import errors, exchange, ids, translate
+from txgateway.brokers.ccxt.balances import Balances, locked_by
+from txgateway.brokers.ccxt.book import Book, Entry
+from txgateway.brokers.ccxt.clock import VenueClock
+from txgateway.brokers.ccxt.frames import Names, moment
+from txgateway.brokers.ccxt.market import Market
+from txgateway.brokers.ccxt.memory import Memory
+from txgateway.brokers.ccxt.options import CcxtOptions
+from txgateway.brokers.ccxt.peculiarities import Pages, Peculiarities
+from txgateway.brokers.ccxt.words import Denied, Ended, Fill, Heard, Held, Seen, Word
+from txgateway.futures import deferred
+from txgateway.model.errors import Ambiguous, GatewayError, Refused, TimedOut
+from txgateway.model.events import OrderAccepted, OrderEvent
+from txgateway.model.order import Order
+
+log = Logger()
+
+ZERO = Decimal(0)
+CHASE = (1.0, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds until fills that are missing are asked for, again and again: a stream may bring them by itself."""
+AT_ONCE = (0.02, 0.3, 1.0, 2.0, 5.0, 10.0)
+"""The same, where no stream brings them."""
+LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
+"""The back-up poll is looked after each `LOOK` seconds: it comes after `SELDOM`, or `OFTEN` once the private stream has
+been quiet for `QUIET`."""
+FRESH = 120.0
+"""So old may what is known of the balances be."""
+KEPT = timedelta(days=7)
+"""How far back fills are asked for when nobody says since when."""
+MOST_PAGES = 500
+
+
+class Session:
+    """The ears of one exchange object. `drop` ends the link with a reason."""
+
+    def __init__(
+        self,
+        options: CcxtOptions,
+        row: Peculiarities,
+        venue: str,
+        reactor: Any,
+        clock: Callable[[], datetime],
+        time: VenueClock,
+        report: Report,
+        complain: Callable[[str], None],
+        drop: Callable[[str], None],
+        book: Book,
+        memory: Memory,
+    ) -> None:
+        self.options, self.row, self.venue = options, row, venue
+        self.book, self.memory = book, memory
+        self.over = self.ready = False
+        self.balances = Balances(row.balances_by_stream)
+        self._reactor, self._clock, self._time = reactor, clock, time
+        self._report, self._complain, self._drop = report, complain, drop
+        self._heard: set[str] = set()
+        self._confirmed: Deferred[None] | None = None
+        self._tasks: list[asyncio.Future[Any]] = []
+        self._timers: dict[str, Any] = {}
+        self._chasing: set[str] = set()
+        self._last_word = self._last_poll = reactor.seconds()
+        self._polled = self.now()
+        self._names = Names(self.order_id, self._symbol)
+        self.exchange = exchange.make(options, row, self)
+        streaming = self.exchange.streaming
+        streaming["keepAlive"] = min(int(options.silence * 1000 / 3), int(streaming.get("keepAlive", 30000)))
+        streaming["maxPingPongMisses"] = 2
+        self.market = Market(self.exchange, options, venue, self._tell, reactor, self.now, complain)
+
+    def now(self) -> datetime:
+        """The exchange's clock."""
+        return self._time.now(self._clock())
+
+    # ---------------------------------------------------------------- life
+
+    async def begin(self, markets: tuple[Any, Any] | None) -> None:
+        """Ask what is needed, and subscribe the private stream; raises where that fails. `markets`: those of before."""
+        if markets is not None:
+            self.exchange.set_markets(*markets)
+        else:
+            await self.ask(self.exchange.load_markets())
+        await self.set_time()
+        self._confirmed = Deferred()
+        for name, params in self.row.watch:
+            arguments = [sorted(each.symbol for each in self.market.instruments())] if self.row.every_pair else []
+            self._keep(self._watch(name, arguments, dict(params)))
+        if self.row.beats:
+            self._keep(self.exchange.subscribe(self.row.beats, False))
+        self._confirm()
+        await self._confirmed
+        await self.ask_balances()
+        self.ready = True
+        self._look_later()
+
+    def _keep(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._watched)
+
+    async def _watch(self, name: str, arguments: list[Any], params: dict[str, Any]) -> None:
+        while not self.over:
+            await getattr(self.exchange, name)(*arguments, params=params)
+
+    def _watched(self, task: asyncio.Future[Any]) -> None:
+        """The stream is over, or never was."""
+        if task.cancelled() or self.over:
+            return
+        error = task.exception()
+        if error is None:
+            return
+        text = f"the private stream ended: {errors.sentence(error)}"
+        confirmed, self._confirmed = self._confirmed, None
+        if confirmed is not None and not confirmed.called:
+            confirmed.errback(GatewayError(text))
+            return
+        self._drop(text)
+
+    def _confirm(self) -> None:
+        confirmed = self._confirmed
+        if confirmed is not None and not confirmed.called and self.row.streams <= self._heard:
+            confirmed.callback(None)
+
+    def close(self) -> Deferred[Any]:
+        """The link is over; fires when it is closed."""
+        self.over, self.ready = True, False
+        self.market.close()
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+        for task in self._tasks:
+            task.cancel()
+        closing = deferred(self.exchange.close())
+        closing.addErrback(lambda failure: log.info("Closing {venue}: {failure}", venue=self.venue, failure=failure))
+        return closing
+
+    def _later(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something once, unless the link is over by then."""
+        running = self._timers.get(name)
+        if self.over or (running is not None and running.active()):
+            return
+
+        async def guarded() -> None:
+            try:
+                if not self.over:
+                    await work()
+            except GatewayError as error:
+                if not self.over:
+                    log.info("{venue}: {error}", venue=self.venue, error=str(error))
+            except Exception:
+                log.failure("{venue}: {name} failed.", venue=self.venue, name=name)
+
+        self._timers[name] = self._reactor.callLater(seconds, lambda: Deferred.fromCoroutine(guarded()))
+
+    # ---------------------------------------------------------------- what comes
+
+    def frame(self, url: str, message: Any) -> bool:
+        """A frame; ccxt need not have one that is ours alone."""
+        if self.over:
+            return True
+        words = self.row.decode(message, self._names) if self.row.decode is not None else None
+        if words is None:
+            self.market.take(url, message)
+            return False
+        for word in words:
+            self.take(word)
+        return not any(isinstance(word, Heard) for word in words)
+
+    def opened(self, url: str) -> None:
+        """A WebSocket is connected; to one with a key in its address nothing more need be said."""
+        if re.search(r"/ws/\w{8,}$", url) or "connected" not in self.row.streams:
+            self._hear("connected")
+
+    def order(self, unified: Mapping[str, Any]) -> None:
+        """An order as ccxt read it in a frame that we do not read ourselves."""
+        if self.over or self.row.decode is not None:
+            return
+        seen = translate.seen(unified, self.order_id(str(unified.get("clientOrderId") or "")))
+        if seen is not None:
+            self.take(seen)
+
+    def _hear(self, stream: str) -> None:
+        self._heard.add(stream)
+        self._confirm()
+
+    def take(self, word: Word) -> None:
+        """What the private stream says."""
+        self._last_word = self._reactor.seconds()
+        if isinstance(word, Heard):
+            self._hear(word.stream)
+        elif isinstance(word, Ended):
+            self._drop(word.text)
+        elif isinstance(word, Held):
+            self.balances.hear(word)
+        elif isinstance(word, Fill):
+            self.filled(word)
+        elif isinstance(word, Denied):
+            self.tell(self.book.deny(word, self.now()))
+        else:
+            self.see(word)
+
+    def see(self, seen: Seen) -> Entry | None:
+        """What was said of an order, by whatever means."""
+        self.tell(self.book.see(seen, self.now()))
+        entry = self.book.find(seen.name, seen.broker_id)
+        if entry is not None and entry.wants:
+            self.chase(entry.symbol)
+        return entry
+
+    def filled(self, fill: Fill, asked_for: bool = False) -> None:
+        """A fill came, or was found."""
+        entry = self.book.find(fill.name, fill.broker_id)
+        if entry is None or fill.execution_id not in entry.fills:
+            market = (self.exchange.markets or {}).get(fill.symbol) or {}
+            sign = fill.side.sign
+            moved = {str(market.get("base")): sign * fill.quantity}
+            quote = str(market.get("quote"))
+            moved[quote] = moved.get(quote, ZERO) - sign * fill.quantity * fill.price
+            if fill.fee:
+                moved[fill.fee_currency] = moved.get(fill.fee_currency, ZERO) - fill.fee
+            self.balances.moved(moved)
+        self.tell(self.book.fill(fill, self.now(), asked_for))
+
+    def tell(self, events: Iterable[OrderEvent]) -> None:
+        """Report what is news."""
+        for event in events:
+            if isinstance(event, OrderAccepted):
+                self._remember(event)
+            self._tell(event)
+
+    def _remember(self, event: OrderAccepted) -> None:
+        try:
+            self.memory.number(event.broker_order_id, event.order_id)
+        except OSError as error:
+            log.error("The id of {order} cannot be kept: {error}", order=event.order_id, error=error)
+
+    def _tell(self, event: Any) -> None:
+        if not self.over:
+            self._report(event)
+
+    # ---------------------------------------------------------------- names
+
+    def client_id(self, order_id: str) -> str:
+        """What an order of ours is called there."""
+        return ids.client_id(self.row.form, order_id)
+
+    def order_id(self, written: str) -> str:
+        """The order that is called so; another's id stays as it is."""
+        if not written:
+            return ""
+        found = ids.order_id(self.row.form, written) or self.memory.named(written)
+        return found or written
+
+    def _symbol(self, market_id: str) -> str:
+        kind = self.options.market or ("swap" if self.exchange.options.get("defaultSubType") else None)
+        markets = (self.exchange.markets_by_id or {}).get(market_id) or ()
+        for market in markets:
+            if kind is None or market.get("type") == kind:
+                return str(market["symbol"])
+        return str(markets[0]["symbol"]) if markets else market_id
+
+    def pairs(self) -> dict[str, str]:
+        """Currency -> the pair in which a holding of it is told: one that was traded here, else by its quote."""
+        found: dict[str, str] = {}
+        markets = self.exchange.markets or {}
+        for symbol in [*self.memory.symbols, *self.options.symbols]:
+            if symbol in markets:
+                found.setdefault(str(markets[symbol]["base"]), symbol)
+        for quote in self.options.quotes:
+            for symbol, market in markets.items():
+                if market.get("quote") == quote and market.get("spot"):
+                    found.setdefault(str(market["base"]), symbol)
+        return found
+
+    def traded(self) -> list[str]:
+        """The pairs of which there may be fills."""
+        markets = self.exchange.markets or {}
+        named = [*self.memory.symbols, *self.options.symbols, *(entry.symbol for entry in self.book.open())]
+        return [symbol for symbol in dict.fromkeys(named) if symbol in markets]
+
+    # ---------------------------------------------------------------- questions
+
+    async def ask(self, work: Awaitable[Any]) -> Any:
+        """What the exchange answers; TimedOut or GatewayError with a sentence where it does not."""
+        try:
+            return await deferred(_coroutine(work))
+        except Exception as error:
+            raise self._said(error) from error
+
+    def _said(self, error: Exception) -> Exception:
+        if not errors.is_of_a_link(error):
+            return error
+        text = f"Venue {self.venue} did not answer: {errors.sentence(error)}."
+        if errors.timed_out(error):
+            return TimedOut(text)
+        return GatewayError(text)
+
+    async def command(self, what: str, work: Awaitable[Any]) -> Any:
+        """What the exchange answers to an order call: Refused where it surely was not done, Ambiguous in doubt."""
+        try:
+            return await deferred(_coroutine(work))
+        except Exception as error:
+            reason = errors.refusal(error, self.row.sure)
+            text = errors.sentence(error)
+            if reason is not None:
+                raise Refused(reason, f"{what} was refused by venue {self.venue}: {text}.") from error
+            if not errors.is_of_a_link(error):
+                log.failure("{what} ended badly.", what=what)
+            raise Ambiguous(f"{what} is in doubt: {self.venue} did not say what became of it ({text}).") from error
+
+    async def set_time(self) -> None:
+        """Set the clock by the exchange's."""
+        if not self.exchange.has.get("fetchTime"):
+            return
+        asked = self._clock()
+        said = await self.ask(self.exchange.fetch_time())
+        if said:
+            self._time.told(moment(said), asked, self._clock())
+            self.exchange.options["timeDifference"] = self._time.difference
+
+    async def ask_balances(self) -> list[Held]:
+        """The balances as the exchange answers."""
+        params = {"type": self.options.market} if self.options.market else {}
+        found = translate.held(await self.ask(self.exchange.fetch_balance({**params, **self.row.balance})))
+        self.balances.snapshot(found, self._locked(), self._reactor.seconds())
+        return found
+
+    async def held(self) -> list[Held]:
+        """The balances, asked for only when what is known is old."""
+        asked = self.balances.asked
+        if asked is None or self._reactor.seconds() - asked > FRESH:
+            await self.ask_balances()
+        return self.balances.held(self._locked())
+
+    def _locked(self) -> dict[str, Decimal]:
+        markets = self.exchange.markets or {}
+        rows = []
+        for entry in self.book.open():
+            market = markets.get(entry.symbol)
+            if market is not None and market.get("spot") and entry.side is not None and entry.quantity is not None:
+                left = max(ZERO, entry.quantity - entry.filled)
+                rows.append((str(market["base"]), str(market["quote"]), entry.side.sign, left, entry.limit))
+        return locked_by(rows)
+
+    async def open_list(self) -> list[Seen]:
+        """Every open order."""
+        found: dict[str, Seen] = {}
+        for each in await self._paged("fetch_open_orders", None, None):
+            seen = translate.seen(each, self.order_id(str(each.get("clientOrderId") or "")))
+            if seen is not None:
+                found[seen.broker_id] = seen
+        return list(found.values())
+
+    async def find(self, order: Order, external: bool) -> Seen | None:
+        """An order by our id (another's by the exchange's); None when the exchange says that it has none."""
+        client = self.client_id(order.order_id)
+        if external or (not self.row.find and order.broker_order_id):
+            if not order.broker_order_id:
+                return None
+            return await self._found(order.broker_order_id, order, {})
+        if self.row.find:
+            return await self._found(client, order, {self.row.find: client})
+        since = order.created - timedelta(minutes=1)
+        for each in await self._paged("fetch_orders", order.symbol, since):
+            if each.get("clientOrderId") == client:
+                return translate.seen(each, order.order_id)
+        return None
+
+    async def _found(self, identity: str, order: Order, params: dict[str, str]) -> Seen | None:
+        try:
+            found = await deferred(_coroutine(self.exchange.fetch_order(identity, order.symbol, params)))
+        except Exception as error:
+            if errors.not_found(error, self.row.absent):
+                return None
+            raise self._said(error) from error
+        name = self.order_id(str(found.get("clientOrderId") or "")) or order.order_id
+        return translate.seen(found, order.order_id if params else name)
+
+    async def trades(self, symbol: str | None, since: datetime | None) -> list[Fill]:
+        """Our fills of a pair (None: of all that were traded), oldest first."""
+        since = since if since is not None else self.now() - KEPT
+        symbols: list[str | None] = [symbol] if symbol or not self.row.per_symbol else list(self.traded())
+        found: dict[str, Fill] = {}
+        for each in symbols:
+            for trade in await self._paged("fetch_my_trades", each, since):
+                fill = await self._fill(trade)
+                if fill is not None and fill.time >= since:
+                    found[fill.execution_id] = fill
+        return sorted(found.values(), key=lambda fill: fill.time)
+
+    async def _fill(self, trade: Mapping[str, Any]) -> Fill | None:
+        broker_id, symbol = str(trade.get("order") or ""), str(trade.get("symbol") or "")
+        name = self.book.name_of(broker_id) or self.memory.numbered(broker_id)
+        if not name and broker_id:
+            name = await self._ask_name(broker_id, symbol)
+        market = (self.exchange.markets or {}).get(symbol) or {}
+        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids)
+
+    async def _ask_name(self, broker_id: str, symbol: str) -> str:
+        """The name of an order that is only known by the exchange's id."""
+        try:
+            found = await deferred(_coroutine(self.exchange.fetch_order(broker_id, symbol)))
+        except Exception as error:
+            if errors.not_found(error, self.row.absent):
+                return ""
+            raise self._said(error) from error
+        name = self.order_id(str(found.get("clientOrderId") or ""))
+        seen = translate.seen(found, name)
+        if seen is not None:
+            self.see(seen)
+        return name
+
+    async def _paged(self, method: str, symbol: str | None, since: datetime | None) -> list[Mapping[str, Any]]:
+        """A whole list, page by page; GatewayError when it does not end."""
+        function = getattr(self.exchange, method)
+        start = None if since is None else int(since.timestamp() * 1000)
+        params: dict[str, Any] = {}
+        found: dict[str, Mapping[str, Any]] = {}
+        limit = None if method == "fetch_open_orders" and self.row.pages is Pages.FROM_ID else self.row.page
+        for number in range(1, MOST_PAGES + 1):
+            if self.row.pages is Pages.NUMBERED:
+                params = {"page": number, "size": self.row.page}
+            got = await self.ask(function(symbol, start, limit, params))
+            before = len(found)
+            found.update((str(each.get("id")), each) for each in got)
+            following = self._next(got, method, start) if len(found) > before else None
+            if following is None:
+                return list(found.values())
+            start, params = following
+        raise GatewayError(f"Venue {self.venue}: the list of {method} did not end.")
+
+    def _next(self, got: list[Any], method: str, start: int | None) -> tuple[int | None, dict[str, Any]] | None:
+        """What to ask for after a page; None when it was the last one."""
+        pages = self.row.pages
+        if pages is Pages.CURSOR:
+            cursor = next((each["info"]["cursor"] for each in got if (each.get("info") or {}).get("cursor")), None)
+            return None if cursor is None else (start, {"cursor": cursor})
+        if len(got) < self.row.page or (pages is Pages.FROM_ID and method == "fetch_open_orders"):
+            return None
+        if pages is Pages.NUMBERED:
+            return start, {}
+        if pages is Pages.FROM_ID and method == "fetch_my_trades":
+            return None, {"fromId": max(int(each["id"]) for each in got) + 1}
+        if pages is Pages.BEFORE_ID:
+            oldest = min(int(each["id"]) for each in got) if method == "fetch_my_trades" else got[0]["id"]
+            return start, {"after": oldest}
+        last = max((int(each.get("timestamp") or 0) for each in got), default=0)
+        return (last, {}) if last and last != start else None
+
+    # ---------------------------------------------------------------- what was missed
+
+    def chase(self, symbol: str, turn: int = 0) -> None:
+        """Ask for the fills of a pair's orders that are filled and whose fills have not come."""
+        waits = CHASE if self.row.fills_by_stream else AT_ONCE
+
+        async def look() -> None:
+            self._timers.pop(f"fills of {symbol}", None)
+            wanting = [entry for entry in self.book.wanting() if entry.symbol == symbol]
+            if not wanting:
+                return
+            try:
+                await self._catch_up(symbol, wanting)
+            finally:
+                if any(entry.wants for entry in wanting) and turn + 1 < len(waits):
+                    self.chase(symbol, turn + 1)
+
+        self._later(f"fills of {symbol}", waits[turn], look)
+
+    async def _catch_up(self, symbol: str, wanting: list[Entry]) -> None:
+        times = [entry.order.created for entry in wanting if entry.order is not None]
+        since = min(times) - timedelta(seconds=10) if len(times) == len(wanting) else self._polled - timedelta(hours=1)
+        for fill in await self.trades(symbol, since):
+            self.filled(fill, asked_for=True)
+
+    def _look_later(self) -> None:
+        self._later("the back-up poll", LOOK, self._look)
+
+    async def _look(self) -> None:
+        self._timers.pop("the back-up poll", None)
+        now = self._reactor.seconds()
+        every = OFTEN if now - self._last_word > QUIET else SELDOM
+        try:
+            if now - self._last_poll >= every:
+                self._last_poll = now
+                await self.poll()
+        finally:
+            self._look_later()
+
+    async def poll(self) -> None:
+        """Ask what the stream may have left out: of orders that work, and of fills since the last poll."""
+        working = self.book.open()
+        if not working:
+            await self.set_time()
+            return
+        began = self.now()
+        listed = {seen.broker_id: seen for seen in await self.open_list()}
+        for entry in working:
+            if entry.over or not entry.broker_id:
+                continue
+            seen = listed.get(entry.broker_id)
+            if seen is None and entry.order is not None:
+                seen = await self.find(entry.order, external=False)
+            if seen is not None:
+                self.see(seen)
+        for symbol in dict.fromkeys(entry.symbol for entry in working):
+            for fill in await self.trades(symbol, self._polled - timedelta(seconds=30)):
+                self.filled(fill, asked_for=True)
+        self._polled = began
+
+    async def wait(self, seconds: float) -> None:
+        """Let some time pass."""
+        if seconds > 0:
+            await deferLater(self._reactor, seconds)
+
+
+async def _coroutine(work: Awaitable[Any]) -> Any:
+    return await work
