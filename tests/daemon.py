@@ -108,11 +108,11 @@ class Daemon:
         """The address of its HTTP server."""
         return f"http{'s' if 'TLS_CERT' in self.environment else ''}://127.0.0.1:{self.http_port}"
 
-    def get(self, path: str, **arguments: Any) -> requests.Response:
+    def get(self, path: str, /, **arguments: Any) -> requests.Response:
         """GET by path."""
         return self.session.get(f"{self.url}/{path}", params=arguments, timeout=PATIENCE)
 
-    def call(self, method: str, **arguments: Any) -> Any:
+    def call(self, method: str, /, **arguments: Any) -> Any:
         """A method by path with a JSON body; its result."""
         answer = self.session.post(f"{self.url}/{method}", json=arguments, timeout=PATIENCE)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"

@@ -73,14 +73,15 @@ MAY_IMPORT = {
     "sizing": "model",
     # the desk
     "gateway": (
-        "amends cancels exits families flatten guard halts leases outbound settlement tickets intake reconciler "
-        "differences ledger history risk "
+        "amends cancels errands exits families flatten guard halts leases outbound settlement tickets intake "
+        "reconciler differences ledger history risk "
         "state reconcile codec journal brokers model"
     ),
     "outbound": "intake ledger halts risk brokers model",
     "settlement": "differences history intake ledger reconcile reconciler brokers model",
     "amends": "exits halts history intake ledger risk brokers model",
     "cancels": "intake state model",
+    "errands": "intake ledger brokers model",
     "leases": "cancels intake ledger model",
     "flatten": "cancels intake differences ledger history state brokers model",
     "keeper": "gateway halts exits families state brokers model",

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from txgateway.bulletins import EVERYONE, FOR_ALL, News, news_of_accounts
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import Depth, Quote, Trade
 
 CHUNK = 64 * 1024
 """Bytes written at a time to a client that catches up: what a transport takes before it pauses its producer."""
@@ -61,6 +61,9 @@ class Dialect(Protocol):
 
     def trade(self, channel: str, name: str, trade: Trade, volume: Decimal) -> bytes:
         """A trade, with the day's volume."""
+
+    def depth(self, channel: str, name: str, depth: Depth) -> bytes:
+        """A book."""
 
     def frame(self, body: bytes) -> bytes:
         """A message as it is sent."""

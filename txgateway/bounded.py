@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -16,8 +17,9 @@ from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import TimedOut
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period
+from txgateway.model.market import Bar, Depth, Funding, Period
 from txgateway.model.order import Order, OrderReport
+from txgateway.model.venue import EndpointCall, PositionMode
 
 log = Logger()
 T = TypeVar("T")
@@ -61,6 +63,11 @@ class BoundedBroker:
         self.replace = self._logged("replace", broker.replace)
         if Can.PRIMARY_EXCHANGE in broker.can:
             self.set_primary_exchange = broker.set_primary_exchange
+        if Can.DEPTH in broker.can:
+            self.subscribe_depth = broker.subscribe_depth
+            self.unsubscribe_depth = broker.unsubscribe_depth
+        if Can.RATE_LIMITS in broker.can:
+            self.rate_limits = broker.rate_limits
         if Can.FAULTS in broker.can:
             self.faults = broker.faults
             self.set_fault = broker.set_fault
@@ -99,6 +106,36 @@ class BoundedBroker:
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars in [start, end)."""
         return await self._asked("bars", self._deadlines.bars, self._broker.bars(symbol, period, start, end))
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        """The book of a symbol."""
+        return await self._asked("depth", self._deadlines.symbol, self._broker.depth(symbol, levels))
+
+    async def funding(self, symbol: str) -> Funding | None:
+        """What holding a perpetual costs."""
+        return await self._asked("funding", self._deadlines.symbol, self._broker.funding(symbol))
+
+    async def leverage(self, account: str, symbol: str) -> Decimal | None:
+        """How many times its margin a position may be."""
+        return await self._asked("leverage", self._deadlines.account, self._broker.leverage(account, symbol))
+
+    async def position_mode(self, account: str) -> PositionMode:
+        """Whether long and short are held as one or apart."""
+        return await self._asked("position_mode", self._deadlines.account, self._broker.position_mode(account))
+
+    # changes: out of time they are in doubt
+
+    async def set_leverage(self, account: str, symbol: str, leverage: Decimal) -> None:
+        """Change it."""
+        await self._asked("set_leverage", self._deadlines.default, self._broker.set_leverage(account, symbol, leverage))
+
+    async def set_position_mode(self, account: str, mode: PositionMode) -> None:
+        """Change it."""
+        await self._asked("set_position_mode", self._deadlines.default, self._broker.set_position_mode(account, mode))
+
+    async def call_endpoint(self, call: EndpointCall) -> Any:
+        """Send a request in the venue's own words."""
+        return await self._asked("call_endpoint", self._deadlines.default, self._broker.call_endpoint(call))
 
     def _logged(self, what: str, send: Send) -> Send:
         """The broker's own method, unless something of it is to be logged."""

@@ -14,6 +14,8 @@ from txgateway.model.events import (
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
+    ErrandBegun,
+    ErrandEnded,
     Event,
     FlattenEnded,
     FlattenRequested,
@@ -36,11 +38,19 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.integration import Step
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import Depth, Quote, Trade
 from txgateway.model.order import Order
 
 StatusEvent = (
-    VenueStatusChanged | TradingHalted | TradingResumed | FlattenRequested | FlattenEnded | LimitChanged | RiskWarned
+    VenueStatusChanged
+    | TradingHalted
+    | TradingResumed
+    | FlattenRequested
+    | FlattenEnded
+    | LimitChanged
+    | RiskWarned
+    | ErrandBegun
+    | ErrandEnded
 )
 """What `status-data` tells."""
 LINE, DATA = 1, 2
@@ -55,13 +65,14 @@ PARTS = {
     "signal": (None, "signal-data"),
     "quote": ("quotes", None),
     "trade": ("trades", None),
+    "depth": (None, "depth-data"),
 }
 """Which option asks for which part of the news; what is not here is told as a line to all."""
 OPTIONS = frozenset(option for pair in PARTS.values() for option in pair if option)
 """The options that ask for news."""
 
 
-FOR_ALL = frozenset({"time", "connection", "quote", "trade"})
+FOR_ALL = frozenset({"time", "connection", "quote", "trade", "depth"})
 """Kinds of news that concern no account."""
 EVERYONE = "*"
 """In an account's place: this one concerns no account either."""
@@ -109,6 +120,10 @@ class Lines:
     def trade(self, channel: str, name: str, trade: Trade, volume: Decimal) -> bytes:
         """A trade's line."""
         return netstring(f"{channel}.{wire.trade_line(name, trade.price, trade.size, volume)}".encode())
+
+    def depth(self, channel: str, name: str, depth: Depth) -> bytes:
+        """A book's line."""
+        return netstring(b"%b.depth-data %b" % (channel.encode(), wire.dumps(wire.depth(name, depth))))
 
     def frame(self, body: bytes) -> bytes:
         """A message as it is sent."""
@@ -179,6 +194,12 @@ def news_of_status(event: StatusEvent, record: Record, order: Order | None = Non
         value.update(flatten=event.number, scope=str(event.scope), text=event.text, by=event.by)
     elif isinstance(event, FlattenEnded):
         value.update(flatten=event.number, flat=event.flat, text=event.text)
+    elif isinstance(event, ErrandBegun):
+        errand = event.errand
+        value.update(errand=errand.number, venue=errand.venue, account=errand.account, text=str(errand), by=errand.by)
+    elif isinstance(event, ErrandEnded):
+        value.update(errand=event.number, venue=event.venue, account=event.account)
+        value.update(outcome=event.outcome, text=event.text)
     elif isinstance(event, TradingResumed):
         value.update(halted=False, text="", by=event.by, scope=str(event.scope))
     elif isinstance(event, RiskWarned):
@@ -193,6 +214,8 @@ def _account_of(event: StatusEvent, order: Order | None) -> str:
     """Whose business it is: an account's, or everyone's."""
     if isinstance(event, RiskWarned):
         return order.account if order is not None else ""
+    if isinstance(event, ErrandBegun | ErrandEnded):
+        return event.errand.account if isinstance(event, ErrandBegun) else event.account
     scope = str(getattr(event, "scope", ""))
     return scope.removeprefix("account:") if scope.startswith("account:") else EVERYONE
 

@@ -16,6 +16,7 @@ from txgateway.model.account import Position
 from txgateway.model.book import Book
 from txgateway.model.credential import Token
 from txgateway.model.difference import Difference
+from txgateway.model.errand import Errand
 from txgateway.model.events import Event, LimitChanged
 from txgateway.model.execution import Execution
 from txgateway.model.halts import Flatten, Halt
@@ -35,6 +36,8 @@ decode_halts = msgspec.json.Decoder(list[Halt]).decode
 """Halts from their JSON."""
 decode_flattens = msgspec.json.Decoder(list[Flatten]).decode
 """Flattens from their JSON."""
+decode_errands = msgspec.json.Decoder(list[Errand]).decode
+"""Errands from their JSON."""
 decode_difference = msgspec.json.Decoder(Difference).decode
 """A difference from its JSON."""
 decode_leases = msgspec.json.Decoder(list[Lease]).decode

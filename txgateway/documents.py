@@ -15,11 +15,16 @@ from txgateway.api import (
     AccessReport,
     BarRows,
     DifferenceReport,
+    EndpointReport,
     Entry,
     ExitsReport,
     FaultsReport,
     InstrumentReport,
+    LeverageReport,
     Listing,
+    PositionModeReport,
+    PositionReport,
+    RateLimitsReport,
     SignalStory,
     SourceReport,
     Story,
@@ -37,7 +42,7 @@ from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Instrument
 from txgateway.model.integration import Integration
 from txgateway.model.limits import DEFAULTS, Limit, RiskReport
-from txgateway.model.market import Ticker
+from txgateway.model.market import Depth, Funding, Ticker
 from txgateway.model.order import Order, OrderStatus
 from txgateway.model.signal import Signal
 
@@ -79,6 +84,13 @@ _NOUNS = {
     FlattenReport: "Flatten",
     RiskReport: "Risk",
     BarRows: "Bars",
+    Depth: "Depth",
+    Funding: "Funding",
+    PositionReport: "Position",
+    LeverageReport: "Leverage",
+    PositionModeReport: "PositionMode",
+    RateLimitsReport: "RateLimits",
+    EndpointReport: "EndpointAnswer",
 }
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
 _TYPES: Mapping[str, Schema] = {
@@ -258,8 +270,40 @@ def schemas() -> Mapping[str, Schema]:
             **_listed({"type": "array", "prefixItems": row, "items": False}),
             "description": "[date, time, open, high, low, close, volume], oldest first.",
         },
+        "Depth": _depth(),
+        "Funding": _members(
+            "symbol:s rate:n time:s next_rate:n? next_time:s? interval_seconds:i? mark_price:n? index_price:n?"
+        ),
+        "Position": _members(
+            "venue:s quantity:n average_price:n entry_price:n? mark_price:n? liquidation_price:n? leverage:n? "
+            "unrealized_profit:n?"
+        ),
+        "Leverage": _members("venue:s account:s symbol:s leverage:n"),
+        "PositionMode": _members("venue:s account:s mode:s"),
+        "RateLimits": _rate_limits(),
+        "EndpointAnswer": {
+            "type": "object",
+            "properties": {
+                "venue": _TEXT,
+                "data": {"description": "What the venue answered, as it is."},
+                "rate_limits": {"anyOf": [_ref("RateLimits"), {"type": "null"}]},
+            },
+            "required": ["venue", "data", "rate_limits"],
+        },
         "Error": _members("status:s errorMsg:s reason:s"),
     }
+
+
+def _depth() -> Schema:
+    level = {"type": "array", "prefixItems": [_NUMBER, _NUMBER], "items": False, "description": "[price, size]"}
+    depth = _members("symbol:s bids:o asks:o sequence:i time:s")
+    return {**depth, "properties": {**depth["properties"], "bids": _listed(level), "asks": _listed(level)}}
+
+
+def _rate_limits() -> Schema:
+    report = _members("remaining:i? reset:i? limits:o")
+    limits = _by_name(_members("limit:i remaining:i seconds:n reset:i?"))
+    return {**report, "properties": {**report["properties"], "limits": limits}}
 
 
 def _plan() -> Schema:

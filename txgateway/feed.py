@@ -11,10 +11,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway.brokers import Broker
+from txgateway.brokers import Broker, Can
 from txgateway.model.errors import GatewayError
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Mark, Period, Quote, Statistics, Ticker, Trade, Unit
+from txgateway.model.market import Bar, Depth, Mark, Period, Quote, Statistics, Ticker, Trade, Unit
 
 log = Logger()
 
@@ -72,6 +72,9 @@ class Feed:
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self.streams: list[Callable[[str, str, Market], None]] = []
         """Called with (venue, symbol, Quote or Trade) for every one that comes in."""
+        self.books: list[Callable[[str, str, Depth], None]] = []
+        """Called the same way with every Depth, while `show_books` wants them."""
+        self._deep = False
 
     # names
 
@@ -155,10 +158,22 @@ class Feed:
             self._lines[venue, symbol] = line
             line.listeners.add(listener)
             self._brokers[venue].subscribe(symbol)
+            if self._deep and Can.DEPTH in self._brokers[venue].can:
+                self._brokers[venue].subscribe_depth(symbol)
             if self._keep_bars:
                 self._load_bars(line)
         line.listeners.add(listener)
         return line
+
+    def show_books(self, wanted: bool) -> None:
+        """Have the books of all active symbols told too, where the venue shows them; or no more."""
+        if wanted is self._deep:
+            return
+        self._deep = wanted
+        for venue, symbol in list(self._lines):
+            broker = self._brokers[venue]
+            if Can.DEPTH in broker.can:
+                (broker.subscribe_depth if wanted else broker.unsubscribe_depth)(symbol)
 
     def _leave(self, place: tuple[str, str], listener: Hashable) -> bool:
         line = self._lines.get(place)
@@ -175,6 +190,8 @@ class Feed:
         for (at, symbol), line in list(self._lines.items()):
             if at == venue:
                 self._brokers[venue].subscribe(symbol)
+                if self._deep and Can.DEPTH in self._brokers[venue].can:
+                    self._brokers[venue].subscribe_depth(symbol)
                 if self._keep_bars:
                     self._load_bars(line)
 
@@ -227,7 +244,7 @@ class Feed:
 
     # the market's events
 
-    def report(self, venue: str, event: Quote | Trade | Bar | Statistics) -> None:
+    def report(self, venue: str, event: Quote | Trade | Bar | Statistics | Depth) -> None:
         """Take in what a broker shows of its market."""
         line = self._lines.get((venue, event.symbol))
         if line is None:
@@ -238,6 +255,11 @@ class Feed:
             self._traded(line, event)
         elif isinstance(event, Bar):
             line.bars[event.time] = event
+            return
+        elif isinstance(event, Depth):
+            if self._deep:
+                for told in self.books:
+                    told(venue, event.symbol, event)
             return
         else:
             line.day = None

@@ -15,6 +15,7 @@ from txgateway.amends import Amends
 from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
+from txgateway.errands import Errands
 from txgateway.families import group_key
 from txgateway.flatten import Flattens
 from txgateway.guard import Guard, Shown, unknown
@@ -128,6 +129,7 @@ class Gateway:
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self.outbound.cancel)
         self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
         self.amends = Amends(self.ledger, self.intake, self.history, desk.brokers, desk.market, desk.clock, self.cancel)
+        self.errands = Errands(self.ledger, self.intake, desk.brokers, desk.reactor, desk.clock)
         self.leases = Leases(self.ledger, self.intake, desk.reactor, desk.clock, self.cancels, lambda: self.stopping)
         self.flattens = Flattens(
             self.ledger,
@@ -609,6 +611,8 @@ class Gateway:
         event = change.record.event
         if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
             self.cancels.ask_anew()
+            if self.state.errands:
+                self.errands.heard_up(event.venue)
         if self.state.flattens:
             self.flattens.heard(change)
         order = change.order
@@ -641,6 +645,7 @@ class Gateway:
                 self.intake.start_day(venue)
         self.tickets.watch()
         self.amends.watch()
+        self.errands.watch()
         if self.state.leases:
             self.leases.watch()
         self.guard.revalue()

@@ -17,7 +17,7 @@ means `order-notification`. Names that are not known mean nothing, and one that 
 
     order-notification  order-data   ticket-notification  ticket-data   execution-notification  execution-data
     quotes  trades  SYMBOL_FIELDS: [raw names, for this client's symbol objects]
-  + position-data  reconciliation-data  signal-data  status-data
+  + position-data  reconciliation-data  signal-data  status-data  depth-data
   + venue: the name of another venue: its channel, its status, and its symbols without `@venue`
   + resume: a seq: everything after it comes first, from the journal, then what happens now, without a gap or a repeat
   + cancel-on-disconnect: seconds (0: at once): when this connection goes, the orders it sent are cancelled after so
@@ -72,11 +72,14 @@ The server says by itself (without an option unless one is named in brackets):
                                                                  or, of its sender's life, integration
   + <channel>.reconciliation-data <json>  [reconciliation-data]  ours and the broker's words differ: `event` is found,
                                                                  raised (its severity) or resolved
+  + <channel>.depth-data <json>           [depth-data]           the book of an active symbol whose venue shows one:
+                                                                 {symbol, bids: [[price, size], ...], asks, sequence,
+                                                                 time}; it is in no journal, and has no seq of ours
 
 `-data` carries `seq`, its place in the journal, as a member. One record's lines come in the order order, execution,
 position; each notification just before its data. Other venues' instruments are SYM@venue in quotes, trades and symbol
-objects. A client that reads slowly gets the newest quote and trade of each instrument only, and every other line; when
-too many wait for it, it is told so and disconnected, and can resume.
+objects. A client that reads slowly gets the newest quote, trade and book of each instrument only, and every other line;
+when too many wait for it, it is told so and disconnected, and can resume.
 """
 
 from __future__ import annotations

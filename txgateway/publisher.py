@@ -27,7 +27,7 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import Depth, Quote, Trade
 from txgateway.outlet import Outlet
 from txgateway.resume import Holdings, news_of
 from txgateway.state import Change
@@ -66,6 +66,7 @@ class Publisher:
         self._wanted: frozenset[str] = frozenset()
         self._quoted: list[Audience] = []
         self._traded: list[Audience] = []
+        self._deep: list[Audience] = []
         self._words: dict[str, str] = {}
         self._minutes: dict[str, datetime] = {}
         self._holdings = Holdings({})
@@ -84,6 +85,7 @@ class Publisher:
         self._first = (self.seq, self._holdings.copy())
         self.gateway.listeners.append(self._changed)
         self._feed.streams.append(self._priced)
+        self._feed.books.append(self._depth)
         self._tick()
 
     async def stop(self) -> None:
@@ -93,6 +95,7 @@ class Publisher:
         self._clock.cancel()
         self.gateway.listeners.remove(self._changed)
         self._feed.streams.remove(self._priced)
+        self._feed.books.remove(self._depth)
         for venue in self.venues:
             self._publish(bulletins.news_of_connection(venue, "Shutdown"))
         self._flush()
@@ -153,6 +156,8 @@ class Publisher:
         self._wanted = frozenset().union(*(each.wanted for each in audiences))
         self._quoted = [each for each in audiences if each.part("quote")]
         self._traded = [each for each in audiences if each.part("trade")]
+        self._deep = [each for each in audiences if each.part("depth")]
+        self._feed.show_books(bool(self._deep))
 
     def forget(self, outlet: Outlet) -> None:
         """An outlet is gone."""
@@ -287,6 +292,18 @@ class Publisher:
                 self._flush_later()
         if self.settings.log_messages:
             log.info("to clients: {event}", event=trade)
+
+    def _depth(self, venue: str, symbol: str, depth: Depth) -> None:
+        """The market shows a book."""
+        told: dict[tuple[Dialect, str], bytes] = {}
+        for audience in self._deep:
+            words = (audience.dialect, audience.channel)
+            data = told.get(words)
+            if data is None:
+                name = symbol if venue == audience.channel else f"{symbol}@{venue}"
+                data = told[words] = audience.dialect.depth(audience.channel, name, depth)
+            if audience.tell(data, ("depth", venue, symbol)):
+                self._flush_later()
 
     # the clock
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 from typing import Any, Protocol
 
 from txgateway import codec, stories, wire
@@ -12,13 +13,18 @@ from txgateway.api import (
     AccessReport,
     BarRows,
     DifferenceReport,
+    EndpointReport,
     Entry,
     ExitsReport,
     FailedLogins,
     FaultsReport,
     GrantReport,
     InstrumentReport,
+    LeverageReport,
     Listing,
+    PositionModeReport,
+    PositionReport,
+    RateLimitsReport,
     SignalStory,
     SourceReport,
     Story,
@@ -35,7 +41,7 @@ from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
 from txgateway.model.integration import Integration
 from txgateway.model.limits import LimitReport, RiskReport, UseReport
-from txgateway.model.market import Ticker
+from txgateway.model.market import Depth, Funding, Ticker
 from txgateway.model.order import Order
 from txgateway.model.signal import Signal
 from txgateway.wire import Flags, dumps
@@ -350,6 +356,35 @@ def _flatten(report: FlattenReport, flags: Flags) -> dict[str, Any]:
     }
 
 
+def _depth(depth: Depth, flags: Flags) -> dict[str, Any]:
+    return wire.depth(depth.symbol, depth)
+
+
+def _rate_limits(report: RateLimitsReport, flags: Flags) -> dict[str, Any]:
+    tightest = report.tightest
+    shown = {
+        each.name: {
+            "limit": each.limit,
+            "remaining": each.remaining,
+            "seconds": each.seconds,
+            "reset": _unix(each.reset),
+        }
+        for each in report.limits
+    }
+    remaining = None if tightest is None else tightest.remaining
+    return {"remaining": remaining, "reset": _unix(tightest.reset if tightest else None), "limits": shown}
+
+
+def _unix(moment: datetime | None) -> int | None:
+    """A moment in whole unix seconds, not before it."""
+    return None if moment is None else ceil(moment.timestamp())
+
+
+def _endpoint(report: EndpointReport, flags: Flags) -> dict[str, Any]:
+    limits = None if report.rate_limits is None else _rate_limits(report.rate_limits, flags)
+    return {"venue": report.venue, "data": report.data, "rate_limits": limits}
+
+
 def _bars(rows: BarRows, flags: Flags) -> list[Any]:
     return [wire.bar(each, rows.zone) for each in rows.bars]
 
@@ -385,6 +420,13 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     LimitReport: _limit,
     UseReport: _use,
     BarRows: _bars,
+    Depth: _depth,
+    Funding: _report,
+    PositionReport: _report,
+    LeverageReport: _report,
+    PositionModeReport: _report,
+    RateLimitsReport: _rate_limits,
+    EndpointReport: _endpoint,
     Listing: lambda listing, flags: {name: render(each, flags) for name, each in listing},
     Decimal: lambda value, flags: wire.number(value),
     datetime: lambda value, flags: wire.iso(value),

@@ -48,7 +48,7 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Depth, Quote, Statistics, Trade
 from txgateway.model.signal import SourceKind
 from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
@@ -81,7 +81,7 @@ COLLECT = (10_000, 20, 20)
 STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
 NEVER = datetime.min.replace(tzinfo=UTC)
-MARKET = (Quote, Trade, Bar, Statistics)
+MARKET = (Quote, Trade, Bar, Statistics, Depth)
 ALGOGENE = Algogene()
 LANGUAGES: dict[str, Language] = {
     SourceKind.GENERIC: Generic(),

@@ -20,6 +20,7 @@ from txgateway.model.account import Position
 from txgateway.model.book import Book, Holding, open_quantity, together
 from txgateway.model.credential import Token
 from txgateway.model.difference import Difference, Key, key_of
+from txgateway.model.errand import Errand
 from txgateway.model.events import (
     ENTRIES,
     NOTES,
@@ -28,6 +29,8 @@ from txgateway.model.events import (
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
+    ErrandBegun,
+    ErrandEnded,
     Event,
     Executed,
     ExternalOrderFound,
@@ -147,6 +150,8 @@ class State:
         self.settings: dict[str, str] = {}
         self.halts: dict[Scope, Halt] = {}
         self.flattens: dict[int, Flatten] = {}
+        """Those that have not ended, by their numbers."""
+        self.errands: dict[int, Errand] = {}
         """Those that have not ended, by their numbers."""
         self.leases: dict[str, Lease] = {}
         """Those that have not ended, by their ids."""
@@ -534,6 +539,12 @@ class State:
     def _end_flatten(self, event: FlattenEnded) -> None:
         self.flattens.pop(event.number, None)
 
+    def _begin_errand(self, event: ErrandBegun) -> None:
+        self.errands[event.errand.number] = event.errand
+
+    def _end_errand(self, event: ErrandEnded) -> None:
+        self.errands.pop(event.number, None)
+
     def _take_lease(self, event: LeaseTaken) -> None:
         self.leases[event.lease] = Lease(event.lease, event.user, event.name, event.seconds)
 
@@ -569,6 +580,7 @@ class State:
         head: dict[str, Any] = {"seq": self.seq, "halts": list(self.halts.values()), "settings": dict(self.settings)}
         head["flattens"] = list(self.flattens.values())
         head["leases"] = list(self.leases.values())
+        head["errands"] = list(self.errands.values())
         head["owned"] = [
             (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
         ]
@@ -643,6 +655,8 @@ class State:
                     state.flattens[flatten.number] = flatten
                 for lease in codec.decode_leases(codec.encode(head["leases"])):
                     state.leases[lease.lease] = lease
+                for errand in codec.decode_errands(codec.encode(head["errands"])):
+                    state.errands[errand.number] = errand
                 for account, symbol, owner, origin, total in head["owned"]:
                     state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
                 for venue, account, totals in head["cash"]:
@@ -667,6 +681,8 @@ _HANDLERS: dict[type[Event], Any] = {
     LimitChanged: State._change_limit,
     TradingHalted: State._halt,
     TradingResumed: State._resume,
+    ErrandBegun: State._begin_errand,
+    ErrandEnded: State._end_errand,
     FlattenRequested: State._flatten,
     FlattenEnded: State._end_flatten,
     LeaseTaken: State._take_lease,

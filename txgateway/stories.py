@@ -16,6 +16,8 @@ from txgateway.model.events import (
     DifferenceFound,
     DifferenceRaised,
     DifferenceResolved,
+    ErrandBegun,
+    ErrandEnded,
     Event,
     Executed,
     ExitsEnded,
@@ -222,6 +224,8 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     TradingHalted: lambda event: f"{event.by} made {event.scope} {event.level}: {event.text}",
     FlattenRequested: lambda event: f"{event.by} had {event.scope} flattened: {event.text}",
     FlattenEnded: lambda event: f"Flatten {event.number} is over: {event.text}",
+    ErrandBegun: lambda event: f"{event.errand.by} asked for {event.errand}.",
+    ErrandEnded: lambda event: f"Errand {event.number} at {event.venue} is {event.outcome}: {event.text}",
     LeaseTaken: lambda event: (
         f"A connection of {event.user} took lease {event.name or event.lease}: "
         f"its orders end {event.seconds:g} s after it is gone."

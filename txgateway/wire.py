@@ -39,7 +39,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.exits import ExitPlan, Leg, Unit
-from txgateway.model.market import Bar, Quote, Ticker
+from txgateway.model.market import Bar, Depth, Quote, Ticker
 from txgateway.model.order import Order, OrderStatus, OrderType, OrderUpdate, Origin, Side
 
 DEEPEST = 50
@@ -511,6 +511,17 @@ def _shown(ticker: Ticker, flags: Flags) -> dict[str, Any]:
         value.update(TRDPRC_1=float(ticker.last.price), TRDVOL_1=number(ticker.last.size))
         value.update(TRD_DATE=day, TRDTIM_1=clock)
     return {name: "" if each is None else each for name, each in value.items()}
+
+
+def depth(name: str, depth: Depth) -> dict[str, Any]:
+    """A book: its sides as [price, size], the best first."""
+    return {
+        "symbol": name,
+        "bids": [[float(each.price), number(each.size)] for each in depth.bids],
+        "asks": [[float(each.price), number(each.size)] for each in depth.asks],
+        "sequence": depth.sequence,
+        "time": iso(depth.time),
+    }
 
 
 def bar(bar: Bar, zone: Any) -> list[Any]:

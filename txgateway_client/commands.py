@@ -17,6 +17,7 @@ once, whoever asks how often; without one, the client makes one for each call.
 # (JSON comes without types; the annotations are what the gateway promises.)
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from abc import ABC, abstractmethod
@@ -273,6 +274,50 @@ class Commands(ABC):
         """Return a symbol's trading rules (tick, lot, session, order types), or None when it is unknown."""
         return self._read("query_instrument", symbol=symbol)
 
+    def query_depth(self, symbol: str, levels: int = 10) -> dict[str, Any] | None:
+        """Return the book: bids and asks as [price, size], the best first; None for an unknown symbol."""
+        return self._read("query_depth", symbol=symbol, levels=levels)
+
+    def query_funding(self, symbol: str) -> dict[str, Any] | None:
+        """Return a perpetual's funding: rate, next_time, mark_price, …; None for an unknown symbol."""
+        return self._read("query_funding", symbol=symbol)
+
+    def query_leverage(self, symbol: str, account: str | None = None) -> dict[str, Any]:
+        """Return how many times its margin a position in a symbol may be."""
+        return self._read("query_leverage", symbol=symbol, account=account)
+
+    def set_leverage(self, symbol: str, leverage: Number, account: str | None = None) -> dict[str, Any]:
+        """Have the venue change a symbol's leverage. Return what it is then."""
+        return self._setting("set_leverage", symbol=symbol, leverage=number("leverage", leverage), account=account)
+
+    def query_position_mode(self, account: str | None = None) -> dict[str, Any]:
+        """Return whether an account holds one net position of a symbol (ONE_WAY), or long and short apart (HEDGE)."""
+        return self._read("query_position_mode", account=account)
+
+    def set_position_mode(self, account: str, mode: str) -> dict[str, Any]:
+        """Have the venue hold positions as ONE_WAY or HEDGE. Return how it does then."""
+        return self._setting("set_position_mode", account=account, mode=mode)
+
+    def call_endpoint(
+        self,
+        venue: str,
+        path: str,
+        version: str = "public",
+        method: str = "GET",
+        params: str | Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Call an endpoint of a venue's own API, around every check of the gateway. Return `data`, `rate_limits`.
+
+        version: public or private; params: an object (or its JSON). The venue's option `raw` must allow it; a private
+        call that is no GET takes the scope admin.
+        """
+        given = json.dumps(dict(params)) if isinstance(params, Mapping) else params
+        return self._action("call_endpoint", venue=venue, path=path, version=version, method=method, params=given)
+
+    def query_rate_limits(self, venue: str | None = None) -> dict[str, Any]:
+        """Return how much each venue still takes: remaining, reset (unix seconds), limits."""
+        return self._read("query_rate_limits", venue=venue)
+
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> dict[str, str]:
         """Set the exchange that a symbol means; None or "" deletes the mapping. Return all mappings."""
         return self._call(Call("set_primary_exchange", {"symbol": symbol, "exchange": exchange}, Kind.SETTING))
@@ -291,9 +336,13 @@ class Commands(ABC):
     def set_account(self, account: str) -> Any:
         """Choose the current account, here and in the gateway. Return False when it is unknown."""
 
-    def query_positions(self) -> dict[str, dict[str, Any]]:
-        """Return the signed quantity of each symbol held, by account."""
-        return self._read("query_positions")
+    def query_positions(self, data: bool = False) -> dict[str, dict[str, Any]]:
+        """Return the signed quantity of each symbol held, by account.
+
+        data: an object in its place, with its entry, mark and liquidation price, leverage and profit where the venue
+        tells them.
+        """
+        return self._read("query_positions", data=data or None)
 
     def query_balances(self, account: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
         """Return total, available and reserved of each currency, by account."""
@@ -800,13 +849,13 @@ class Commands(ABC):
 
     # -- how they are asked
 
-    def _read(self, method: str, **arguments: object) -> Any:
+    def _read(self, method: str, /, **arguments: object) -> Any:
         return self._call(Call(method, _given(arguments)))
 
-    def _setting(self, method: str, **arguments: object) -> Any:
+    def _setting(self, method: str, /, **arguments: object) -> Any:
         return self._call(Call(method, _given(arguments), Kind.SETTING))
 
-    def _action(self, method: str, **arguments: object) -> Any:
+    def _action(self, method: str, /, **arguments: object) -> Any:
         return self._call(Call(method, _given(arguments), Kind.ACTION))
 
     def _order(

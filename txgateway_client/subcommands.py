@@ -23,6 +23,9 @@ WATCHED = {
     "query_tickets",
     "query_executions",
     "query_positions",
+    "query_depth",
+    "query_funding",
+    "query_rate_limits",
     "query_balances",
     "query_differences",
     "query_risk",
@@ -100,6 +103,10 @@ TYPES: dict[str, click.ParamType[Any]] = {
 
 OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {
     ("set_risk", "limit"): click.STRING,
+    ("set_leverage", "leverage"): NUMBER,
+    ("set_position_mode", "mode"): words("ONE_WAY", "HEDGE"),
+    ("call_endpoint", "version"): words("public", "private"),
+    ("call_endpoint", "method"): words("GET", "POST", "PUT", "DELETE", "PATCH"),
     ("add_source", "order_type"): words("MARKET", "LIMIT"),
     ("change_source", "order_type"): words("MARKET", "LIMIT", ""),
     ("change_source", "time_in_force"): words(*TIMES_IN_FORCE, ""),

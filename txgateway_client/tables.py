@@ -151,9 +151,38 @@ def _risk(value: Mapping[str, Any]) -> str:
 
 
 def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
-    """One row for each symbol held."""
+    """One row for each symbol held, with what else is told of it."""
+    objects = [
+        {"account": account, "symbol": symbol, **held}
+        for account, of in value.items()
+        for symbol, held in of.items()
+        if isinstance(held, Mapping)
+    ]
+    if objects:
+        return _records({name: (name,) for name in objects[0]}, objects)
     held = [(account, symbol, quantity) for account, of in value.items() for symbol, quantity in of.items()]
     return _table(["account", "symbol", "quantity"], held)
+
+
+def _depth(value: Mapping[str, Any]) -> str:
+    """The book as a ladder: both sides beside each other, the best first."""
+    bids, asks = value.get("bids") or [], value.get("asks") or []
+    rows = [
+        (*(reversed(bids[at]) if at < len(bids) else ("", "")), *(asks[at] if at < len(asks) else ("", "")))
+        for at in range(max(len(bids), len(asks)))
+    ]
+    return _table(["bid size", "bid", "ask", "ask size"], rows)
+
+
+def _rate_limits(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each limit of each venue."""
+    columns = {name: (name,) for name in ("venue", "name", "limit", "remaining", "seconds", "reset")}
+    rows = [
+        {"venue": venue, "name": name, **limit}
+        for venue, report in value.items()
+        for name, limit in report["limits"].items()
+    ]
+    return _records(columns, rows)
 
 
 def _balances(value: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
@@ -272,6 +301,8 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_venues": _venues,
     "query_differences": _differences,
     "query_positions": _positions,
+    "query_depth": _depth,
+    "query_rate_limits": _rate_limits,
     "query_balances": _balances,
     "query_bars": _bars,
     "query_symbol_bars": _bars,

@@ -24,6 +24,7 @@ SCOPES = {
         query_differences query_exits
         add_symbol del_symbol query_symbols query_symbol query_symbol_data query_symbol_bars query_bars query_instrument
         query_accounts query_account query_balances query_positions
+        query_depth query_funding query_leverage query_position_mode query_rate_limits
         query_order query_orders query_open_orders query_tickets query_execution query_executions query_order_executions
         query_journal explain_order get_order_route
         query_sources query_integrations query_signals explain_signal replay_signal query_strategies
@@ -33,6 +34,7 @@ SCOPES = {
         cancel_order global_cancel cancel_exits
         stage_market_order stage_limit_order stage_stop_order stage_stoplimit_order
         set_account set_order_route set_primary_exchange halt flatten
+        set_leverage set_position_mode call_endpoint
     """,
     "approve": "approve_ticket reject_ticket",
     "admin": """
@@ -44,7 +46,7 @@ SCOPES = {
 }
 """The scope that each command needs: a new command has to be thought over here."""
 EVERY_ACCOUNT = """
-    query_journal query_faults set_order_route set_primary_exchange
+    query_journal query_faults set_order_route set_primary_exchange call_endpoint
     shutdown gateway_logon gateway_logoff resume resolve_order resolve_difference set_fault clear_faults set_risk
     create_token query_tokens revoke_token query_access
     add_source change_source remove_source connect_proquant adjust_strategy

@@ -203,6 +203,24 @@ def use_global_cancel(api: API) -> bool:
     return bool(until(lambda: api.query_order(waiting)["status"] == "Cancelled"))  # type: ignore[index]
 
 
+def use_extras(api: API) -> bool:
+    """What the paper venue cannot says so in one sentence."""
+    book = api.query_depth(SYMBOL, 3)
+    assert book is not None
+    assert book["bids"][0][0] < book["asks"][0][0]
+    refused = [
+        api.query_funding(SYMBOL),
+        api.query_leverage(SYMBOL, ACCOUNT),
+        api.set_leverage(SYMBOL, 5, ACCOUNT),
+        api.query_position_mode(ACCOUNT),
+        api.set_position_mode(ACCOUNT, "HEDGE"),
+        api.call_endpoint("paper", "time", "public", "GET", {"a": 1}),
+        api.query_rate_limits("paper"),
+    ]
+    assert {each["reason"] for each in refused if each is not None} == {"UNSUPPORTED"}
+    return api.query_rate_limits() == {}
+
+
 def use_tokens(api: API) -> bool:
     made = api.create_token("client-bot", "read", accounts="API_ACCOUNT", max_notional=1000)
     names = [each["name"] for each in api.query_tokens()]
@@ -281,6 +299,12 @@ USES: dict[str, Callable[[API], Any]] = {
     "set_primary_exchange": lambda api: (
         api.set_primary_exchange(SYMBOL, "NYSE") == {SYMBOL: "NYSE"} and api.set_primary_exchange(SYMBOL, None) == {}
     ),
+    **dict.fromkeys(
+        ("query_depth", "query_funding", "query_leverage", "set_leverage", "query_position_mode", "set_position_mode"),
+        use_extras,
+    ),
+    "call_endpoint": use_extras,
+    "query_rate_limits": use_extras,
     "query_accounts": lambda api: api.query_accounts() == [ACCOUNT, "PAPER_CASH"],
     "query_account": lambda api: api.query_account(ACCOUNT, "_cash")["_cash"] > 0,  # type: ignore[index]
     "set_account": use_set_account,

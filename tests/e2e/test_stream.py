@@ -227,6 +227,24 @@ def test_the_websocket_tells_the_same_events(daemon: Daemon) -> None:
     line.close()
 
 
+def test_who_asks_for_books_hears_them(daemon: Daemon) -> None:
+    """Of the symbols that are active: the present one first, then each that comes."""
+    line, deaf, web = Stream(daemon, {"depth-data": True}), Stream(daemon, DATA), WebSocket(daemon)
+    web.say({"options": {"depth": True}})
+    assert web.expect(type="listening")["data"]["complaints"] == []
+    web.call("add_symbol", {"symbol": "GE"})
+    for book in (line.data("paper.depth-data ", symbol="GE"), web.expect(type="depth")["data"]):
+        assert set(book) == {"symbol", "bids", "asks", "sequence", "time"}
+        assert 0 < book["bids"][0][0] < book["asks"][0][0]
+    line.data("paper.depth-data ", symbol="GE")
+    deaf.send("status")
+    deaf.expect(".status")
+    assert not [each for each in deaf.heard if "depth" in each]
+    daemon.call("del_symbol", symbol="GE")
+    for client in (line, deaf, web):
+        client.close()
+
+
 def test_the_websocket_takes_calls(daemon: Daemon) -> None:
     web = WebSocket(daemon)
     order = web.call("market_order", {**TERMS, "quantity": 1, "client_order_id": "web-1"})["result"]

@@ -224,6 +224,18 @@ def positions(result: Any) -> bool:
     return set(result) == ACCOUNTS and result["PAPER_CASH"] == {} and type(held) is int and held > 0
 
 
+def positions_with_data(result: Any) -> bool:
+    held = result["API_ACCOUNT"]["IBM"]
+    told = {"entry_price", "mark_price", "liquidation_price", "leverage", "unrealized_profit"}
+    return set(held) == {"venue", "quantity", "average_price", *told} and held["quantity"] > 0
+
+
+def a_book(result: Any) -> bool:
+    assert set(result) == {"symbol", "bids", "asks", "sequence", "time"}
+    ((bid, bid_size),), ((ask, ask_size),) = result["bids"], result["asks"]
+    return bool(0 < bid < ask and bid_size > 0 and ask_size > 0)
+
+
 def a_token(result: Any) -> bool:
     assert re.fullmatch(r"txg_[A-Za-z0-9_-]{43}", result["token"])
     return (result["scopes"], result["accounts"], result["expired"]) == (["read", "trade"], ["API_ACCOUNT"], False)
@@ -320,6 +332,19 @@ CASES = [
     Case("query_order_executions", is_({}), {"id": "NOSUCH"}),
     Case("query_instrument", instrument, IBM),
     Case("query_instrument", is_(None), NONE),
+    Case("query_depth", a_book, IBM),
+    Case("query_depth", a_book, {"symbol": "ibm", "levels": 1}),
+    Case("query_depth", is_(None), NONE),
+    Case("query_positions", positions_with_data, {"data": True}),
+    Case("query_funding", refused("UNSUPPORTED"), IBM),
+    Case("query_leverage", refused("UNSUPPORTED"), {**IBM, "account": "API_ACCOUNT"}),
+    Case("set_leverage", refused("UNSUPPORTED"), {**IBM, "leverage": 5, "account": "api_account"}),
+    Case("query_position_mode", refused("UNSUPPORTED"), {"account": "API_ACCOUNT"}),
+    Case("set_position_mode", refused("UNSUPPORTED"), {"account": "API_ACCOUNT", "mode": "HEDGE"}),
+    Case("call_endpoint", refused("UNSUPPORTED"), {"venue": "paper", "path": "time"}),
+    Case("call_endpoint", refused("UNKNOWN_VENUE"), {"venue": "nowhere", "path": "time", "version": "public"}),
+    Case("query_rate_limits", is_({})),
+    Case("query_rate_limits", refused("UNSUPPORTED"), {"venue": "paper"}),
     Case("query_venues", venues),
     Case("query_differences", is_([])),
     Case("query_differences", is_([]), {"all": True, "venue": "paper", "account": "API_ACCOUNT"}),

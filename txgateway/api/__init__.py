@@ -28,6 +28,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
+from txgateway.model.venue import PositionMode, RateLimit
 from txgateway.proquant import ProQuantService
 from txgateway.signaling import Signaling
 
@@ -215,6 +216,63 @@ class InstrumentReport:
     instrument: Instrument
     order_types: Sequence[str]
     times_in_force: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionReport:
+    """A position with what its venue tells of it, as query_positions shows it with `data`.
+
+    `quantity` and `average_price` are ours; the rest is null where the venue does not tell.
+    """
+
+    venue: str
+    quantity: Decimal
+    average_price: Decimal
+    entry_price: Decimal | None = None
+    mark_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    leverage: Decimal | None = None
+    unrealized_profit: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageReport:
+    """How many times its margin a position may be."""
+
+    venue: str
+    account: str
+    symbol: str
+    leverage: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PositionModeReport:
+    """How an account holds its positions."""
+
+    venue: str
+    account: str
+    mode: PositionMode
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitsReport:
+    """How much a venue still takes."""
+
+    limits: Sequence[RateLimit]
+
+    @property
+    def tightest(self) -> RateLimit | None:
+        """The limit of which the smallest part is left."""
+        return min(self.limits, key=lambda each: each.remaining / max(each.limit, 1), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReport:
+    """What a venue's endpoint answered, its JSON as it is; and what the venue still takes, where it tells."""
+
+    venue: str
+    data: Any
+    rate_limits: RateLimitsReport | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from twisted.logger import Logger
+
 from txgateway.access import Caller
-from txgateway.api import Api
+from txgateway.api import Api, PositionReport
 from txgateway.commands import Text, Upper, command
 from txgateway.model.account import AccountReport, Position
-from txgateway.model.errors import Reason, Refused
+from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.rights import Right
+
+log = Logger()
 
 
 @command(Right.READ, narrow=True)
@@ -60,8 +65,49 @@ async def query_balances(api: Api, caller: Caller, account: Upper | None = None)
 
 
 @command(Right.READ, narrow=True)
-async def query_positions(api: Api, caller: Caller) -> dict[str, dict[str, Position]]:
-    """Give account -> symbol -> signed quantity, every account present."""
+async def query_positions(
+    api: Api, caller: Caller, data: bool = False
+) -> dict[str, dict[str, Position]] | dict[str, dict[str, PositionReport]]:
+    """Give account -> symbol -> signed quantity, every account present.
+
+    With data an object in place of the quantity: with its average price and, where the venue tells them, its entry,
+    mark and liquidation price, leverage and profit. Then each venue is asked; one that does not answer tells nothing.
+    """
     await api.gateway.settled()
     held = api.gateway.state.positions
-    return {account: dict(held.get(account, {})) for account in api.accounts(caller)}
+    found = {account: dict(held.get(account, {})) for account in api.accounts(caller)}
+    if not data:
+        return found
+    told = await _told(api, {each.venue for positions in found.values() for each in positions.values()})
+    return {
+        account: {symbol: _report(each, told.get((account, symbol))) for symbol, each in positions.items()}
+        for account, positions in found.items()
+    }
+
+
+async def _told(api: Api, venues: Iterable[str]) -> dict[tuple[str, str], Position]:
+    """What the venues themselves tell of positions now."""
+    told: dict[tuple[str, str], Position] = {}
+    for venue in sorted(venues):
+        try:
+            positions = await api.brokers[venue].positions()
+        except GatewayError as error:
+            log.warn("Venue {venue} does not tell of its positions: {error}", venue=venue, error=str(error))
+            continue
+        told.update({(each.account, each.symbol): each for each in positions})
+    return told
+
+
+def _report(ours: Position, theirs: Position | None) -> PositionReport:
+    if theirs is None:
+        return PositionReport(ours.venue, ours.quantity, ours.average_price)
+    return PositionReport(
+        ours.venue,
+        ours.quantity,
+        ours.average_price,
+        theirs.average_price or None,
+        theirs.mark_price,
+        theirs.liquidation_price,
+        theirs.leverage,
+        theirs.unrealized_profit,
+    )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Flag, auto
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,13 +23,14 @@ from txgateway.model.events import OrderEvent, VenueError, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Depth, Funding, Period, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderType, TimeInForce
+from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
 ENTRY_POINTS = "txgateway.brokers"
 """The entry-point group by which brokers, ours and strangers', are found by kind."""
 
-Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade | Bar | Statistics], None]
+Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade | Bar | Statistics | Depth], None]
 
 
 class Can(Flag):
@@ -41,6 +43,8 @@ class Can(Flag):
     OCO: of the orders of one account with one `oco`, and of the exits with one `parent`, the broker itself takes off
     the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
     PRIMARY_EXCHANGE: several exchanges have contracts of one symbol, and it can be told which is meant.
+    DEPTH: it shows the book, be it one level of each side.
+    RAW: its own endpoints may be called by hand, those that change something too: they go around all checks of ours.
     """
 
     MARKET = auto()
@@ -66,6 +70,10 @@ class Can(Flag):
     OCO = auto()
     CASH = auto()
     PRIMARY_EXCHANGE = auto()
+    FUNDING = auto()
+    LEVERAGE = auto()
+    POSITION_MODE = auto()
+    RATE_LIMITS = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:
@@ -165,6 +173,40 @@ class Broker(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars whose start lies in [start, end), oldest first."""
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        """The book of a symbol now, up to so many levels of each side; None for an unknown symbol (DEPTH only)."""
+
+    def subscribe_depth(self, symbol: str) -> None:
+        """Report Depth of a subscribed symbol too, the present one first, as often as it changes (DEPTH only)."""
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        """Report no more Depth of a symbol; `unsubscribe` ends that as well (DEPTH only)."""
+
+    async def funding(self, symbol: str) -> Funding | None:
+        """What holding a perpetual costs; None for what has no funding, and for an unknown symbol (FUNDING only)."""
+
+    async def leverage(self, account: str, symbol: str) -> Decimal | None:
+        """How many times its margin a position may be; None for what has no margin (LEVERAGE only)."""
+
+    async def set_leverage(self, account: str, symbol: str, leverage: Decimal) -> None:
+        """Change it, and return when the venue has. Raise Refused only when it surely was not changed (LEVERAGE only).
+
+        Any other exception leaves it in doubt: `leverage` is asked later. It is the same for set_position_mode; for
+        call_endpoint nobody can be asked.
+        """
+
+    async def position_mode(self, account: str) -> PositionMode:
+        """Whether long and short are held as one or apart (POSITION_MODE only)."""
+
+    async def set_position_mode(self, account: str, mode: PositionMode) -> None:
+        """Change it; venues refuse that while something is held or open (POSITION_MODE only)."""
+
+    async def call_endpoint(self, call: EndpointCall) -> Any:
+        """Send a request in the venue's own words and give its answer's JSON as it is (RAW only)."""
+
+    def rate_limits(self) -> Sequence[RateLimit]:
+        """How much the venue still takes, by the venue's own word where it tells (RATE_LIMITS only)."""
 
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
         """Mean this exchange's contract by a symbol; None: as it is configured (PRIMARY_EXCHANGE only)."""

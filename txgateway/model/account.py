@@ -55,13 +55,21 @@ def adds_up(ours: Decimal, theirs: Decimal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A holding: `quantity` is signed (short below zero), `average_price` is the cost of what is held."""
+    """A holding: `quantity` is signed (short below zero), `average_price` is what it was entered at.
+
+    The rest is there only where the venue tells it (perpetuals, futures), as it was when it told: `mark_price` values
+    the position, at `liquidation_price` the venue closes it.
+    """
 
     venue: str
     account: str
     symbol: str
     quantity: Decimal
     average_price: Decimal = ZERO
+    mark_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    leverage: Decimal | None = None
+    unrealized_profit: Decimal | None = None
 
     def after(self, signed: Decimal, price: Decimal) -> Position:
         """The position after a fill of `signed` units (sells below zero) at `price`."""

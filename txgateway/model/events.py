@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from txgateway.model.credential import Token
+from txgateway.model.errand import Errand, ErrandOutcome
 from txgateway.model.errors import Reason
 from txgateway.model.execution import Execution
 from txgateway.model.exits import ExitPlan
@@ -560,6 +561,26 @@ class SettingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrandBegun:
+    """A change at a venue that is no order passed its checks; it is sent once this record is on disk."""
+
+    errand: Errand
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandEnded:
+    """The venue answered an errand, or was asked later how things stand, or cannot be asked (UNKNOWN)."""
+
+    number: int
+    venue: str
+    account: str
+    outcome: ErrandOutcome
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LimitChanged:
     """A person changed a limit of a scope, in the words that were given; no value: back to what holds by itself."""
 
@@ -727,6 +748,8 @@ Event = (
     | BalancesReported
     | TradingDayStarted
     | SettingChanged
+    | ErrandBegun
+    | ErrandEnded
     | LimitChanged
     | RiskWarned
     | ChangeDenied

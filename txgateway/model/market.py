@@ -1,4 +1,4 @@
-"""What a market shows: quotes, trades, bars."""
+"""What a market shows: quotes, trades, bars, its book, and what holding a perpetual costs."""
 
 from __future__ import annotations
 
@@ -35,6 +35,46 @@ class Trade:
     price: Decimal
     size: Decimal
     time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One price of a book, and the size that is shown there."""
+
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The book of an instrument, the best price of each side first: as far as it was asked for, or is shown.
+
+    `sequence` is the venue's own number of this state (0: it has none); a later one has a higher one.
+    """
+
+    symbol: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    time: datetime
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """What holders of a perpetual pay each other: longs pay `rate` of the position's value, below zero shorts do.
+
+    `rate` is what is due at `next_time` as things stand, or `next_rate` where the venue tells them apart: then `rate`
+    was paid last. None: the venue does not tell.
+    """
+
+    symbol: str
+    rate: Decimal
+    time: datetime
+    next_rate: Decimal | None = None
+    next_time: datetime | None = None
+    interval_seconds: int | None = None
+    mark_price: Decimal | None = None
+    index_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

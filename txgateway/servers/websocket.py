@@ -20,6 +20,7 @@ Options are the stream's (lines.py has them), by those names or by the type's al
                                                                            signal, reconciliation, each with its seq
             {"type": "quote", "data": {"symbol", "bid", "bidsize", "ask", "asksize", "time"}}
             {"type": "trade", "data": {"symbol", "last", "size", "volume", "time"}}
+            {"type": "depth", "data": {"symbol", "bids", "asks", "sequence", "time"}}     [depth-data]
             {"type": "time", "data": "YYYY-mm-dd HH:MM:00"}                each minute of the feed's clock
             {"type": "error", "data": {"id": ..., "text": ...}}
 
@@ -52,7 +53,7 @@ from txgateway.commands import COMMANDS
 from txgateway.links import watch_link
 from txgateway.logins import Logins, credentials
 from txgateway.model.errors import BadArgument, GatewayError, TooMany
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import Depth, Quote, Trade
 from txgateway.model.order import Origin
 from txgateway.outlet import Outlet
 from txgateway.publisher import Publisher
@@ -120,6 +121,10 @@ class Messages:
             "time": wire.iso(trade.time),
         }
         return self.frame(b'{"type":"trade","data":%b}' % wire.dumps(value))
+
+    def depth(self, channel: str, name: str, depth: Depth) -> bytes:
+        """A book."""
+        return self.frame(b'{"type":"depth","data":%b}' % wire.dumps(wire.depth(name, depth)))
 
     def frame(self, body: bytes) -> bytes:
         """A message as it is sent."""

@@ -26,8 +26,9 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Trade
+from txgateway.model.market import Bar, Depth, Funding, Level, Period, Quote, Trade
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, OrderType, TimeInForce
+from txgateway.model.venue import EndpointApi, EndpointCall, PositionMode, RateLimit
 
 D = Decimal
 PRICE = D(100)
@@ -37,7 +38,7 @@ NONE: Sequence[Any] = ()
 class Little:
     """One account, one symbol, one price. Everything is told by `tell`, every report goes by `shown`."""
 
-    can = ~(Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.FAULTS)
+    can = ~(Can.BALANCE_STREAM | Can.FAULTS)
 
     def __init__(self, report: Report, clock: Callable[[], datetime]) -> None:
         self.venue = "little"
@@ -47,6 +48,10 @@ class Little:
         self.orders: dict[str, OrderReport] = {}
         self.fills: list[Execution] = []
         self.listened: set[str] = set()
+        self.deep: set[str] = set()
+        self.margin = D(1)
+        self.mode = PositionMode.ONE_WAY
+        self.asked = 0
         self.groups: dict[str, str] = {}
         self.ids = 0
 
@@ -68,6 +73,7 @@ class Little:
         if self.up:
             self.up = False
             self.listened.clear()
+            self.deep.clear()
             self.status(VenueStatus.DOWN)
 
     def now(self) -> datetime:
@@ -77,6 +83,7 @@ class Little:
         return ["API_ACCOUNT"]
 
     def require_up(self) -> None:
+        self.asked += 1
         if not self.up:
             raise Refused(Reason.VENUE_DOWN, "The little venue is down.")
 
@@ -224,11 +231,65 @@ class Little:
 
     def unsubscribe(self, symbol: str) -> None:
         self.listened.discard(symbol)
+        self.unsubscribe_depth(symbol)
 
     def tick(self) -> None:
         for symbol in self.listened:
             self.tell(Quote(symbol, D("99.9"), D(100), D("100.1"), D(100), self.clock()))
             self.tell(Trade(symbol, PRICE, D(10), self.clock()))
+            if symbol in self.deep:
+                self.tell(self.book(symbol, 5))
+
+    def book(self, symbol: str, levels: int) -> Depth:
+        steps = [D(number) / 10 for number in range(1, min(levels, 5) + 1)]
+        bids, asks = (tuple(Level(PRICE + sign * step, D(100)) for step in steps) for sign in (-1, 1))
+        return Depth(symbol, bids, asks, self.clock(), 1)
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        self.require_up()
+        return self.book(symbol, levels) if symbol == "IBM" else None
+
+    def subscribe_depth(self, symbol: str) -> None:
+        if symbol in self.listened:
+            self.deep.add(symbol)
+            self.tick()
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        self.deep.discard(symbol)
+
+    # a venue of perpetuals
+
+    async def funding(self, symbol: str) -> Funding | None:
+        self.require_up()
+        now = self.clock()
+        return Funding("IBM", D("0.0001"), now, None, now + timedelta(hours=8)) if symbol == "IBM" else None
+
+    async def leverage(self, account: str, symbol: str) -> Decimal | None:
+        self.require_up()
+        return self.margin
+
+    async def set_leverage(self, account: str, symbol: str, leverage: Decimal) -> None:
+        self.require_up()
+        if leverage > 20:
+            raise Refused(Reason.REJECTED, "That is too much.")
+        self.margin = leverage
+
+    async def position_mode(self, account: str) -> PositionMode:
+        self.require_up()
+        return self.mode
+
+    async def set_position_mode(self, account: str, mode: PositionMode) -> None:
+        self.require_up()
+        self.mode = mode
+
+    def rate_limits(self) -> Sequence[RateLimit]:
+        return [RateLimit("requests", 1000, max(1000 - self.asked, 0), 60.0)]
+
+    async def call_endpoint(self, call: EndpointCall) -> Any:
+        self.require_up()
+        if call.path != "ping":
+            raise Refused(Reason.REJECTED, f"There is no {call.path} here.")
+        return {"pong": dict(call.params)}
 
     def minute(self, symbol: str, time: datetime) -> Bar:
         return Bar(symbol, time, PRICE, PRICE + 1, PRICE - 1, PRICE, D(10))
@@ -240,6 +301,8 @@ class Little:
 
 class LittleSubject(Clocked):
     """A little broker of some kind."""
+
+    endpoint: EndpointCall | None = EndpointCall("ping", EndpointApi.PUBLIC, "GET")
 
     def __init__(self, folder: Path, kind: type[Little] = Little) -> None:
         super().__init__(folder)

@@ -21,8 +21,8 @@ from txgateway.model.fault import Fault, FaultKind
 
 ALL = cases(~Can(0))
 BY_NUMBER = {case.number: case for case in ALL}
-FAULTY = [case for case in ALL if case.number > 100]
-LITTLE = [case for case in cases(Little.can) if case.number <= 100]
+FAULTY = [case for case in ALL if 100 < case.number < 120]
+LITTLE = [case for case in cases(Little.can) if case not in FAULTY]
 
 
 @pytest.mark.parametrize("case", LITTLE, ids=str)
@@ -69,14 +69,20 @@ def test_who_cannot_inject_skips(case: Case, tmp_path: Path) -> None:
 
 
 class Unskilled(LittleSubject):
-    """Has no hand in its counterparty."""
+    """Has no hand in its counterparty, and names no endpoint."""
 
     fill = Subject.fill
+    endpoint = None
 
 
 def test_who_cannot_fill_skips(tmp_path: Path) -> None:
     with pytest.raises(SkipTest):
         check(BY_NUMBER[52], Unskilled(tmp_path))
+
+
+def test_who_names_no_endpoint_skips(tmp_path: Path) -> None:
+    with pytest.raises(SkipTest):
+        check(BY_NUMBER[129], Unskilled(tmp_path))
 
 
 @pytest.mark.parametrize(("number", "kind"), FAULTY_WRONG, ids=lambda value: getattr(value, "__name__", f"C{value}"))

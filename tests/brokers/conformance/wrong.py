@@ -711,3 +711,151 @@ class ForgetsTheClosed(Little):
     def stopService(self) -> None:
         self.orders = {key: each for key, each in self.orders.items() if each.status not in CLOSED}
         super().stopService()
+
+
+# ---------------------------------------------------------------- the book, perpetuals, limits
+
+
+def booked(name: str, *numbers: int, change: Callable[[Any], Any]) -> None:
+    """A broker whose book is another one."""
+
+    def book(self: Little, symbol: str, levels: int) -> Any:
+        return change(Little.book(self, symbol, levels))
+
+    breaks(*numbers)(type(name, (Little,), {"book": book}))
+
+
+booked("ShowsTheWorstFirst", 120, 122, change=lambda depth: replace(depth, bids=depth.bids[::-1]))
+booked("ShowsACrossedBook", 120, 122, change=lambda depth: replace(depth, bids=depth.asks, asks=depth.bids))
+booked("ShowsEmptyLevels", 120, change=lambda depth: replace(depth, asks=(replace(depth.asks[0], size=D(0)),)))
+booked("ShowsAHalfBook", 120, change=lambda depth: replace(depth, asks=()))
+booked("BooksInParis", 120, change=lambda depth: replace(depth, time=depth.time.astimezone(PARIS)))
+booked("BooksAnother", 120, 122, change=lambda depth: replace(depth, symbol="CAT"))
+booked("BooksInFloats", 120, change=lambda depth: replace(depth, bids=(replace(depth.bids[0], price=1.5),)))
+answering("depth", "ShowsNoBook", 120, 121, change=lambda depth: None)
+
+
+@breaks(121)
+class ShowsTheWholeBook(Little):
+    async def depth(self, symbol: str, levels: int) -> Any:
+        return await super().depth(symbol, 5)
+
+
+@breaks(121)
+class ShowsTheBookOfAnything(Little):
+    async def depth(self, symbol: str, levels: int) -> Any:
+        return self.book(symbol, levels)
+
+
+@breaks(122)
+class ShowsTheBookUnasked(Little):
+    def subscribe(self, symbol: str) -> None:
+        self.deep.add(symbol)
+        super().subscribe(symbol)
+
+
+@breaks(122)
+class ShowsTheBookForEver(Little):
+    def unsubscribe_depth(self, symbol: str) -> None:
+        pass
+
+
+@breaks(122)
+class ShowsTheBookOfTheUnsubscribed(Little):
+    def unsubscribe(self, symbol: str) -> None:
+        pass
+
+
+answering("funding", "TellsNoFunding", 123, change=lambda found: None)
+answering("funding", "FundsInFloats", 123, change=lambda found: found and replace(found, rate=0.0001))
+answering("funding", "FundsInPercent", 123, change=lambda found: found and replace(found, rate=D(5)))
+answering("funding", "FundsAnother", 123, change=lambda found: found and replace(found, symbol="CAT"))
+answering("funding", "MarksNothing", 123, change=lambda found: found and replace(found, mark_price=D(0)))
+answering(
+    "funding",
+    "FundsInThePast",
+    123,
+    change=lambda found: found and replace(found, next_time=datetime(2020, 1, 1, tzinfo=UTC)),
+)
+
+
+@breaks(123)
+class FundsAnything(Little):
+    async def funding(self, symbol: str) -> Any:
+        return await super().funding("IBM")
+
+
+answering("leverage", "LeversInFloats", 124, change=float)
+
+
+@breaks(124)
+class LeversNothing(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        if leverage > 20:
+            await super().set_leverage(account, symbol, leverage)
+
+
+@breaks(125)
+class LeversAnything(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        self.margin = leverage
+
+
+@breaks(125)
+class LeversAsFarAsItCan(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        self.margin = min(leverage, D(20))
+        await super().set_leverage(account, symbol, leverage)
+
+
+@breaks(125)
+class RefusesALeverageWithoutAWord(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        raise Refused(Reason.REJECTED, "")
+
+
+@breaks(126)
+class LeversLater(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        self.margin = leverage
+        await super().set_leverage(account, symbol, leverage)
+
+
+@breaks(126)
+class LeversWhileItIsDown(Little):
+    async def set_leverage(self, account: str, symbol: str, leverage: Any) -> None:
+        self.margin = leverage
+
+
+@breaks(127)
+class KeepsItsMode(Little):
+    async def set_position_mode(self, account: str, mode: Any) -> None:
+        pass
+
+
+def limiting(name: str, *numbers: int, change: Callable[[Any], Any]) -> None:
+    """A broker whose rate limits are told otherwise."""
+    breaks(*numbers)(type(name, (Little,), {"rate_limits": lambda self: change(Little.rate_limits(self))}))
+
+
+limiting("LimitsNothing", 128, change=lambda limits: [])
+limiting("LimitsTwice", 128, change=lambda limits: [*limits, *limits])
+limiting("LeavesMore", 128, change=lambda limits: [replace(limits[0], remaining=5000)])
+limiting("ChargesNothing", 128, change=lambda limits: [replace(limits[0], remaining=1000)])
+
+
+@breaks(129)
+class AnswersAnything(Little):
+    async def call_endpoint(self, call: Any) -> Any:
+        return {}
+
+
+answering("call_endpoint", "AnswersNothing", 129, change=lambda answer: None)
+
+
+@breaks(129)
+class RefusesAnEndpointWithoutAWord(Little):
+    async def call_endpoint(self, call: Any) -> Any:
+        if call.path != "ping":
+            raise Refused(Reason.REJECTED, "")
+        return {}

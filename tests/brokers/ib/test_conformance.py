@@ -21,7 +21,7 @@ async def test_the_tws_broker_keeps(case: Case, tmp_path: Path) -> None:
 
 
 def test_it_is_asked_nearly_everything() -> None:
-    left_out = {str(case) for case in cases()} - {str(case) for case in ALL}
+    left_out = {str(case) for case in cases() if case.number < 120} - {str(case) for case in ALL}
     assert {name.partition("-")[0] for name in left_out} == {"C44", "C45", "C46", "C69", "C117"} | {
         name.partition("-")[0] for name in left_out if name.startswith("C7")
     }

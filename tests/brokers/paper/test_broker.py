@@ -17,7 +17,7 @@ from twisted.logger import LogLevel
 from txgateway.brokers import Broker, Can
 from txgateway.brokers.paper import PaperBroker
 from txgateway.brokers.paper.book import BookError
-from txgateway.brokers.paper.broker import DuplicateOrder
+from txgateway.brokers.paper.broker import DuplicateOrder, depth_of
 from txgateway.model.errors import BadArgument, Reason, Refused, Unsupported
 from txgateway.model.events import OrderAccepted, VenueStatusChanged
 from txgateway.model.instrument import AssetClass
@@ -72,7 +72,9 @@ def test_a_second_process_cannot_take_the_book(open_venue: Open, make_venue: Ope
 
 
 def test_it_claims_what_it_can(venue: Any) -> None:
-    assert ~venue.broker.can == Can.DEPTH | Can.BALANCE_STREAM | Can.RAW | Can.OCO | Can.PRIMARY_EXCHANGE
+    cannot = Can.BALANCE_STREAM | Can.RAW | Can.OCO | Can.PRIMARY_EXCHANGE
+    cannot |= Can.FUNDING | Can.LEVERAGE | Can.POSITION_MODE | Can.RATE_LIMITS
+    assert ~venue.broker.can == cannot
 
 
 # orders
@@ -479,7 +481,11 @@ def test_a_calendar_closes_the_market(open_venue: Open) -> None:
 
 def test_the_contract_is_kept_by_name() -> None:
     methods = [name for name in vars(Broker) if not name.startswith("_")]
-    assert [name for name in methods if not hasattr(PaperBroker, name)] == ["set_primary_exchange"], "it is not claimed"
+    missing = {name for name in methods if not hasattr(PaperBroker, name)}
+    assert missing == {
+        *{"set_primary_exchange", "funding", "leverage", "set_leverage", "position_mode", "set_position_mode"},
+        *{"call_endpoint", "rate_limits"},
+    }, "they are not claimed"
 
 
 def test_statuses_carry_the_walls_time(venue: Any) -> None:
@@ -497,3 +503,18 @@ def test_warnings_are_told_of_orders_that_cannot_trade(open_venue: Open, write_c
     logged.expect("IBM has open orders", LogLevel.warn)
     other.do(other.broker.cancel(order))
     assert other.kinds(order) == ["OrderCanceled"]
+
+
+def test_its_book_is_one_level_of_each_side(venue: Any) -> None:
+    venue.broker.subscribe("IBM")
+    depth = venue.do(venue.broker.depth("IBM", 10))
+    quote = venue.quote()
+    assert [(each.price, each.size) for each in depth.bids] == [(quote.bid, quote.bid_size)]
+    assert [(each.price, each.size) for each in depth.asks] == [(quote.ask, quote.ask_size)]
+    assert venue.do(venue.broker.depth("NOSUCH", 10)) is None
+
+
+def test_a_side_that_is_not_there_has_no_level(venue: Any) -> None:
+    venue.broker.subscribe("IBM")
+    quote = replace(venue.quote(), ask_size=D(0))
+    assert [len(each) for each in (depth_of(quote).bids, depth_of(quote).asks)] == [1, 0]

@@ -21,8 +21,12 @@ async def test_the_rtx_broker_keeps(case: Case, tmp_path: Path) -> None:
 
 
 def test_it_is_asked_nearly_everything() -> None:
-    """What it leaves to the gateway to bind together; and EXCESS_EQ, its cash, moves with the market."""
-    assert {str(case) for case in cases()} - {str(case) for case in ALL} == {
+    """What it leaves to the gateway to bind together; and EXCESS_EQ, its cash, moves with the market.
+
+    And it shows no book, and has no perpetuals.
+    """
+    left_out = {str(case) for case in cases() if case.number < 120} - {str(case) for case in ALL}
+    assert left_out == {
         "C44-what-one-fills-ends-the-others",
         "C45-what-one-fills-is-taken-off-the-others",
         "C46-exits-of-one-parent-are-bound",

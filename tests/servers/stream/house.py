@@ -40,7 +40,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Depth, Level, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderRequest, Origin, Side
 from txgateway.publisher import Publisher
 from txgateway.render import Fragments
@@ -66,6 +66,7 @@ class HonestBroker:
         self.halves = False
         self.waiting: list[Order] = []
         self.subscribed: set[str] = set()
+        self.deep: set[str] = set()
         self.time = START
         self.report: Callable[[Any], None] = lambda event: None
         self._accounts = accounts
@@ -153,6 +154,18 @@ class HonestBroker:
 
     def unsubscribe(self, symbol: str) -> None:
         self.subscribed.discard(symbol)
+        self.deep.discard(symbol)
+
+    def subscribe_depth(self, symbol: str) -> None:
+        self.deep.add(symbol)
+        self.book(symbol, "99.90")
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        self.deep.discard(symbol)
+
+    def book(self, symbol: str, bid: str) -> None:
+        """Show a book."""
+        self.report(Depth(symbol, (Level(D(bid), D(200)),), (Level(D("100.10"), D("0.5")),), self.now(), 7))
 
     def quote(self, symbol: str, bid: str, ask: str) -> None:
         """Show a quote."""
@@ -238,7 +251,7 @@ class House:
 
     def _report_of(self, venue: str) -> Callable[[Any], None]:
         def report(event: Any) -> None:
-            if isinstance(event, Quote | Trade | Bar | Statistics):
+            if isinstance(event, Quote | Trade | Bar | Statistics | Depth):
                 self.feed.report(venue, event)
             else:
                 self.gateway.report(event)
@@ -407,5 +420,5 @@ def shrink(*transports: Any) -> None:
             transport.getHandle().setsockopt(socket.SOL_SOCKET, option, 100_000)
 
 
-EVERYTHING = dict.fromkeys(sorted(bulletins.OPTIONS - {"quotes", "trades"}), True)
+EVERYTHING = dict.fromkeys(sorted(bulletins.OPTIONS - {"quotes", "trades", "depth-data"}), True)
 """Options that ask for everything in the journal."""

@@ -97,6 +97,26 @@ async def test_prices(house: House) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_books(house: House) -> None:
+    deaf = await house.login("quotes")
+    await deaf.answer("add IBM", "paper.symbol")
+    assert not house.paper.deep, "nobody wants to hear of books"
+    client = await house.login({"depth-data": 1})
+    book = json.loads(await client.heard("paper.depth-data "))
+    assert book.pop("time").endswith("Z")
+    assert book == {"symbol": "IBM", "bids": [[99.9, 200]], "asks": [[100.1, 0.5]], "sequence": 7}
+    await client.answer("add AAPL@second", "paper.symbol")
+    assert '"AAPL@second"' in await client.heard("paper.depth-data ", 2)
+    house.paper.book("IBM", "99.95")
+    assert "[[99.95,200]]" in await client.heard("paper.depth-data ", 3)
+    house.paper.book("GE", "1")
+    client.cut()
+    await deaf.answer("status", ".status")
+    await house.until(lambda: not house.paper.deep)
+    assert not [line for line in deaf.lines if "depth" in line]
+
+
+@pytest_twisted.ensureDeferred
 async def test_without_the_ticker_flag_there_are_no_prices(build: Any) -> None:
     house = await build(ticker=False)
     client = await house.login("quotes trades order-data")

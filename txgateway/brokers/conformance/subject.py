@@ -10,6 +10,7 @@ from unittest import SkipTest
 from txgateway.brokers import Broker, Can, Report
 from txgateway.model.fault import Fault
 from txgateway.model.order import Order
+from txgateway.model.venue import EndpointCall
 
 
 class Subject(ABC):
@@ -27,6 +28,8 @@ class Subject(ABC):
     """A stop to buy at this price is never reached."""
     unknown_symbol: str = "NOSUCHSYMBOL"
     """Trades nowhere."""
+    endpoint: EndpointCall | None = None
+    """A harmless endpoint of the venue's own, for everyone."""
     patience: int = 1000
     """After so many pauses what did not come does not come."""
     stillness: int = 20

@@ -33,7 +33,7 @@ from txgateway.model.events import VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Trade
+from txgateway.model.market import Bar, Depth, Level, Period, Quote, Trade
 from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -52,7 +52,7 @@ class PaperBroker:
     can = (
         Can.MARKET | Can.LIMIT | Can.STOP | Can.STOP_LIMIT
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
-        | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.BARS
+        | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.DEPTH | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.CASH | Can.FAULTS
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class PaperBroker:
         self.exchange: Exchange
         self._listened: set[str] = set()
         self._shown: set[str] = set()
+        self._deep: set[str] = set()
         self._pinned = ""
         self._link = Link(setup.reactor, self._settings.latency, Faults(self._settings.faults), self)
         self._retry: Any = None
@@ -221,12 +222,40 @@ class PaperBroker:
     def unsubscribe(self, symbol: str) -> None:
         """Report it no more; its resting orders still meet the market."""
         self._listened.discard(symbol)
+        self._deep.discard(symbol)
         self._hide(symbol)
 
     def forget_listeners(self) -> None:
         """The connection ended: nobody listens any more."""
         for symbol in list(self._listened):
             self.unsubscribe(symbol)
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        """What this market shows of its book: one level of each side; none where it shows trades alone."""
+        await self._asked()
+        if self._feed.instrument(symbol) is None:
+            return None
+        self._feed.poll()
+        shown: list[Depth] = []
+        self._with_market(symbol, lambda: shown.append(self._book_of(symbol)))
+        return shown[0]
+
+    def subscribe_depth(self, symbol: str) -> None:
+        """Report the book with every quote of a subscribed symbol."""
+        if symbol not in self._listened:
+            return
+        self._deep.add(symbol)
+        quote = self.exchange.matcher(symbol).quote
+        if quote is not None:
+            self._link.tell([depth_of(quote)], {})
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        """Report it no more."""
+        self._deep.discard(symbol)
+
+    def _book_of(self, symbol: str) -> Depth:
+        quote = self.exchange.matcher(symbol).quote
+        return Depth(symbol, (), (), self._feed.now()) if quote is None else depth_of(quote)
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now; none for an unknown symbol."""
@@ -389,7 +418,16 @@ class PaperBroker:
     def hear(self, event: Told) -> None:
         """Report one event."""
         self._setup.report(event)
+        if self._deep and isinstance(event, Quote) and event.symbol in self._deep:
+            self._setup.report(depth_of(event))
 
     def status(self, status: VenueStatus, text: str) -> VenueStatusChanged:
         """A state of the connection, by the wall's clock."""
         return VenueStatusChanged(self.venue, status, text, self._setup.clock())
+
+
+def depth_of(quote: Quote) -> Depth:
+    """The book that a quote is: one level of each side, none of a side that is not there."""
+    bids = (Level(quote.bid, quote.bid_size),) if quote.bid_size > 0 else ()
+    asks = (Level(quote.ask, quote.ask_size),) if quote.ask_size > 0 else ()
+    return Depth(quote.symbol, bids, asks, quote.time)

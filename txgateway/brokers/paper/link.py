@@ -26,12 +26,12 @@ from txgateway.brokers.paper.latency import Command, Line
 from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused
 from txgateway.model.events import Executed, OrderAccepted, OrderEvent, VenueStatus, VenueStatusChanged
 from txgateway.model.fault import Fault, FaultKind
-from txgateway.model.market import Quote, Statistics, Trade
+from txgateway.model.market import Depth, Quote, Statistics, Trade
 from txgateway.model.order import Order
 
 log = Logger()
 
-Told = OrderEvent | VenueStatusChanged | Quote | Trade | Statistics
+Told = OrderEvent | VenueStatusChanged | Quote | Trade | Statistics | Depth
 RECONNECT_SECONDS = 1.0
 """How long after a dead link was found it is back."""
 HALF, WHOLE = Decimal("0.5"), Decimal(1)
@@ -208,7 +208,7 @@ class Link:
                 held = orders.get(event.order_id)
                 place = (held.symbol, held.account) if held else ("", "")
                 out.extend(self._through(event, (FaultKind.LOST_ACK,), *place))
-            elif isinstance(event, Quote | Trade | Statistics):
+            elif isinstance(event, Quote | Trade | Statistics | Depth):
                 out.extend(self._shown(event))
             else:
                 out.append(event)
@@ -234,7 +234,7 @@ class Link:
             self._kept.clear()
         return told
 
-    def _shown(self, event: Quote | Trade | Statistics) -> list[Told]:
+    def _shown(self, event: Quote | Trade | Statistics | Depth) -> list[Told]:
         if self._muted.get(event.symbol, 0.0) > self._reactor.seconds():
             return []
         self._muted.pop(event.symbol, None)
