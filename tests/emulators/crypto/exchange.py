@@ -52,6 +52,10 @@ class Exchange(Money):
         self.tell: Callable[[Told], None] = lambda told: None
         self.moved: Callable[[Moved], None] = lambda moved: None
         self.later: Callable[[float, Callable[[], None]], object] = lambda seconds, do: do()
+        self.child_of: Callable[[Order], Ticket | None] = lambda order: None
+        """What an order that is triggered becomes, where a venue makes that a new order; None: it works itself."""
+        self.children: dict[int, int] = {}
+        """By the number of an order that was triggered: the number of the order that it became."""
         self._deep = 0
         self._held: list[Told] | None = None
         self._touched: set[tuple[str, str]] = set()
@@ -178,8 +182,8 @@ class Exchange(Money):
 
     # ---------------------------------------------------------------- commands
 
-    def place(self, ticket: Ticket) -> Order:
-        """A new order; Refused when it does not become one."""
+    def place(self, ticket: Ticket, works: bool = True) -> Order:
+        """A new order; Refused when it does not become one. `works` False: it takes nothing yet."""
         with self.moment():
             if self.faults.happens("rejected_order", ticket.instrument.name):
                 raise Refused("fault", "the exchange does not want it")
@@ -198,7 +202,8 @@ class Exchange(Money):
             self.orders[order.number] = self.open[order.number] = order
             self.lock(order)
             self._say("new", order)
-            self._work(order)
+            if works:
+                self._work(order)
             self._take_untold_fee(order)
             return order
 
@@ -251,9 +256,10 @@ class Exchange(Money):
             raise Refused("triggers", "the stop would trigger at once")
         if ticket.post_only and not ticket.waits and self._would_take(ticket):
             raise Refused("post_only", "it would take")
-        if each.perp:
+        if each.perp and not ticket.unfunded:
             self.check_position(ticket)
-        self.check_money(ticket, besides)
+        if not ticket.unfunded:
+            self.check_money(ticket, besides)
 
     def _would_take(self, ticket: Ticket) -> bool:
         bids, asks = self.view(ticket.instrument)
@@ -360,12 +366,31 @@ class Exchange(Money):
         if order.is_open and (ticket.at_market or ticket.tif != "GTC"):
             self._end(order, "EXPIRED", "expired", ticket.tif)
 
-    def _trigger(self, order: Order) -> None:
-        if order.is_open and not order.triggered:
-            order.triggered, order.updated = True, self.now()
-            self.lock(order)
-            self._say("triggered", order)
+    def _trigger(self, order: Order, works: bool = True) -> Order:
+        """It works from now on, or a new order does in its place; that one."""
+        if not order.is_open or order.triggered:
+            return order
+        order.triggered, order.updated = True, self.now()
+        ticket = self.child_of(order)
+        if ticket is not None:
+            return self._become(order, ticket, works)
+        self.lock(order)
+        self._say("triggered", order)
+        if works:
             self._go(order)
+        return order
+
+    def _become(self, order: Order, ticket: Ticket, works: bool) -> Order:
+        order.status = "TRIGGERED"
+        self.open.pop(order.number, None)
+        try:
+            child = self.place(ticket, works)
+        except Refused as refused:
+            self._end(order, "REJECTED", "rejected", refused.text)
+            return order
+        self.children[order.number] = child.number
+        self._say("triggered", order)
+        return child
 
     def _takeable(self, order: Order) -> Decimal:
         bids, asks = self.view(order.ticket.instrument)
@@ -468,10 +493,7 @@ class Exchange(Money):
         if order.ticket.quantity is not None and not NOTHING < size <= order.left:
             raise ValueError(f"there is {order.left} left")
         with self.moment():
-            if not order.triggered:
-                order.triggered = True
-                self.lock(order)
-                self._say("triggered", order)
+            order = self._trigger(order, works=False)
             tape = self.tape(order.ticket.instrument)
             trade = self._print(tape, price or order.limit or tape.middle, size, sells=order.ticket.buys)
             return self._filled(order, trade, maker=True)

@@ -175,6 +175,7 @@ class Money:
                 self.order_margin(order.ticket, order.left, order.limit or order.stop)
                 for order in self.open.values()
                 if order.ticket.account == account.name
+                and not order.ticket.unfunded
                 and order.ticket.instrument.perp
                 and (order.ticket.instrument.wallet, order.ticket.instrument.quote) == (wallet, asset)
                 and order is not besides

@@ -48,6 +48,8 @@ class Ticket:
     position_side: str = "BOTH"
     by_mark: bool = False
     """The mark price triggers its stop, not the last trade."""
+    unfunded: bool = False
+    """It needs neither margin nor position while it waits: those are looked at when it is triggered."""
     client_id: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
     """What a venue keeps with it and tells again."""
@@ -101,7 +103,7 @@ class Order:
     created: float
     updated: float
     status: str = "NEW"
-    """NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, REJECTED."""
+    """NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, REJECTED; TRIGGERED: another order has taken its place."""
     triggered: bool = True
     """False: it waits for its stop."""
     filled: Decimal = NOTHING

@@ -1,0 +1,168 @@
+"""User data: who listens to which account, by listen keys or by the WebSocket API, and what they are told."""
+
+from __future__ import annotations
+
+import secrets
+from decimal import Decimal
+from typing import Any
+
+from tests.emulators.binance import wire
+from tests.emulators.binance.asking import Asked, Wrong
+from tests.emulators.binance.catalogue import eight, plain
+from tests.emulators.crypto.link import Link
+from tests.emulators.crypto.orders import Account, Order, Told
+from tests.emulators.crypto.server import Emulator
+
+D = Decimal
+HOUR = 3600.0
+REASONS = {"order": "ORDER", "deposit": "DEPOSIT", "funding": "FUNDING_FEE"}
+NO_KEY = (-1125, "This listenKey does not exist.")
+
+
+class Users:
+    """The private streams."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.keys: dict[str, tuple[str, float]] = {}
+        """Futures' listen keys: the account, and until when."""
+
+    # ---------------------------------------------------------------- listen keys
+
+    def key_of(self, account: str) -> str | None:
+        """The account's listen key that is still valid."""
+        now = self.emulator.now()
+        return next((key for key, (name, until) in self.keys.items() if name == account and until > now), None)
+
+    def new_key(self, asked: Asked, account: Account) -> dict[str, Any]:
+        """POST listenKey: the one there is, for an hour more, or a new one."""
+        key = self.key_of(account.name) or secrets.token_hex(32)
+        self.keys[key] = (account.name, self.emulator.now() + HOUR)
+        return {"listenKey": key}
+
+    def keep_key(self, asked: Asked, account: Account) -> dict[str, Any]:
+        """PUT listenKey."""
+        key = self.key_of(account.name)
+        if key is None:
+            raise Wrong(*NO_KEY)
+        self.keys[key] = (account.name, self.emulator.now() + HOUR)
+        return {"listenKey": key}
+
+    def end_key(self, asked: Asked, account: Account) -> dict[str, Any]:
+        """DELETE listenKey: its streams are closed."""
+        key = self.key_of(account.name)
+        if key is None:
+            raise Wrong(*NO_KEY)
+        del self.keys[key]
+        for link in self._of(account.name, "futures"):
+            link.close()
+        return {}
+
+    def expire_keys(self) -> None:
+        """Every listen key expires now; whoever listens is told, and hears no more."""
+        for key, (account, _) in list(self.keys.items()):
+            del self.keys[key]
+            for link in self._of(account, "futures"):
+                link.say({"e": "listenKeyExpired", "E": self.emulator.ms(), "listenKey": key})
+                link.account = None
+
+    def join(self, link: Link, key: str) -> bool:
+        """A stream of a listen key is opened; whether there is such a key."""
+        found = self.keys.get(key)
+        if found is None or found[1] <= self.emulator.now():
+            return False
+        link.account, link.state["market"] = found[0], "futures"
+        return True
+
+    def terminate(self) -> None:
+        """Spot's subscriptions end: eventStreamTerminated."""
+        for link in self.emulator.links:
+            if link.account is not None and link.state["market"] == "spot":
+                self._say(link, {"e": "eventStreamTerminated", "E": self.emulator.ms()})
+                link.account = None
+
+    def _of(self, account: str, market: str) -> list[Link]:
+        return [each for each in self.emulator.links if each.account == account and each.state["market"] == market]
+
+    def _say(self, link: Link, event: dict[str, Any]) -> None:
+        if link.state["market"] == "spot":
+            link.say({"subscriptionId": link.state["subscription"], "event": event})
+        elif link.state["combined"]:
+            link.say({"stream": link.state.get("key", ""), "data": event})
+        else:
+            link.say(event)
+
+    # ---------------------------------------------------------------- what is told
+
+    def told(self, told: Told) -> None:
+        """Tell those who listen to the account."""
+        perp = told.wallet == "perp" or (told.instrument is not None and told.instrument.perp)
+        events = self._futures(told) if perp else self._spot(told)
+        for link in self._of(told.account, "futures" if perp else "spot"):
+            for event in events:
+                self._say(link, event)
+
+    def _spot(self, told: Told) -> list[dict[str, Any]]:
+        now = self.emulator.ms()
+        if told.kind != "balance":
+            return [wire.execution_report(told, now)]
+        balances = [{"a": a, "f": eight(b.free), "l": eight(b.locked)} for a, (b, _) in told.balances.items()]
+        position = {"e": "outboundAccountPosition", "E": now, "u": wire.ms(told.at), "B": balances}
+        if told.reason == "order":
+            return [position]
+        changes = [
+            {"e": "balanceUpdate", "E": now, "a": asset, "d": eight(change), "T": wire.ms(told.at)}
+            for asset, (_, change) in told.balances.items()
+        ]
+        return [*changes, position]
+
+    def _futures(self, told: Told) -> list[dict[str, Any]]:
+        now = self.emulator.ms()
+        if told.kind == "balance":
+            return [self._account_update(told, now)]
+        if told.kind == "leverage":
+            assert told.instrument is not None
+            leverage = self.emulator.exchange.accounts[told.account].leverage(told.instrument)
+            inner = {"s": told.instrument.symbol, "l": leverage}
+            return [{"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": wire.ms(told.at), "ac": inner}]
+        assert told.order is not None
+        if told.order.ticket.waits:
+            child = self.emulator.exchange.children.get(told.order.number)
+            return [self._algo(told.order, child, now, told.at)]
+        events = [wire.trade_lite(told, now)] if told.kind == "fill" else []
+        events.append(wire.order_trade_update(told, now))
+        if not told.order.is_open and (parent := told.order.ticket.extra.get("algo")) is not None:
+            events.append(self._algo(self.emulator.exchange.orders[parent], told.order.number, now, told.at))
+        return events
+
+    def _algo(self, order: Order, child: int | None, now: int, at: float) -> dict[str, Any]:
+        return wire.algo_update(order, None if child is None else self.emulator.exchange.orders[child], now, at)
+
+    def _account_update(self, told: Told, now: int) -> dict[str, Any]:
+        exchange, account = self.emulator.exchange, self.emulator.exchange.accounts[told.account]
+        ordered = told.reason == "order"
+        balances = [
+            {
+                "a": asset,
+                "wb": eight(balance.total),
+                "cw": eight(balance.total),
+                "bc": "0" if ordered else plain(change),
+            }
+            for asset, (balance, change) in told.balances.items()
+        ]
+        positions = [
+            {
+                "s": each.instrument.symbol,
+                "pa": plain(each.size),
+                "ep": plain(each.entry),
+                "bep": plain(each.entry),
+                "cr": plain(each.realized),
+                "up": plain(exchange.unrealized(each)),
+                "mt": "isolated" if each.instrument.name in account.isolated else "cross",
+                "iw": "0",
+                "ps": each.side,
+            }
+            for each in (told.positions if ordered else ())
+        ]
+        inner = {"B": balances, "P": positions, "m": REASONS[told.reason]}
+        return {"e": "ACCOUNT_UPDATE", "E": now, "T": wire.ms(told.at), "a": inner}
