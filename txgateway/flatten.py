@@ -199,7 +199,7 @@ class Flattens:
             self._intake.go(self._run(run, part), f"flatten {flatten.number} at {part.venue}")
 
     def _venues(self, scope: Scope) -> list[str]:
-        """Where something may have to be done: also at venues that are configured no more, if we hold something there."""
+        """Where something may have to be done; at venues configured no more, too, if we hold something there."""
         held = {each.venue for account in self._state.positions.values() for each in account.values() if each.quantity}
         held |= {each.venue for each in self._state.working.values()}
         if scope.kind is ScopeKind.VENUE:
