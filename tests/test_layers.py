@@ -58,8 +58,8 @@ MAY_IMPORT = {
     "outlet": "audience resume lines",
     "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
-    "api": "api.* gateway signaling proquant feed access commands brokers model",
-    "api.*": "api gateway families feed signals sources invitation access bars commands brokers codec model",
+    "api": "api.* gateway signaling proquant feed vitals access commands brokers model",
+    "api.*": "api vitals gateway families feed signals sources invitation access bars commands brokers codec model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",
@@ -94,7 +94,9 @@ MAY_IMPORT = {
     "history": "circumstances life state journal brokers model",
     "circumstances": "model",
     "snapshots": "state codec journal model",
-    "bounded": "brokers model",
+    "absent": "brokers model",
+    "bounded": "vitals brokers model",
+    "vitals": "model",
     "ids": "",
     # rules
     "risk": "model",

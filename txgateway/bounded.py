@@ -1,4 +1,8 @@
-"""A broker with a deadline on every question, and with what goes to and fro in the log where that is wanted."""
+"""The wall around a venue: a deadline on every question, and no defect of its broker that reaches anything else.
+
+What goes to and fro is in the log where that is wanted. A broker that holds up the reactor itself holds up all else:
+none may.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from txgateway.brokers import Broker, Can
 from txgateway.model.account import AccountReport, Position
-from txgateway.model.errors import TimedOut
+from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, TimedOut, Unsupported
 from txgateway.model.execution import Execution
+from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Depth, Funding, Period
 from txgateway.model.order import Order, OrderReport
-from txgateway.model.venue import EndpointCall, PositionMode
+from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
+from txgateway.vitals import Vitals
 
 log = Logger()
 T = TypeVar("T")
 Send = Callable[[Order], Coroutine[Any, Any, None]]
+
+STOP_SECONDS = 5.0
+"""How long a broker may take to disconnect."""
+TRACE_SECONDS = 60.0
+"""How often the log has the traceback of the same method's error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,125 +49,282 @@ class Deadlines:
 
 
 class BoundedBroker:
-    """Passes everything on. Orders have no deadline here: an unanswered one becomes UNKNOWN at the desk."""
+    """Passes everything on. Orders have no deadline here: an unanswered one becomes UNKNOWN at the desk.
+
+    A question ends in time, with an answer or a GatewayError, whatever the broker does. What is asked at once and fails
+    is answered as it was last (`accounts`), or by our own clock (`now`); it is counted, and told in the log.
+    """
 
     def __init__(
-        self, broker: Broker, deadlines: Deadlines, reactor: Any, log_messages: bool = False, log_times: bool = False
+        self,
+        broker: Broker,
+        deadlines: Deadlines,
+        reactor: Any,
+        clock: Callable[[], datetime],
+        vitals: Vitals | None = None,
+        log_messages: bool = False,
+        log_times: bool = False,
     ) -> None:
         self._broker = broker
         self._deadlines = deadlines
         self._reactor = reactor
+        self._clock = clock
+        self._vitals = vitals or Vitals(reactor.seconds)
         self._log_messages = log_messages
         self._log_times = log_times
+        self._logs = log_messages or log_times
+        self._accounts: Sequence[str] = ()
+        self._traced: dict[str, float] = {}
         self.venue = broker.venue
         self.can = broker.can
-        self.now: Callable[[], datetime] = broker.now
-        self.accounts: Callable[[], Sequence[str]] = broker.accounts
         self.startService = broker.startService
-        self.stopService = broker.stopService
-        self.subscribe = broker.subscribe
-        self.unsubscribe = broker.unsubscribe
-        self.submit = self._logged("submit", broker.submit)
-        self.release = self._logged("release", broker.release)
-        self.cancel = self._logged("cancel", broker.cancel)
-        self.replace = self._logged("replace", broker.replace)
-        if Can.PRIMARY_EXCHANGE in broker.can:
-            self.set_primary_exchange = broker.set_primary_exchange
-        if Can.DEPTH in broker.can:
-            self.subscribe_depth = broker.subscribe_depth
-            self.unsubscribe_depth = broker.unsubscribe_depth
-        if Can.RATE_LIMITS in broker.can:
-            self.rate_limits = broker.rate_limits
-        if Can.FAULTS in broker.can:
-            self.faults = broker.faults
-            self.set_fault = broker.set_fault
-            self.clear_faults = broker.clear_faults
+
+    # life
+
+    def stopService(self) -> Deferred[None]:
+        """Fires when the broker has disconnected, or was given up; never fails."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        try:
+            stopped = self._broker.stopService()
+            if isinstance(stopped, Deferred):
+                await self._in_time(stopped, STOP_SECONDS, "stopService")
+        except TimedOut:
+            text = f"Venue {self.venue} did not disconnect within {STOP_SECONDS:g} s: it is not waited for."
+            self._vitals.failed(text, self._clock())
+            log.error("{text}", text=text)
+        except Exception as error:
+            self._failed("stopService", error)
+
+    # at once
+
+    def now(self) -> datetime:
+        """The venue's clock; ours where it has none to show."""
+        try:
+            return self._broker.now()
+        except Exception as error:
+            self._failed("now", error)
+            return self._clock()
+
+    def accounts(self) -> Sequence[str]:
+        """The accounts, as they were told last."""
+        try:
+            self._accounts = self._broker.accounts()
+        except Exception as error:
+            self._failed("accounts", error)
+        return self._accounts
+
+    def subscribe(self, symbol: str) -> None:
+        """Start reporting a symbol."""
+        self._do("subscribe", lambda: self._broker.subscribe(symbol))
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Stop reporting it."""
+        self._do("unsubscribe", lambda: self._broker.unsubscribe(symbol))
+
+    def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
+        """Mean this exchange's contract by a symbol."""
+        if Can.PRIMARY_EXCHANGE in self.can:
+            self._do("set_primary_exchange", lambda: self._broker.set_primary_exchange(symbol, exchange))
+
+    def subscribe_depth(self, symbol: str) -> None:
+        """Report its book too."""
+        self._do("subscribe_depth", lambda: self._broker.subscribe_depth(symbol))
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        """Report its book no more."""
+        self._do("unsubscribe_depth", lambda: self._broker.unsubscribe_depth(symbol))
+
+    def rate_limits(self) -> Sequence[RateLimit]:
+        """How much the venue still takes."""
+        try:
+            return self._broker.rate_limits()
+        except Exception as error:
+            self._failed("rate_limits", error)
+            return ()
+
+    def faults(self) -> Sequence[Fault]:
+        """The faults that are set."""
+        try:
+            return self._broker.faults()
+        except Exception as error:
+            self._failed("faults", error)
+            return ()
+
+    def set_fault(self, fault: Fault) -> None:
+        """Misbehave in this way."""
+        self._broker.set_fault(fault)
+
+    def clear_faults(self, kind: FaultKind | None) -> None:
+        """Behave again."""
+        self._broker.clear_faults(kind)
+
+    # orders
+
+    async def submit(self, order: Order) -> None:
+        """Send the order."""
+        self._vitals.sent(order.order_id)
+        await self._send("submit", self._broker.submit, order)
+
+    async def release(self, order: Order) -> None:
+        """Send a ticket."""
+        self._vitals.sent(order.order_id)
+        await self._send("release", self._broker.release, order)
+
+    async def cancel(self, order: Order) -> None:
+        """Ask for the order's end."""
+        await self._send("cancel", self._broker.cancel, order)
+
+    async def replace(self, order: Order) -> None:
+        """Ask for other terms."""
+        await self._send("replace", self._broker.replace, order)
+
+    async def _send(self, what: str, send: Send, order: Order) -> None:
+        if self._log_messages:
+            log.info("{venue} <- {what} {order}", venue=self.venue, what=what, order=order)
+        try:
+            await (self._timed(what, send(order)) if self._logs else send(order))
+        except Exception as error:
+            self._vitals.unsent(order.order_id, isinstance(error, Refused))
+            if not isinstance(error, Refused | CancelledError):
+                self._vitals.failed(f"{what}: {_said(error)}", self._clock())
+            raise
 
     # questions
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Every order the broker holds."""
-        return await self._asked("open_orders", self._deadlines.default, self._broker.open_orders())
+        return await self._asked("open_orders", self._deadlines.default, lambda: self._broker.open_orders())
 
     async def lookup(self, order: Order) -> OrderReport | None:
         """The broker's word on one order."""
-        return await self._asked("lookup", self._deadlines.order_status, self._broker.lookup(order))
+        return await self._asked("lookup", self._deadlines.order_status, lambda: self._broker.lookup(order))
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
         """Fills after `since`."""
-        return await self._asked("executions", self._deadlines.default, self._broker.executions(since))
+        return await self._asked("executions", self._deadlines.default, lambda: self._broker.executions(since))
 
     async def positions(self) -> Sequence[Position]:
         """Every open position."""
-        return await self._asked("positions", self._deadlines.position, self._broker.positions())
+        return await self._asked("positions", self._deadlines.position, lambda: self._broker.positions())
 
     async def balances(self, account: str) -> AccountReport:
         """What an account holds."""
-        return await self._asked("balances", self._deadlines.account, self._broker.balances(account))
+        return await self._asked("balances", self._deadlines.account, lambda: self._broker.balances(account))
 
     async def instrument(self, symbol: str) -> Instrument | None:
         """A symbol's trading rules."""
-        return await self._asked("instrument", self._deadlines.symbol, self._broker.instrument(symbol))
+        return await self._asked("instrument", self._deadlines.symbol, lambda: self._broker.instrument(symbol))
 
     async def instruments(self) -> Sequence[Instrument]:
         """Everything tradable."""
-        return await self._asked("instruments", self._deadlines.default, self._broker.instruments())
+        return await self._asked("instruments", self._deadlines.default, lambda: self._broker.instruments())
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars in [start, end)."""
-        return await self._asked("bars", self._deadlines.bars, self._broker.bars(symbol, period, start, end))
+        call = lambda: self._broker.bars(symbol, period, start, end)  # noqa: E731
+        return await self._asked("bars", self._deadlines.bars, call)
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:
         """The book of a symbol."""
-        return await self._asked("depth", self._deadlines.symbol, self._broker.depth(symbol, levels))
+        return await self._asked("depth", self._deadlines.symbol, lambda: self._broker.depth(symbol, levels))
 
     async def funding(self, symbol: str) -> Funding | None:
         """What holding a perpetual costs."""
-        return await self._asked("funding", self._deadlines.symbol, self._broker.funding(symbol))
+        return await self._asked("funding", self._deadlines.symbol, lambda: self._broker.funding(symbol))
 
     async def leverage(self, account: str, symbol: str) -> Decimal | None:
         """How many times its margin a position may be."""
-        return await self._asked("leverage", self._deadlines.account, self._broker.leverage(account, symbol))
+        return await self._asked("leverage", self._deadlines.account, lambda: self._broker.leverage(account, symbol))
 
     async def position_mode(self, account: str) -> PositionMode:
         """Whether long and short are held as one or apart."""
-        return await self._asked("position_mode", self._deadlines.account, self._broker.position_mode(account))
+        return await self._asked("position_mode", self._deadlines.account, lambda: self._broker.position_mode(account))
 
-    # changes: out of time they are in doubt
+    # changes: out of time, or of order, they are in doubt
 
     async def set_leverage(self, account: str, symbol: str, leverage: Decimal) -> None:
         """Change it."""
-        await self._asked("set_leverage", self._deadlines.default, self._broker.set_leverage(account, symbol, leverage))
+        await self._changed("set_leverage", lambda: self._broker.set_leverage(account, symbol, leverage))
 
     async def set_position_mode(self, account: str, mode: PositionMode) -> None:
         """Change it."""
-        await self._asked("set_position_mode", self._deadlines.default, self._broker.set_position_mode(account, mode))
+        await self._changed("set_position_mode", lambda: self._broker.set_position_mode(account, mode))
 
     async def call_endpoint(self, call: EndpointCall) -> Any:
         """Send a request in the venue's own words."""
-        return await self._asked("call_endpoint", self._deadlines.default, self._broker.call_endpoint(call))
+        return await self._changed("call_endpoint", lambda: self._broker.call_endpoint(call))
 
-    def _logged(self, what: str, send: Send) -> Send:
-        """The broker's own method, unless something of it is to be logged."""
-        if not (self._log_messages or self._log_times):
-            return send
+    async def _changed(self, what: str, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return await self._asked(what, self._deadlines.default, ask, Ambiguous)
 
-        async def sent(order: Order) -> None:
-            if self._log_messages:
-                log.info("{venue} <- {what} {order}", venue=self.venue, what=what, order=order)
-            await self._timed(what, send(order))
-
-        return sent
-
-    async def _asked(self, what: str, seconds: float, call: Coroutine[Any, Any, T]) -> T:
-        asked = Deferred.fromCoroutine(self._timed(what, call))
-        if not asked.called:
-            asked.addTimeout(seconds, self._reactor)
+    async def _asked(
+        self,
+        what: str,
+        seconds: float,
+        ask: Callable[[], Coroutine[Any, Any, T]],
+        failure: Callable[[str], GatewayError] = lambda text: Refused(Reason.VENUE_FAILED, text),
+    ) -> T:
+        start = self._reactor.seconds()
         try:
+            call = self._timed(what, ask()) if self._logs else ask()
+            answer = await self._in_time(Deferred.fromCoroutine(call), seconds, what)
+        except TimedOut as error:
+            self._vitals.failed(str(error), self._clock())
+            raise
+        except (Refused, Unsupported, CancelledError):
+            raise
+        except GatewayError as error:
+            self._vitals.failed(f"{what}: {error}", self._clock())
+            raise
+        except Exception as error:
+            self._failed(what, error)
+            text = f"Venue {self.venue} made an error over {what} ({_said(error)}): the log has it."
+            raise failure(text) from error
+        self._vitals.questions.add(self._reactor.seconds() - start)
+        return answer
+
+    async def _in_time(self, asked: Deferred[T], seconds: float, what: str) -> T:
+        """What was asked for, or TimedOut, even where the broker does not let itself be canceled."""
+        if asked.called:
             return await asked
-        except DeferredTimeout:
-            text = f"Venue {self.venue} did not answer {what} within {seconds:g} s: try again, or raise its TIMEOUT."
-            raise TimedOut(text) from None
+        answer: Deferred[T] = Deferred(lambda _: asked.cancel())
+        text = f"Venue {self.venue} did not answer {what} within {seconds:g} s: try again, or raise its TIMEOUT."
+
+        def late() -> None:
+            if not answer.called:
+                answer.errback(TimedOut(text))
+            asked.cancel()
+
+        timer = self._reactor.callLater(seconds, late)
+
+        def done(result: Any) -> None:
+            if timer.active():
+                timer.cancel()
+            if not answer.called:
+                answer.callback(result)
+
+        asked.addBoth(done)
+        return await answer
+
+    # what went wrong
+
+    def _do(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:
+            self._failed(what, error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Count it, and have it in the log; its traceback now and then."""
+        self._vitals.failed(f"{what}: {_said(error)}", self._clock())
+        now = self._reactor.seconds()
+        if now >= self._traced.get(what, now):
+            self._traced[what] = now + TRACE_SECONDS
+            log.failure("Venue {venue} failed at {what}.", venue=self.venue, what=what)
+        else:
+            log.debug("Venue {venue} failed at {what} again: {text}", venue=self.venue, what=what, text=_said(error))
 
     async def _timed(self, what: str, call: Coroutine[Any, Any, T]) -> T:
         if not self._log_times:
@@ -168,3 +335,8 @@ class BoundedBroker:
         finally:
             took = (self._reactor.seconds() - start) * 1000
             log.info("{venue} {what} took {took:.1f} ms", venue=self.venue, what=what, took=took)
+
+
+def _said(error: Exception) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

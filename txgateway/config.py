@@ -85,11 +85,14 @@ class Venue:
     accounts: tuple[str, ...]
     options: Mapping[str, Any] = field(repr=False)
     """What the broker is set up with: for kind paper its PAPER_ settings and, over them, its table."""
+    trouble: str = ""
+    """Why its broker cannot be loaded, if it cannot: it stays down, and the other venues do not mind."""
 
     def describe(self) -> str:
         """One line, secrets masked."""
         options = [f"{key}={_shown(key, value)}" for key, value in self.options.items()]
-        return " ".join([f"venue {self.name}: kind={self.kind}", *options])
+        down = [f"(DOWN: {self.trouble})"] if self.trouble else []
+        return " ".join([f"venue {self.name}: kind={self.kind}", *options, *down])
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -495,12 +498,21 @@ class _Reading:
         mode, kind = self.given["MODE"], self.values["MODE"]
         if not self.venue_tables:
             self._check_kind(mode.said(), kind)
-            return (self._venue(kind, kind, {}, ""),)
+            venues: tuple[Venue, ...] = (self._venue(kind, kind, {}, ""),)
+            self._check_loaded(venues, {kind: mode.said()})
+            return venues
         venues = tuple(self._venue_of_table(name, table) for name, table in self.venue_tables.items())
+        self._check_loaded(venues, {name: f"{self.toml_path} [venues.{name}] kind" for name in self.venue_tables})
         if mode.source != "default" and kind != venues[0].kind:
             has = f"{self.toml_path} has venues of its own, {venues[0].name} first"
             self._wrong(mode.said(), f"{has}; take {mode.label} away, or the [venues] tables")
         return venues
+
+    def _check_loaded(self, venues: Sequence[Venue], labels: Mapping[str, str]) -> None:
+        """A broker that cannot be loaded is a mistake where there is no other."""
+        if all(venue.trouble for venue in venues):
+            for venue in venues:
+                self._wrong(labels[venue.name], venue.trouble)
 
     def _venue_of_table(self, name: str, table: Any) -> Venue:
         where = f"{self.toml_path} [venues.{name}]"
@@ -523,19 +535,22 @@ class _Reading:
         given = {option: self.given[variable] for option, variable in variables.items()}
         for option, value in table.items():
             given[option] = _Given(_shown(option, value), f"{where} {option}", "toml")
-        for option, instead in self._kinds_own_check(kind, options).items():
+        wrong, trouble = self._kinds_own_check(kind, options)
+        for option, instead in wrong.items():
             said = given[option].said(option) if option in given else f"{where} {option}".strip()
             self._wrong(said, instead.rstrip("."))
         accounts = self._account_names(options.get("accounts") or "", f"{where} accounts")
         if kind == "paper":
             accounts = tuple(map(str.upper, accounts))
-        return Venue(name, kind, accounts, MappingProxyType(options))
+        return Venue(name, kind, accounts, MappingProxyType(options), trouble)
 
-    def _kinds_own_check(self, kind: str, options: Mapping[str, Any]) -> Mapping[str, str]:
+    def _kinds_own_check(self, kind: str, options: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
+        """Mistakes by option, and why the broker cannot be loaded, if it cannot."""
         try:
-            return self.kinds[kind](options) if kind in self.kinds else {}
-        except ImportError as error:
-            return {"kind": f"the broker {kind} cannot be loaded ({error}); install what it needs"}
+            return (self.kinds[kind](options) if kind in self.kinds else {}), ""
+        except Exception as error:  # whatever a stranger's package does
+            said = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)
+            return {}, f"the broker {kind} cannot be loaded ({said}); install what it needs"
 
     def _account_names(self, accounts: Any, label: str) -> tuple[str, ...]:
         """The names in `A,B` or ["A", "B"], without what a paper account has behind its colon."""

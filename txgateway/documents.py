@@ -124,7 +124,8 @@ SYMBOL = (
 )
 VENUE = (
     "name:s kind:s status:s default:b accounts:s* can:s* time:s errors:i last_error:s domain:s connected_since:s? "
-    "last_reconciled:s? failed_reconciliations:i differences:i"
+    "last_reconciled:s? failed_reconciliations:i differences:i since:s? status_text:s last_error_time:s? refusals:i "
+    "reconnects:i"
 )
 DIFFERENCE = "venue:s account:s what:s key:s ours:s theirs:s severity:s found:s seen:s age:i resolved:s? text:s seq:i"
 """Members and their types: s string, n number, i integer, b boolean, o object or array, s* strings, ? or null."""
@@ -139,6 +140,14 @@ def _members(text: str) -> Schema:
         properties[name] = _TYPES[kind]
     required = [name for name in properties if name not in _OPTIONAL]
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _venue() -> Schema:
+    venue, latency = _members(VENUE), _members("count:i of:i p50_ms:n? p99_ms:n? max_ms:n?")
+    latency["description"] = "Milliseconds, of the last `of` answers."
+    venue["properties"] = {**venue["properties"], "order_latency": latency, "question_latency": latency}
+    venue["required"] = [*venue["required"], "order_latency", "question_latency"]
+    return venue
 
 
 def _risk() -> Schema:
@@ -197,7 +206,7 @@ def schemas() -> Mapping[str, Schema]:
         "Symbol": symbol,
         "Quantity": {**_NUMBER, "description": "Below zero when short."},
         "Balances": _by_name(_members("total:n available:n reserved:n")),
-        "Venue": _members(VENUE),
+        "Venue": _venue(),
         "Difference": _members(DIFFERENCE),
         "Token": _members(f"{_GRANT} created:s expires:s? expired:b token:s?"),
         "Access": {

@@ -1,10 +1,11 @@
 """Flatten: cancel a scope's working orders, wait for their ends, close its positions, believe only the broker.
 
-What is under way stands in the journal, so a restart goes on with it. Nothing is closed twice: one pass is made at a
-time; a position is closed only when no order of the scope, and no closing order, works on it any more and when the
-broker's position is what our executions add up to (or has differed from it long enough to be no delay); and a closing
-order's key is made of the flatten's number and a count, which the journal gives back after a crash. A ticket that
-the broker has lost before its release stays in doubt and holds nothing up: none of it can be filled.
+What is under way stands in the journal, so a restart goes on with it. Each venue is gone over by itself: one that is
+slow, or does not answer, delays no other. Nothing is closed twice: one pass of a venue is made at a time; a position is
+closed only when no order of the scope, and no closing order, works on it any more and when the broker's position is
+what our executions add up to (or has differed from it long enough to be no delay); and a closing order's key is made of
+the flatten's number and a count, which the journal gives back after a crash. A ticket that the broker has lost before
+its release stays in doubt and holds nothing up: none of it can be filled.
 """
 
 from __future__ import annotations
@@ -66,18 +67,31 @@ Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 
 
 @dataclass(slots=True)
+class _Part:
+    """What one venue's last pass came to, and when the next one is due.
+
+    `flat`: nothing was left to do there, and nothing was filled there since (`moved`).
+    """
+
+    venue: str
+    lines: dict[Pair, FlattenLine] = field(default_factory=dict)
+    troubles: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    flat: bool = False
+    moved: bool = False
+    pause: float = SHORTEST_PAUSE
+    timer: Any = None
+    wake: Deferred[None] | None = None
+
+
+@dataclass(slots=True)
 class _Run:
     """What is remembered of one flatten between two passes; all of it can be found out again."""
 
     flatten: Flatten
-    lines: dict[Pair, FlattenLine] = field(default_factory=dict)
-    troubles: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
+    parts: dict[str, _Part] = field(default_factory=dict)
     differs: dict[Pair, tuple[Decimal, Decimal, float]] = field(default_factory=dict)
     count: dict[Pair, int] = field(default_factory=dict)
-    pause: float = SHORTEST_PAUSE
-    timer: Any = None
-    wake: Deferred[None] | None = None
     waiting: list[Deferred[None]] = field(default_factory=list)
     ended: FlattenEnded | None = None
 
@@ -112,7 +126,7 @@ class Flattens:
         self._runs: dict[int, _Run] = {}
         self._listed: dict[Pair, Decimal] = {}
         """What the broker listed when a position's last closing order was sent, until it lists something else."""
-        self._one_at_a_time = DeferredLock()
+        self._one_at_a_time: dict[str, DeferredLock] = {}
         self._stopped = False
 
     # life
@@ -125,9 +139,9 @@ class Flattens:
     def stop(self) -> None:
         """Do no more; what is not done is taken up again at the next start."""
         self._stopped = True
-        for run in self._runs.values():
-            if run.timer is not None and run.timer.active():
-                run.timer.cancel()
+        for part in (part for run in self._runs.values() for part in run.parts.values()):
+            if part.timer is not None and part.timer.active():
+                part.timer.cancel()
 
     def begin(self, scope: Scope, text: str, by: str) -> int:
         """Halt a scope and flatten it; gives the flatten's number. One that is under way is gone on with."""
@@ -165,9 +179,11 @@ class Flattens:
         return [self._report(run) for run in self._runs.values() if run.ended is None]
 
     def _report(self, run: _Run) -> FlattenReport:
-        lines = tuple(run.lines[pair] for pair in sorted(run.lines))
+        found = {pair: line for part in run.parts.values() for pair, line in part.lines.items()}
+        lines = tuple(found[pair] for pair in sorted(found))
         ended = run.ended
-        text = ended.text if ended else " ".join(run.troubles) or "Under way."
+        troubles = [each for part in run.parts.values() for each in part.troubles]
+        text = ended.text if ended else " ".join(troubles) or "Under way."
         return FlattenReport(
             run.flatten.number, run.flatten.scope, bool(ended and ended.flat), ended is not None, text, lines
         )
@@ -178,47 +194,62 @@ class Flattens:
         for number in [each for each, run in self._runs.items() if run.ended][:-REMEMBERED]:
             del self._runs[number]
         run = self._runs[flatten.number] = _Run(flatten)
-        self._intake.go(self._run(run), f"flatten {flatten.number}")
+        run.parts = {venue: _Part(venue) for venue in self._venues(flatten.scope)}
+        for part in run.parts.values():
+            self._intake.go(self._run(run, part), f"flatten {flatten.number} at {part.venue}")
 
-    async def _run(self, run: _Run) -> None:
+    def _venues(self, scope: Scope) -> list[str]:
+        """Where something may have to be done; at venues configured no more, too, if we hold something there."""
+        held = {each.venue for account in self._state.positions.values() for each in account.values() if each.quantity}
+        held |= {each.venue for each in self._state.working.values()}
+        if scope.kind is ScopeKind.VENUE:
+            return [scope.name]
+        return [*self._brokers, *sorted(held - {*self._brokers})]
+
+    async def _run(self, run: _Run, part: _Part) -> None:
+        lock = self._one_at_a_time.setdefault(part.venue, DeferredLock())
         while self._goes_on(run):
             await self._ledger.settled()
-            before = (dict(run.lines), list(run.troubles))
-            await self._one_at_a_time.acquire()
+            before = (dict(part.lines), list(part.troubles))
+            await lock.acquire()
             try:
                 if self._goes_on(run):
-                    await self._pass(run)
+                    await self._pass(run, part)
             except Exception:
                 log.failure("A pass of flatten {number} failed; the next one comes.", number=run.flatten.number)
-                run.troubles = ["The gateway made an error over this (its log says which) and tries again."]
+                part.troubles = ["The gateway made an error over this (its log says which) and tries again."]
             finally:
-                self._one_at_a_time.release()
+                lock.release()
             if self._goes_on(run):
-                same = before == (run.lines, run.troubles)
-                run.pause = min(run.pause * 2, LONGEST_PAUSE) if same else SHORTEST_PAUSE
-                await self._sleep(run)
+                same = before == (part.lines, part.troubles)
+                part.pause = min(part.pause * 2, LONGEST_PAUSE) if same else SHORTEST_PAUSE
+                await self._sleep(part)
 
     def _goes_on(self, run: _Run) -> bool:
         return run.ended is None and not self._stopped
 
-    async def _sleep(self, run: _Run) -> None:
-        run.wake = Deferred()
-        run.timer = self._reactor.callLater(run.pause, _fire, run.wake)
-        await run.wake
+    async def _sleep(self, part: _Part) -> None:
+        part.wake = Deferred()
+        part.timer = self._reactor.callLater(part.pause, _fire, part.wake)
+        await part.wake
 
     def heard(self, change: Change) -> None:
-        """Something happened that a pass may have waited for."""
+        """Something happened that a pass may have waited for, or that one did not know of."""
         event, order = change.record.event, change.order
+        fill = change.execution
         is_up = isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP
         for run in self._runs.values():
+            if fill is not None and fill.venue in run.parts:
+                run.parts[fill.venue].flat, run.parts[fill.venue].moved = False, True
             if is_up or (order and (order.origin is Origin.FLATTEN or self._cancels.asked(order.order_id))):
                 self._wake(run)
 
     def _wake(self, run: _Run) -> None:
-        run.pause = SHORTEST_PAUSE
         soon = self._reactor.seconds() + SHORTEST_PAUSE
-        if run.timer is not None and run.timer.active() and run.timer.getTime() > soon:
-            run.timer.reset(SHORTEST_PAUSE)
+        for part in run.parts.values():
+            part.pause = SHORTEST_PAUSE
+            if part.timer is not None and part.timer.active() and part.timer.getTime() > soon:
+                part.timer.reset(SHORTEST_PAUSE)
 
     def _end(self, run: _Run, flat: bool, text: str) -> None:
         ended = FlattenEnded(run.flatten.number, flat, text, self._clock())
@@ -229,45 +260,49 @@ class Flattens:
         for each in waiting:
             _fire(each)
 
-    async def _pass(self, run: _Run) -> None:
-        """Cancel what works, close what is held and free to be closed, and see whether all of it is flat."""
-        run.troubles, run.lost = [], []
-        working, closing = self._cancel_all(run)
-        told, theirs = await self._theirs(run)
-        about = [pair for pair in theirs if self._is_about(run.flatten.scope, pair)]
-        pairs = sorted({*run.lines, *about, *working, *self._ours(run.flatten.scope)})
+    async def _pass(self, run: _Run, part: _Part) -> None:
+        """Cancel what works at a venue, close what is held and free to be closed, and see whether all of it is flat."""
+        part.flat, part.moved, part.troubles, part.lost = False, False, [], []
+        working, closing = self._cancel_all(run, part)
+        theirs = await self._theirs(run, part)
+        about = [pair for pair in theirs or () if self._is_about(run.flatten.scope, pair)]
+        ours = [pair for pair in self._ours(run.flatten.scope) if pair[0] == part.venue]
         closings = []
-        for pair in pairs:
-            if pair[0] not in told:
-                run.lines[pair] = FlattenLine(*pair[1:], ZERO, False, f"Venue {pair[0]} does not tell what is held.")
+        for pair in sorted({*part.lines, *about, *working, *ours}):
+            if theirs is None:
+                text = f"Venue {part.venue} does not tell what is held."
+                part.lines[pair] = FlattenLine(*pair[1:], ZERO, False, text)
                 continue
             await self._remember(run, pair, theirs.get(pair, ZERO))
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
-            run.lines[pair] = line
+            part.lines[pair] = line
             if quantity:
-                closings.append(Deferred.fromCoroutine(self._close(run, pair, quantity)))
+                closings.append(Deferred.fromCoroutine(self._close(run, part, pair, quantity)))
         await gatherResults(closings, consumeErrors=True)
-        left = [line for line in run.lines.values() if not line.flat]
-        if run.ended is None and not left and not run.troubles and not closings:
-            self._end(run, True, f"{run.flatten.scope} is flat: the broker holds nothing for it.{_said_lost(run.lost)}")
-        elif left:
-            run.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
+        left = [line for line in part.lines.values() if not line.flat]
+        if left:
+            part.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
+        part.flat = not (part.troubles or closings or part.moved)
+        parts = run.parts.values()
+        if run.ended is None and all(each.flat for each in parts):
+            lost = [each for found in parts for each in found.lost]
+            self._end(run, True, f"{run.flatten.scope} is flat: the broker holds nothing for it.{_said_lost(lost)}")
 
-    def _cancel_all(self, run: _Run) -> tuple[dict[Pair, Order], dict[Pair, Order]]:
-        """Ask for the end of every order of the scope at a broker.
+    def _cancel_all(self, run: _Run, part: _Part) -> tuple[dict[Pair, Order], dict[Pair, Order]]:
+        """Ask for the end of every order of the scope at a venue's broker.
 
         Gives by pair one of those that still work, and the closing order (of whichever flatten) that does.
         """
         found: dict[Pair, Order] = {}
         closing: dict[Pair, Order] = {}
         asked = 0
-        for order in list(self._state.working.values()):
+        for order in list(self._state.working_at(part.venue)):
             pair = (order.venue, order.account, order.symbol)
             if order.origin is Origin.FLATTEN:
                 closing[pair] = order
             elif order.status in AT_BROKER and run.flatten.scope.covers(Subject.of(order)):
                 if self._is_lost(order):
-                    run.lost.append(order.order_id)
+                    part.lost.append(order.order_id)
                 else:
                     found[pair] = order
                 if asked < CANCELS:
@@ -282,32 +317,27 @@ class Flattens:
         missing = self._state.differences.get((order.venue, order.account, What.MISSING_ORDER, order.order_id))
         return missing is not None and missing.theirs == NO_SUCH_ORDER
 
-    async def _theirs(self, run: _Run) -> tuple[set[str], dict[Pair, Decimal]]:
-        """The venues that tell their positions (one that does not is a trouble), and what they tell.
+    async def _theirs(self, run: _Run, part: _Part) -> dict[Pair, Decimal] | None:
+        """The positions that a venue tells; None where it does not, which is a trouble unless they are none of ours.
 
         Others' too: once an owner's part is closed, what is left of the position is what we are to find there.
         """
-        scope, found = run.flatten.scope, dict[Pair, Decimal]()
-        told: set[str] = set()
-        for venue, broker in self._brokers.items():
-            if scope.kind is ScopeKind.VENUE and venue != scope.name:
-                continue
-            if scope.kind is ScopeKind.ACCOUNT and broker.accounts() and scope.name not in broker.accounts():
-                continue
-            if self._intake.status[venue] is not VenueStatus.UP:
-                run.troubles.append(f"Venue {venue} is {self._intake.status[venue]}: it is gone on with when it is UP.")
-                continue
-            try:
-                held = await broker.positions()
-            except GatewayError as error:
-                run.troubles.append(f"Venue {venue} does not tell its positions: {error}")
-                continue
-            told.add(venue)
-            for each in held:
-                pair = (venue, each.account, each.symbol)
-                if each.quantity:
-                    found[pair] = each.quantity
-        return told, found
+        scope, venue = run.flatten.scope, part.venue
+        broker = self._brokers.get(venue)
+        if broker is None:
+            return None
+        accounts = broker.accounts() if scope.kind is ScopeKind.ACCOUNT else ()
+        if accounts and scope.name not in accounts:
+            return None
+        if self._intake.status[venue] is not VenueStatus.UP:
+            part.troubles.append(f"Venue {venue} is {self._intake.status[venue]}: it is gone on with when it is UP.")
+            return None
+        try:
+            held = await broker.positions()
+        except GatewayError as error:
+            part.troubles.append(f"Venue {venue} does not tell its positions: {error}")
+            return None
+        return {(venue, each.account, each.symbol): each.quantity for each in held if each.quantity}
 
     def _is_about(self, scope: Scope, pair: Pair) -> bool:
         """Whether a scope takes in a whole position; of an owner's, only what is the owner's."""
@@ -413,16 +443,16 @@ class Flattens:
         self._ledger.record(PositionReported(venue, account, symbol, theirs, price, self._clock()))
         self._differences.gone(key, "A flatten has taken the broker's position over, to close it.")
 
-    async def _close(self, run: _Run, pair: Pair, quantity: Decimal) -> None:
+    async def _close(self, run: _Run, part: _Part, pair: Pair, quantity: Decimal) -> None:
         """Send the next closing order, unless the last one was refused just now."""
         venue, account, symbol = pair
         flatten = run.flatten
-        held = run.lines[pair].quantity
+        held = part.lines[pair].quantity
         last, count = await self._last(run, pair)
         try:
             wait = self._refused_just_now(last, count)
             if wait:
-                run.lines[pair] = FlattenLine(account, symbol, held, False, wait)
+                part.lines[pair] = FlattenLine(account, symbol, held, False, wait)
                 return
             size = await self._size(venue, symbol, abs(quantity))
             side = Side.SELL if quantity > 0 else Side.BUY
@@ -441,7 +471,7 @@ class Flattens:
             text = _why_waits(order) if order.status not in CLOSED else _said(order)
         except GatewayError as error:
             text = str(error)
-        run.lines[pair] = FlattenLine(account, symbol, held, False, text)
+        part.lines[pair] = FlattenLine(account, symbol, held, False, text)
 
     def _time_in_force(self, venue: str) -> TimeInForce:
         known = (each for each in TimeInForce if Can.time_in_force(each) in self._brokers[venue].can)

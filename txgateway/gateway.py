@@ -24,7 +24,7 @@ from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger
-from txgateway.model.errors import Reason, Refused, TimedOut
+from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     MOVES,
     CancelRequested,
@@ -211,8 +211,8 @@ class Gateway:
         if decision.denial is None and venue is not None:
             try:
                 instrument, quote = await self._desk.market(venue, request.symbol)
-            except (Refused, TimedOut) as error:
-                decision = Decision(Denial(Reason.VENUE_DOWN, str(error)))
+            except GatewayError as error:
+                decision = Decision(_unanswered(error))
             known = self._known_now(request)
             if known is not None:
                 return await self._replay(known, request)
@@ -244,8 +244,8 @@ class Gateway:
             return denial
         try:
             instrument, quote = await self._desk.market(venue, request.symbol)
-        except (Refused, TimedOut) as error:
-            return Denial(Reason.VENUE_DOWN, str(error))
+        except GatewayError as error:
+            return _unanswered(error)
         return self._judge(request, subject, instrument, quote, grant).denial
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
@@ -662,6 +662,12 @@ class Gateway:
 def _only_closes(request: OrderRequest, subject: Subject) -> bool:
     """Whether an order can only take back what is held: no limit keeps it from that."""
     return subject.origin is Origin.FLATTEN or request.leg is not None
+
+
+def _unanswered(error: GatewayError) -> Denial:
+    """The venue could not be asked about the symbol, or says that it has not got it."""
+    reason = error.reason if isinstance(error, Refused) and error.reason is Reason.UNSUPPORTED else Reason.VENUE_DOWN
+    return Denial(reason, str(error))
 
 
 def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:

@@ -100,6 +100,10 @@ class Intake:
     ) -> None:
         self.status: dict[str, VenueStatus] = dict.fromkeys(brokers, VenueStatus.DOWN)
         self.been_up: set[str] = set()
+        self.since: dict[str, tuple[datetime, str]] = dict.fromkeys(brokers, (clock(), ""))
+        """Since when each venue's status is what it is, by our clock, and what was said of it."""
+        self.connects: dict[str, int] = dict.fromkeys(brokers, 0)
+        """How often each venue has connected."""
         self.connected_since: dict[str, datetime] = {}
         """Since when each venue's link stands, by our clock; not there while there is none."""
         self.traded: dict[tuple[str, str, str], int] = {}
@@ -118,15 +122,16 @@ class Intake:
         self._brokers = brokers
         self._differences = differences
         self._clock = clock
-        self._looking = False
-        self._behind: deque[tuple[OrderEvent | VenueStatusChanged, str]] = deque()
+        self._looking: dict[str, deque[OrderEvent | VenueStatusChanged]] = {}
+        """What waits behind a fill that is looked up, by venue: no venue waits for another's."""
         self._halt_on_exception = halt_on_exception
         self._log_repeat = log.info if log_repeats else log.debug
 
     def report(self, event: OrderEvent | VenueStatusChanged, venue: str = "") -> None:
         """Take in what a broker (of that venue) says happened, in the order it is said."""
-        if self._looking:
-            self._behind.append((event, venue))
+        behind = self._looking.get(venue) if self._looking else None
+        if behind is not None:
+            behind.append(event)
         else:
             self._process(event, venue)
 
@@ -135,7 +140,7 @@ class Intake:
             if isinstance(event, VenueStatusChanged):
                 self._venue_changed(event)
             elif isinstance(event, Executed):
-                self._executed(event.execution)
+                self._executed(event.execution, venue)
             else:
                 self._said(event, venue)
         except Exception:
@@ -206,7 +211,7 @@ class Intake:
 
     # executions
 
-    def _executed(self, execution: Execution) -> None:
+    def _executed(self, execution: Execution, venue: str) -> None:
         """Take a fill in once. What may have come before today is looked up in the journal first."""
         known = self._state.same_execution(execution)
         if known is not None:
@@ -215,8 +220,8 @@ class Intake:
             return
         order = self.order_of(execution)
         if order is None or order.day != self._state.trading_day(order.venue):
-            self._looking = True
-            self.go(self._look_back(execution), f"execution {execution.execution_id}")
+            self._looking[venue] = deque()
+            self.go(self._look_back(execution, venue), f"execution {execution.execution_id}")
         else:
             self._fill(execution, order)
 
@@ -229,14 +234,16 @@ class Intake:
                 return None
         return order if order is not None and _is_of(order, execution) else None
 
-    async def _look_back(self, execution: Execution) -> None:
-        """Look a fill up in the journal; whatever is reported meanwhile waits behind it."""
+    async def _look_back(self, execution: Execution, venue: str) -> None:
+        """Look a fill up in the journal; whatever its venue reports meanwhile waits behind it."""
         try:
             await self.take_fill(execution)
         finally:
-            self._looking = False
-            while self._behind and not self._looking:
-                self._process(*self._behind.popleft())
+            behind = self._looking.pop(venue)
+            while behind and venue not in self._looking:
+                self._process(behind.popleft(), venue)
+            if behind:
+                self._looking[venue].extendleft(reversed(behind))
 
     async def take_fill(self, execution: Execution) -> bool:
         """Take a fill in, of any day; False when it is known already."""
@@ -317,6 +324,7 @@ class Intake:
         if before is event.status:
             return
         self.status[venue] = event.status
+        self.since[venue] = (self._clock(), event.text)
         self._ledger.record(event)
         if event.status not in CONNECTED:
             self.connected_since.pop(venue, None)
@@ -325,6 +333,7 @@ class Intake:
             self.doubt_pending(venue)
         if event.status is VenueStatus.RECONCILING:
             self.connected_since[venue] = self._clock()
+            self.connects[venue] += 1
             self.on_connected(venue)
 
     def doubt_pending(self, venue: str) -> None:

@@ -40,6 +40,7 @@ from txgateway.model.fault import Fault
 from txgateway.model.halts import FlattenReport, Halt
 from txgateway.model.instrument import Session
 from txgateway.model.integration import Integration
+from txgateway.model.latency import Latency
 from txgateway.model.limits import LimitReport, RiskReport, UseReport
 from txgateway.model.market import Depth, Funding, Ticker
 from txgateway.model.order import Order
@@ -397,6 +398,7 @@ _RENDERERS: dict[type, Callable[[Any, Flags], Any]] = {
     Position: lambda position, flags: wire.number(position.quantity),
     AccountReport: _account,
     VenueReport: _report,
+    Latency: _report,
     DifferenceReport: _report,
     GrantReport: _report,
     TokenReport: _report,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import random
-from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from importlib.metadata import entry_points
@@ -15,12 +15,13 @@ from socket import gethostname
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
 from txgateway import __date__, __version__, chain, snapshots, sources, users
+from txgateway.absent import Absent, AbsentBroker
 from txgateway.access import Access
 from txgateway.admission import Admission
 from txgateway.api import About, Api
@@ -70,12 +71,14 @@ from txgateway.state import Change, State
 from txgateway.stories import sentence
 from txgateway.tickets import TicketRules
 from txgateway.tls import Certificates
+from txgateway.vitals import Vitals
 from txgateway.wire import Flags
 
 log = Logger()
 
 HEADER = f"txGateway {__version__} {__date__}"
-ERRORS_KEPT = 100
+TOLD_A_SECOND = 20
+"""So many complaints of a venue are told to clients in a second: more would have slow ones disconnected."""
 COLLECT = (10_000, 20, 20)
 """Python's collector runs seldom, and never over what is there from the start: its pauses are the reactor's."""
 STOP_SECONDS = 3.0
@@ -127,7 +130,8 @@ class GatewayService(Service):
         self._webhook_tls: Certificates | None = None
         self._timers: dict[str, Any] = {}
         self._down_since: dict[str, float] = {}
-        self._errors: dict[str, deque[str]] = {venue.name: deque(maxlen=ERRORS_KEPT) for venue in config.venues}
+        self._vitals = {venue.name: Vitals(reactor.seconds) for venue in config.venues}
+        self._told: dict[str, tuple[float, int]] = {}
         self._stopping: Deferred[None] | None = None
         self._new_id = Ids(clock, random.Random().randrange)
         self._today = (NEVER, NEVER, NEVER.date())
@@ -149,7 +153,7 @@ class GatewayService(Service):
             raise CannotStart(str(error)) from error
         self._write_password()
         self._read_sources()
-        self.brokers = {name: self._bounded(broker) for name, broker in self._brokers().items()}
+        self.brokers = {name: self._bounded(name, broker) for name, broker in self._brokers().items()}
         self.feed = Feed(
             self.brokers,
             self._default,
@@ -160,7 +164,7 @@ class GatewayService(Service):
             timedelta(seconds=self.config.time_offset),
         )
         self.gateway = Gateway(self._desk(rebuilt, journal))
-        self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._complain)
+        self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._alarm)
         self.feed.streams.append(self.keeper.price)
         self._build_signaling(journal)
         self._snapshots = Snapshots(
@@ -203,24 +207,37 @@ class GatewayService(Service):
             file.write(f"{self.config.password}\n")
 
     def _brokers(self) -> Mapping[str, Broker]:
+        """Every venue's broker. What cannot be made keeps no other venue from its work; CannotStart where none can."""
         kinds = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
         found: dict[str, Broker] = {}
+        troubles: list[str] = []
         for venue in self.config.venues:
-            setup = Setup(
-                venue=venue.name,
-                options=venue.options,
-                folder=self.config.data_dir / "venues" / venue.name,
-                report=self._report_of(venue.name),
-                reactor=self._reactor,
-                clock=self._clock,
-            )
+            kind: Any = None
             try:
-                found[venue.name] = kinds[venue.kind].load()(setup)
-            except (ValueError, OSError, ImportError) as error:
-                raise CannotStart(f"Venue {venue.name} ({venue.kind}): {error}") from error
+                kind = kinds[venue.kind].load()
+                found[venue.name] = kind(self._setup(venue))
+            except Exception as error:
+                if not isinstance(error, ValueError | OSError | ImportError):
+                    log.failure("The broker of venue {venue} could not be made.", venue=venue.name)
+                troubles.append(f"Venue {venue.name} ({venue.kind}): {venue.trouble or error}")
+                claims = getattr(kind, "can", None)
+                can = claims if isinstance(claims, Can) else Can.STAGE  # some can only tell once they are made
+                found[venue.name] = AbsentBroker(venue.name, can, venue.accounts, troubles[-1], self._clock)
+        if len(troubles) == len(found):
+            raise CannotStart("\n".join(troubles))
         return found
 
-    def _bounded(self, broker: Broker) -> Broker:
+    def _setup(self, venue: Venue) -> Setup:
+        return Setup(
+            venue=venue.name,
+            options=venue.options,
+            folder=self.config.data_dir / "venues" / venue.name,
+            report=self._report_of(venue.name),
+            reactor=self._reactor,
+            clock=self._clock,
+        )
+
+    def _bounded(self, name: str, broker: Broker) -> Broker:
         config = self.config
         deadlines = Deadlines(
             config.timeout_default,
@@ -231,7 +248,8 @@ class GatewayService(Service):
             config.timeout_position,
         )
         messages = config.log_api_messages or config.debug_api_messages
-        return BoundedBroker(broker, deadlines, self._reactor, messages, config.log_callback_metrics)
+        timed = config.log_callback_metrics
+        return BoundedBroker(broker, deadlines, self._reactor, self._clock, self._vitals[name], messages, timed)
 
     def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:
         return Desk(
@@ -283,7 +301,7 @@ class GatewayService(Service):
             domains={venue.name: _domain(venue) for venue in config.venues},
             clock=self._clock,
             shutdown=self._shutdown,
-            errors=self._errors,
+            vitals=self._vitals,
             webhook_url=self._webhook_url,
             webhook_certificates=config.tls_cert is not None and asked is not None,
         )
@@ -438,23 +456,48 @@ class GatewayService(Service):
 
         log_messages = self.config.log_api_messages or self.config.debug_api_messages
 
+        vitals = self._vitals[venue]
+
         def report(event: Any) -> None:
             if log_messages:
                 log.info("{venue} -> {event}", venue=venue, event=event)
             if isinstance(event, MARKET):
                 self.feed.report(venue, event)
-            elif isinstance(event, VenueError):
-                self._complain(event)
+            elif isinstance(event, VenueError | VenueStatusChanged):
+                event = event if event.venue == venue else replace(event, venue=venue)  # it speaks for itself alone
+                if isinstance(event, VenueError):
+                    self._complain(event)
+                else:
+                    self.gateway.report(event, venue)
             else:
+                vitals.told(event)
                 self.gateway.report(event, venue)
 
         return report
 
     def _complain(self, event: VenueError) -> None:
+        """Count, log and tell what a venue complains of; no more a second than clients can take."""
         if event.code in self.config.suppress_error_codes:
             return
+        self._vitals[event.venue].failed(f"{event.code} {event.text}", self._clock())
+        now = self._reactor.seconds()
+        since, told = self._told.get(event.venue, (now, 0))
+        if now - since >= 1.0:
+            if told > TOLD_A_SECOND:
+                more = VenueError(event.venue, 0, f"{told - TOLD_A_SECOND} more errors of this venue were left out")
+                self._tell(more)
+            since, told = now, 0
+        self._told[event.venue] = (since, told + 1)
+        if told < TOLD_A_SECOND:
+            self._tell(event)
+
+    def _alarm(self, event: VenueError) -> None:
+        """Tell what everyone must hear, however much else is told."""
+        self._vitals[event.venue].failed(event.text, self._clock())
+        self._tell(event)
+
+    def _tell(self, event: VenueError) -> None:
         log.warn("{venue}: error {code} {text}", venue=event.venue, code=event.code, text=event.text)
-        self._errors[event.venue].append(f"{event.code} {event.text}")
         self.publisher.venue_error(event)
 
     def _watch(self, change: Change) -> None:
@@ -537,12 +580,7 @@ class GatewayService(Service):
             Deferred.fromCoroutine(self._reconnect(name, broker))
 
     async def _reconnect(self, name: str, broker: Broker) -> None:
-        try:
-            stopped = broker.stopService()
-            if isinstance(stopped, Deferred):
-                await stopped
-        except Exception:
-            log.failure("Venue {venue} did not stop in order.", venue=name)
+        await broker.stopService()
         self._start_venue(name, broker)
 
     # what a person is told
@@ -629,7 +667,8 @@ class GatewayService(Service):
         except Exception as error:
             if not isinstance(error, ValueError | GatewayError):
                 log.failure("Venue {venue} could not be started.", venue=name)
-            self._complain(VenueError(name, 0, f"could not be started: {error}"))
+            text = str(error) if isinstance(error, Absent) else f"could not be started: {error}"
+            self._complain(VenueError(name, 0, text))
 
     def _shutdown(self, text: str) -> None:
         """Stop the daemon in the next turn, so that who asked for it is answered."""
@@ -672,10 +711,7 @@ class GatewayService(Service):
         await self._stop_listening()
         await self.gateway.ledger.quiet(STOP_SECONDS)
         await self.publisher.stop()
-        for broker in self.brokers.values():
-            stopped = broker.stopService()
-            if isinstance(stopped, Deferred):
-                await stopped
+        await DeferredList([broker.stopService() for broker in self.brokers.values()])
         await self.gateway.stop()
         await self._snapshots.stop()
         if self.gateway.ledger.error is None:

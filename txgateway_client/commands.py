@@ -56,9 +56,10 @@ class Commands(ABC):
 
     # -- the gateway itself
 
-    def status(self) -> str:
-        """Return the connection status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
-        return self._read("status")
+    def status(self, venue: str | None = None) -> str:
+        """Return a venue's status (default: the default venue's): Startup, Pending, Initializing, Up, Disconnected or
+        Shutdown."""
+        return self._read("status", venue=venue)
 
     def uptime(self) -> str:
         """Return when the gateway was started, and how long ago."""
@@ -81,7 +82,7 @@ class Commands(ABC):
         return self._action("shutdown", message=message)
 
     def query_venues(self) -> dict[str, dict[str, Any]]:
-        """Return the venues by name: kind, status, accounts, what each can do, its last error."""
+        """Return the venues by name: kind, status, accounts, what each can do, errors, latencies in milliseconds."""
         return self._read("query_venues")
 
     def query_differences(
@@ -100,13 +101,13 @@ class Commands(ABC):
         """Settle a difference that you have looked into; a position is taken over as the broker shows it."""
         return self._action("resolve_difference", what=what, key=key, reason=reason, account=account, venue=venue)
 
-    def gateway_logon(self, username: str, password: str) -> Any:
-        """Connect the default venue with these credentials."""
-        return self._action("gateway_logon", username=username, password=password)
+    def gateway_logon(self, username: str, password: str, venue: str | None = None) -> Any:
+        """Connect a venue (default: the default venue) with these credentials."""
+        return self._action("gateway_logon", username=username, password=password, venue=venue)
 
-    def gateway_logoff(self) -> Any:
-        """Disconnect the default venue."""
-        return self._action("gateway_logoff")
+    def gateway_logoff(self, venue: str | None = None) -> Any:
+        """Disconnect a venue (default: the default venue)."""
+        return self._action("gateway_logoff", venue=venue)
 
     def halt(self, reason: str, scope: str = "gateway", level: str = "HALTED") -> str:
         """Stop taking a scope's orders (cancels go on) until `resume`; survives a restart. Return what holds now.

@@ -51,8 +51,13 @@ SYMBOL_COLUMNS = {
 }
 VENUE_COLUMNS = {
     "venue": ("name",),
-    **{name: (name,) for name in ("kind", "status", "domain", "default", "accounts", "connected_since", "last_error")},
+    **{name: (name,) for name in ("kind", "status", "domain", "default", "accounts", "connected_since")},
+    "p50 ms": ("p50_ms",),
+    "p99 ms": ("p99_ms",),
+    "errors": ("errors",),
+    "last_error": ("last_error",),
 }
+"""p50 and p99 are those of orders' answers."""
 DIFFERENCE_COLUMNS = {
     name: (name,)
     for name in ("severity", "what", "key", "account", "venue", "ours", "theirs", "age", "found", "resolved", "text")
@@ -130,7 +135,8 @@ def _tickets(value: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _venues(value: Mapping[str, Mapping[str, Any]]) -> str:
     """A table of venues, named by their keys."""
-    return _records(VENUE_COLUMNS, ({"name": name, **venue} for name, venue in value.items()))
+    rows = ({"name": name, **venue, **(venue.get("order_latency") or {})} for name, venue in value.items())
+    return _records(VENUE_COLUMNS, rows)
 
 
 def _differences(value: Iterable[Mapping[str, Any]]) -> str:

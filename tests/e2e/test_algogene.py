@@ -616,11 +616,21 @@ def test_killed_right_after_each_answer_nothing_is_lost_or_doubled(make_daemon: 
             daemon.kill()
             daemon.start().up()
     kept = [str(each) for each in opened[::2]]
-    until(lambda: held(daemon) == 4 and script.ids()[1:] == kept, daemon)
-    stops = [each for each in daemon.call("query_open_orders").values() if each.get("leg") == "stop_loss"]
-    assert len(stops) == len(kept)
-    entries = [each for each in daemon.call("query_orders").values() if not each.get("leg") and each["side"] == "BUY"]
-    assert [each["order_status"] for each in entries if each["reason"] != "NEVER_ARRIVED"] == ["FILLED"] * 6
+
+    def entries() -> list[str]:
+        buys = [each for each in daemon.call("query_orders").values() if not each.get("leg") and each["side"] == "BUY"]
+        return [each["order_status"] for each in buys if each["reason"] != "NEVER_ARRIVED"]
+
+    def ended() -> bool:
+        return all(each in ("FILLED", "CANCELED") for each in entries())
+
+    def stops() -> int:
+        return sum(each.get("leg") == "stop_loss" for each in daemon.call("query_open_orders").values())
+
+    until(lambda: held(daemon) == 4 and script.ids()[1:] == kept and ended() and stops() == len(kept), daemon)
+    found = entries()
+    assert len(found) == 6
+    assert [found[0], *found[1::2]] == ["FILLED"] * 4  # those closed may have been so before they were filled whole
     assert daemon.call("query_journal", kind="DifferenceFound", limit=1000) == []
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -445,3 +447,31 @@ def test_what_is_reported_after_an_old_orders_fill_is_recorded_after_it() -> Non
     after = bench.gateway.state.order(order.order_id)
     assert after is not None
     assert (after.status, after.filled_quantity) == (S.CANCELED, 50)
+
+
+def test_a_venue_does_not_wait_for_what_is_looked_up_for_another() -> None:
+    """A fill of unknown origin is looked up in the journal: its own venue's reports wait behind it, and no others."""
+    bench = Bench().up()
+    bench.broker.mode = "mute"
+    Deferred.fromCoroutine(bench.gateway.submit(request(), "me", Origin.RPC))
+    bench.turn()
+    order = next(iter(bench.gateway.state.working.values()))
+    fill = bench.broker.fill(order, D(1))
+    strange = replace(fill, execution_id="strange", order_id="nobody", venue="other")
+    waiting: Deferred[None] = Deferred()
+    found = bench.journal.find
+
+    async def find(*key: Any) -> Any:
+        await waiting
+        return await found(*key)
+
+    bench.journal.find = find  # type: ignore[method-assign]
+    bench.gateway.intake._brokers = {**bench.gateway.intake._brokers, "other": bench.broker}  # type: ignore[dict-item]
+    bench.gateway.report(Executed(strange, bench.now()), "other")
+    bench.gateway.report(OrderAccepted(order.order_id, "B1", bench.now()), "paper")
+    after = bench.gateway.state.order(order.order_id)
+    assert after is not None
+    assert after.status is S.NEW
+    waiting.callback(None)
+    bench.turn()
+    assert kinds(bench)[-1] == "Executed"

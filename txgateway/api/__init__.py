@@ -25,12 +25,14 @@ from txgateway.model.execution import Execution
 from txgateway.model.exits import ExitPlan
 from txgateway.model.fault import Fault
 from txgateway.model.instrument import Instrument
+from txgateway.model.latency import NEVER_MEASURED, Latency
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
 from txgateway.model.venue import PositionMode, RateLimit
 from txgateway.proquant import ProQuantService
 from txgateway.signaling import Signaling
+from txgateway.vitals import Vitals
 
 SECRETS = ("pass", "token", "secret")
 """An argument whose name has one of these in it is shown to nobody."""
@@ -164,7 +166,7 @@ class ExitsReport:
 
 @dataclass(frozen=True, slots=True)
 class VenueReport:
-    """One venue as query_venues shows it."""
+    """One venue as query_venues shows it; errors, refusals, reconnects and latencies are those since the start."""
 
     name: str
     kind: str
@@ -180,6 +182,13 @@ class VenueReport:
     last_reconciled: datetime | None = None
     failed_reconciliations: int = 0
     differences: int = 0
+    since: datetime | None = None
+    status_text: str = ""
+    last_error_time: datetime | None = None
+    refusals: int = 0
+    reconnects: int = 0
+    order_latency: Latency = NEVER_MEASURED
+    question_latency: Latency = NEVER_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +355,7 @@ class About:
     kinds: Mapping[str, str]
     clock: Callable[[], datetime]
     shutdown: Callable[[str], None]
-    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    vitals: Mapping[str, Vitals] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
     webhook_url: Callable[[], str] = lambda: ""
     """The address that senders of signals reach us by."""
@@ -397,9 +406,13 @@ class Api:
         """
         found = COMMANDS[name]
         caller.check(name, found.right, found.narrow, found.urgent)
-        if found.needs_up:
-            self.gateway.intake.require_up(self.about.default_venue)
+        intake, default = self.gateway.intake, self.about.default_venue
+        if found.needs_up and not intake.been_up:
+            intake.require_up(default)
         arguments = found.arguments(given)
+        if found.needs_up and default not in intake.been_up:
+            venue = self.gateway.venue_of(arguments["account"]) if arguments.get("account") else None
+            intake.require_up(venue or next(iter(intake.been_up)))
         if (found.right is Right.ADMIN and not name.startswith("query_")) or name in AUDITED:
             self._journal(name, caller, arguments)
         return found.function(self, caller, **arguments)

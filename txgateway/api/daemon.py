@@ -11,13 +11,18 @@ from txgateway.access import Caller
 from txgateway.api import Api, VenueReport
 from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS, command
+from txgateway.model.errors import BadArgument
 from txgateway.model.rights import Right
+from txgateway.vitals import Vitals
 
 
 @command(Right.READ, narrow=True)
-def status(api: Api, caller: Caller) -> str:
-    """Give the default venue's status: Startup, Pending, Initializing, Up, Disconnected or Shutdown."""
-    return api.status_word(api.about.default_venue)
+def status(api: Api, caller: Caller, venue: str = "") -> str:
+    """Give a venue's status: Startup, Pending, Initializing, Up, Disconnected or Shutdown.
+
+    venue: its name; without one, that of the default venue.
+    """
+    return api.status_word(_venue_of(api, venue))
 
 
 @command(Right.READ, narrow=True)
@@ -62,41 +67,62 @@ def shutdown(api: Api, caller: Caller, message: str = "") -> str:
 
 @command(Right.READ, narrow=True)
 def query_venues(api: Api, caller: Caller) -> dict[str, VenueReport]:
-    """Give every venue with its kind, status, accounts, what it can do, and how many differences are open there."""
+    """Give every venue: kind, status and since when, accounts, what it can do, errors, latencies, open differences.
+
+    Latencies are in milliseconds by the daemon's clock: from an order's sending to the venue's first answer, and of
+    questions, each over the last 500. Counts are those since the daemon started.
+    """
     return {name: _venue(api, caller, name, broker) for name, broker in api.brokers.items()}
 
 
 @command(Right.ADMIN)
-async def gateway_logon(api: Api, caller: Caller, username: str = "", password: str = "") -> str:
-    """Connect the default venue, when it was disconnected by gateway_logoff."""
-    api.brokers[api.about.default_venue].startService()
-    return f"gateway logon requested for {api.about.default_venue}"
+async def gateway_logon(api: Api, caller: Caller, username: str = "", password: str = "", venue: str = "") -> str:
+    """Connect a venue (default: the default venue), when it was disconnected by gateway_logoff."""
+    name = _venue_of(api, venue)
+    api.brokers[name].startService()
+    return f"gateway logon requested for {name}"
 
 
 @command(Right.ADMIN)
-async def gateway_logoff(api: Api, caller: Caller) -> str:
-    """Disconnect the default venue: orders are refused until gateway_logon."""
-    await _maybe(api.brokers[api.about.default_venue].stopService())
-    return f"gateway logoff requested for {api.about.default_venue}"
+async def gateway_logoff(api: Api, caller: Caller, venue: str = "") -> str:
+    """Disconnect a venue (default: the default venue): orders are refused until gateway_logon."""
+    name = _venue_of(api, venue)
+    await _maybe(api.brokers[name].stopService())
+    return f"gateway logoff requested for {name}"
+
+
+def _venue_of(api: Api, venue: str) -> str:
+    """A venue's name; none means the default one."""
+    if venue and venue not in api.brokers:
+        raise BadArgument(f"venue {venue[:80]!r} is unknown: there are {', '.join(api.brokers)}.")
+    return venue or api.about.default_venue
 
 
 def _venue(api: Api, caller: Caller, name: str, broker: Broker) -> VenueReport:
-    errors = api.about.errors.get(name, ())
+    intake, vitals = api.gateway.intake, api.about.vitals.get(name) or Vitals(lambda: 0.0)
+    since, text = intake.since[name]
     return VenueReport(
         name=name,
         kind=api.about.kinds[name],
-        status=api.gateway.intake.status[name],
+        status=intake.status[name],
         default=name == api.about.default_venue,
         accounts=tuple(each for each in broker.accounts() if caller.grant.reaches(each)),
         can=tuple(flag.name or "" for flag in broker.can),
         time=broker.now(),
-        errors=len(errors),
-        last_error=errors[-1] if errors else "",
+        errors=vitals.errors,
+        last_error=vitals.last_error,
         domain=api.about.domains.get(name, ""),
-        connected_since=api.gateway.intake.connected_since.get(name),
+        connected_since=intake.connected_since.get(name),
         last_reconciled=api.gateway.reconciler.last.get(name),
         failed_reconciliations=api.gateway.reconciler.failures.get(name, 0),
         differences=len(api.gateway.differences.open(name)),
+        since=since,
+        status_text=text,
+        last_error_time=vitals.last_error_time,
+        refusals=vitals.refusals,
+        reconnects=max(0, intake.connects[name] - 1),
+        order_latency=vitals.orders.read(),
+        question_latency=vitals.questions.read(),
     )
 
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     MIN_NOTIONAL = "MIN_NOTIONAL", "The order is worth less than the venue takes."
     UNSUPPORTED = "UNSUPPORTED", "The venue does not know this type of order or time in force, or cannot do that."
     VENUE_DOWN = "VENUE_DOWN", "The venue is not connected and reconciled."
+    VENUE_FAILED = "VENUE_FAILED", "The venue's broker made an error over a question: nothing was done."
     HALTED = "HALTED", "Trading is halted until a person resumes it."
     REDUCE_ONLY = "REDUCE_ONLY", "Trading is halted but for what reduces a position, and this does not."
     STOPPING = "STOPPING", "The gateway is shutting down."

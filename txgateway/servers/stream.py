@@ -298,22 +298,25 @@ class StreamSession(Protocol):
     # answers
 
     async def _answer(self, request: Request, caller: Caller) -> None:
-        if request.long:
-            await self._long.acquire()
         try:
             if request.method not in COMMANDS:
                 raise BadArgument(f"there is no method {request.method!r}: help lists them")
             result = self._api.call(request.method, caller, self._arguments(request))
-            await self._tell(request, await result if inspect.isawaitable(result) else result)
+            result = await result if inspect.isawaitable(result) else result
+            if not request.long:
+                await self._tell(request, result)
+                return
+            await self._long.acquire()  # not while a venue is asked: the next may ask another
+            try:
+                await self._tell(request, result)
+            finally:
+                self._long.release()
         except NotUp as error:
             self._say(request.failed(self._channel, error) if request.word == "call" else lines.NOT_UP)
             if request.word != "call":
                 self._outlet.close()
         except GatewayError as error:
             self._say(request.failed(self._channel, error))
-        finally:
-            if request.long:
-                self._long.release()
 
     def _arguments(self, request: Request) -> Mapping[str, Any]:
         """The arguments; on another venue's channel, symbols are that one's."""

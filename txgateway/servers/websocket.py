@@ -450,8 +450,6 @@ class SocketSession:
 
     async def _answer(self, method: str, params: Any, call_id: Any, wants_answer: bool) -> None:
         long = method.startswith(("query_", "explain_"))
-        if long:
-            await self._long.acquire()
         try:
             if method not in COMMANDS:
                 if wants_answer:
@@ -459,8 +457,16 @@ class SocketSession:
                 return
             result = self._api.call(method, self._caller, params)
             result = await result if inspect.isawaitable(result) else result
-            if wants_answer:
+            if not wants_answer:
+                return
+            if not long:
                 await self._tell(call_id, result)
+                return
+            await self._long.acquire()  # not while a venue is asked: the next may ask another
+            try:
+                await self._tell(call_id, result)
+            finally:
+                self._long.release()
         except GatewayError as error:
             refusal = lines.refusal_of(error)
             if not wants_answer:
@@ -469,9 +475,6 @@ class SocketSession:
                 await self._tell(call_id, wire.refusal(refusal))
             else:
                 self._failed(call_id, *_coded(error))
-        finally:
-            if long:
-                self._long.release()
 
     async def _tell(self, call_id: Any, result: Any) -> None:
         before = b'{"jsonrpc":"2.0","id":%b,"result":' % wire.dumps(call_id)

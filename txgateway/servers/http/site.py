@@ -56,11 +56,17 @@ def make_site(
 
 
 class GatewayChannel(HTTPChannel):
-    """A connection whose requests must be whole so many seconds after their first byte, however slowly they drip."""
+    """A connection whose requests must be whole so many seconds after their first byte, however slowly they drip.
+
+    One delayed call looks at the connection's deadline, which each request moves. Twisted's own way, a call made, moved
+    and cancelled for each request, fills the reactor with calls through which it searches at each move.
+    """
 
     patience = 30.0
     _idle: float | None = None
     _reading = False
+    _deadline: float | None = None
+    _look: Any = None
 
     def connectionMade(self) -> None:
         """Begin to wait for a request."""
@@ -76,6 +82,29 @@ class GatewayChannel(HTTPChannel):
             self._reading = True
             self.setTimeout(min(self.patience, self._idle or self.patience))
 
+    def setTimeout(self, period: float | None) -> float | None:
+        """Be timed out so many seconds from now, or not at all; the period before."""
+        before, self.timeOut = self.timeOut, period  # type: ignore[assignment]
+        self._deadline = None if period is None else self._now() + period
+        if period is not None and self._look is None:
+            self._look = self.callLater(min(period, self.patience), self._looked)
+        return before
+
+    def _now(self) -> float:
+        return float(self.site.reactor.seconds())  # type: ignore[attr-defined]
+
+    def _looked(self) -> None:
+        """Whether it is time. Looked at often enough that no deadline that comes nearer is missed."""
+        self._look = None
+        if self._deadline is None:
+            return
+        left = self._deadline - self._now()
+        if left > 0:
+            self._look = self.callLater(min(left, self.patience), self._looked)
+        else:
+            self._deadline = None
+            self.timeoutConnection()
+
     def requestDone(self, request: Any) -> None:
         """Wait for the next."""
         self._reading = False
@@ -86,6 +115,9 @@ class GatewayChannel(HTTPChannel):
         """Make room for another."""
         self.site.held -= 1  # type: ignore[attr-defined]
         super().connectionLost(reason)
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
 
 class GatewaySite(Site):
