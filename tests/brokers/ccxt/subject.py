@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from tests.emulators.binance.server import Binance, BinanceControl
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.server import Emulator, Options
 from tests.emulators.woo.server import WooEmulator
@@ -40,18 +41,19 @@ class Exchange(Subject):
     exchange: ClassVar[str]
     emulated: ClassVar[type[Emulator]]
     money: ClassVar[Mapping[str, Mapping[str, Decimal]]] = {"spot": {"USDT": D(10_000_000)}}
+    controls: ClassVar[type[Control]] = Control
     cannot: ClassVar[Mapping[FaultKind, str]] = CANNOT
     pair: ClassVar[str] = "BTC-USDT"
     symbol, account, quantity = "BTC/USDT", "MAIN", Decimal("0.1")
     low_price, high_price = Decimal(20000), Decimal(90000)
     unknown_symbol = "NOSUCH/USDT"
-    patience, stillness = 3000, 40
+    patience, stillness = 3000, 20
 
     def __init__(self, folder: Path, tick: float = 0.0, **options: Any) -> None:
         self.folder = folder
         self.timers: list[Any] = []
         self.emulator = self.emulated(Options(tick=tick, balances=self.money))
-        self.control = Control(self.emulator)
+        self.control = self.controls(self.emulator)
         self.port = self.emulator.start()
         self.control.do_quote(self.pair, 50000, 50010, 100, 100)
         self.control.do_trade(self.pair, 50005, 1)
@@ -70,10 +72,6 @@ class Exchange(Subject):
         }
 
     def make(self, report: Report) -> Broker:
-        import os
-        if os.environ.get("DBG"):
-            old = report
-            def report(each): print(each); old(each)
         return CcxtBroker(Setup("ccxt", self.options, self.folder, report, reactor, utc_now))
 
     async def pause(self) -> None:
@@ -113,10 +111,25 @@ async def _of_asyncio(work: Any) -> Any:
     return await waiting
 
 
+class BinanceSpot(Exchange):
+    """Binance, spot."""
+
+    exchange, emulated, controls = "binance", Binance, BinanceControl
+
+
+class BinanceUsdm(Exchange):
+    """Binance, USD-M futures."""
+
+    exchange, emulated, controls = "binanceusdm", Binance, BinanceControl
+    money: ClassVar[Mapping[str, Mapping[str, Decimal]]] = {"spot": {}, "perp": {"USDT": D(10_000_000)}}
+    pair = "BTC-USDT-PERP"
+    symbol, unknown_symbol = "BTC/USDT:USDT", "NOSUCH/USDT:USDT"
+
+
 class Woo(Exchange):
     """WOO X, spot."""
 
     exchange, emulated = "woo", WooEmulator
 
 
-SUBJECTS: Mapping[str, type[Exchange]] = {"woo": Woo}
+SUBJECTS: Mapping[str, type[Exchange]] = {"binance": BinanceSpot, "binanceusdm": BinanceUsdm, "woo": Woo}

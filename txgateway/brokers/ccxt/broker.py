@@ -397,7 +397,8 @@ class CcxtBroker:
     async def _change(self, session: Session, order: Order, entry: Entry, quantity: Decimal, limit: Decimal) -> None:
         entry.asked = (quantity, limit)
         side = "buy" if order.side.sign > 0 else "sell"
-        identity, params = self._identity(session, order, entry)
+        _, params = self._identity(session, order, entry)
+        identity = entry.broker_id or order.broker_order_id
         terms = (translate.plain(quantity), translate.plain(limit))
         call = session.exchange.edit_order(identity, order.symbol, "limit", side, *terms, params)
         try:
