@@ -146,7 +146,7 @@ class Config:
     log_level: str = _set(read.log_level, "info", "debug, info, warn, error or critical")
     log_format: str = _set(read.log_format, "text", "text or json, one line an event")
 
-    mode: str = _set(read.kind, "paper", "the broker, paper, rtx or tws, when no TOML file has venues")
+    mode: str = _set(read.kind, "paper", "the broker, paper, rtx, tws or ccxt, when no TOML file has venues")
     api_host: str = _set(read.word, "localhost", "where that broker is; for rtx the host of rtgw, for tws that of TWS")
     api_port: int = _set(read.port, "51070", "its port")
     api_account: str = _set(
@@ -155,6 +155,20 @@ class Config:
     api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
     api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
     api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")
+
+    ccxt_exchange: str = _set(read.word, "binance", "the crypto exchange, by ccxt's name of it")
+    ccxt_key: str = _set(read.any_text, "", "the API key", secret=True)
+    ccxt_secret: str = _set(
+        read.any_text, "", r"its secret; a private key on one line, with \n for its line breaks", secret=True
+    )
+    ccxt_password: str = _set(read.any_text, "", "its passphrase, where the exchange gives one", secret=True)
+    ccxt_uid: str = _set(read.any_text, "", "the user's or application's id, where the exchange asks for it")
+    ccxt_market: str = _set(read.any_text, "", "spot or swap, where the exchange has both; empty: what it is first")
+    ccxt_domain: str = _set(read.any_text, "live", "live, testnet or demo")
+    ccxt_url: str = _set(
+        read.any_text, "", "another address for all of it: an emulator's, such as http://localhost:8080"
+    )
+    ccxt_symbols: str = _set(read.any_text, "", "only these pairs or quote currencies: BTC/USDT,EUR; empty: all")
 
     paper_feed: str = _set(read.any_text, "synthetic", "synthetic[:seed] or replay:<files>[@speed][,loop]")
     paper_accounts: str = _set(
@@ -272,6 +286,9 @@ _API_OPTIONS = {
     "timezone": "API_TIMEZONE",
 }
 """The options of a venue of any other kind that is configured by the environment alone."""
+_CCXT = ("exchange", "key", "secret", "password", "uid", "market", "domain", "url", "symbols")
+_API_OPTIONS_OF = {"ccxt": {"accounts": "API_ACCOUNT", **{option: f"CCXT_{option.upper()}" for option in _CCXT}}}
+"""The same of kinds that have variables of their own."""
 
 
 # -- load
@@ -530,7 +547,7 @@ class _Reading:
 
     def _venue(self, name: str, kind: str, table: Mapping[str, Any], where: str) -> Venue:
         """A venue whose options are its kind's variables and, over them, its table; its kind looks at them too."""
-        variables = _OPTIONS.get(kind, {} if self.venue_tables else _API_OPTIONS)
+        variables = _OPTIONS.get(kind, {} if self.venue_tables else _API_OPTIONS_OF.get(kind, _API_OPTIONS))
         options = {option: self.values[variable] for option, variable in variables.items()} | dict(table)
         given = {option: self.given[variable] for option, variable in variables.items()}
         for option, value in table.items():

@@ -196,7 +196,7 @@ def request_of(family: Family, step: Send, can: Can) -> OrderRequest:
         order_type=TYPES[step.leg],
         limit_price=step.price if step.leg is Leg.TAKE_PROFIT else None,
         stop_price=step.price if step.leg is Leg.STOP_LOSS else None,
-        time_in_force=TimeInForce.DAY if market or Can.GTC not in can else TimeInForce.GTC,
+        time_in_force=TimeInForce.GTC if Can.GTC in can and not (market and Can.DAY in can) else TimeInForce.DAY,
         route=family.route,
         client_order_id=family.named(step.leg),
         parent=family.entry,

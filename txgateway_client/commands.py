@@ -468,7 +468,7 @@ class Commands(ABC):
         order_type: str = "MARKET",
         limit_price: Number | None = None,
         stop_price: Number | None = None,
-        time_in_force: str = "DAY",
+        time_in_force: str | None = None,
         route: str | None = None,
         client_order_id: str | None = None,
         tag: str | None = None,

@@ -588,5 +588,5 @@ def test_the_example_file_is_good_as_it_is_and_with_its_comments_taken_off() -> 
     assert load(toml=text).default_venue.kind == "paper"
     uncommented = re.sub(r"^#(?=[\w\[])", "", text, flags=re.MULTILINE)
     assert len(tomllib.loads(uncommented)["venues"]) > len(tomllib.loads(text)["venues"])
-    assert len(load(toml=uncommented, kinds=("paper", "rtx", "tws")).venues) > 1
+    assert len(load(toml=uncommented, kinds=("paper", "rtx", "tws", "ccxt")).venues) > 1
     assert set(tomllib.loads(uncommented)["sources"]["tv-alerts"]) == {*SOURCE_SETTINGS, "venue", "limits"}

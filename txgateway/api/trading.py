@@ -9,6 +9,7 @@ from typing import Any
 
 from txgateway.access import Caller
 from txgateway.api import Api
+from txgateway.brokers import Can
 from txgateway.commands import Text, Upper, command
 from txgateway.gateway import Reply
 from txgateway.model.errors import BadArgument, Reason, Refused
@@ -28,7 +29,7 @@ async def submit_order(
     order_type: str = "MARKET",
     limit_price: Decimal | None = None,
     stop_price: Decimal | None = None,
-    time_in_force: str = "DAY",
+    time_in_force: str | None = None,
     route: Text | None = None,
     client_order_id: str | None = None,
     tag: str | None = None,
@@ -40,10 +41,11 @@ async def submit_order(
 ) -> Reply:
     """Send an order: side BUY, SELL, SELL_SHORT, BUY_TO_COVER; order_type MARKET, LIMIT, STOP, STOP_LIMIT.
 
-    time_in_force DAY, GTC, IOC or FOK. A client_order_id makes it safe to send again: the same key gives the same
-    order. With a tag it is staged as a ticket that a person approves. Exits are attached to what it fills: take_profit
-    and stop_loss are a price, or "2%" or "1.5 away" from the entry; trailing_stop is a distance; hold_seconds closes
-    the position so long after its first fill. Of orders with one oco name, what one fills is taken from the others.
+    time_in_force DAY, GTC, IOC or FOK; without it DAY, or GTC at a venue without days. A client_order_id makes it safe
+    to send again: the same key gives the same order. With a tag it is staged as a ticket that a person approves. Exits
+    are attached to what it fills: take_profit and stop_loss are a price, or "2%" or "1.5 away" from the entry;
+    trailing_stop is a distance; hold_seconds closes the position so long after its first fill. Of orders with one oco
+    name, what one fills is taken from the others.
     """
     word = side.upper()
     account = _account(api, account)
@@ -55,7 +57,7 @@ async def submit_order(
         order_type=_word("order_type", order_type.upper(), OrderType),
         limit_price=limit_price,
         stop_price=stop_price,
-        time_in_force=_word("time_in_force", time_in_force.upper(), TimeInForce),
+        time_in_force=_lasting(api, account, time_in_force),
         route=route,
         client_order_id=_client_order_id(client_order_id),
         tag=tag,
@@ -373,11 +375,21 @@ async def _signed(
         order_type,
         limit_price,
         stop_price,
-        time_in_force or "DAY",
+        time_in_force,
         Text(route),
         client_order_id,
         tag,
     )
+
+
+def _lasting(api: Api, account: str, word: str | None) -> TimeInForce:
+    """How long an order works; when it is not said a day, where the venue has days."""
+    if word is not None:
+        found: TimeInForce = _word("time_in_force", word.upper(), TimeInForce)
+        return found
+    venue = api.gateway.venue_of(account)
+    can = api.brokers[venue].can if venue is not None else Can.DAY
+    return TimeInForce.GTC if Can.GTC in can and Can.DAY not in can else TimeInForce.DAY
 
 
 def _word(name: str, text: str, words: type[StrEnum]) -> Any:

@@ -127,16 +127,25 @@ class Users:
             return [{"e": "ACCOUNT_CONFIG_UPDATE", "E": now, "T": wire.ms(told.at), "ac": inner}]
         assert told.order is not None
         if told.order.ticket.waits:
-            child = self.emulator.exchange.children.get(told.order.number)
-            return [self._algo(told.order, child, now, told.at)]
+            return self._algo(told.order, now, told.at)
         events = [wire.trade_lite(told, now)] if told.kind == "fill" else []
         events.append(wire.order_trade_update(told, now))
-        if not told.order.is_open and (parent := told.order.ticket.extra.get("algo")) is not None:
-            events.append(self._algo(self.emulator.exchange.orders[parent], told.order.number, now, told.at))
+        parent = self.emulator.exchange.orders.get(told.order.ticket.extra.get("algo", 0))
+        if not told.order.is_open and parent is not None and "told" in parent.ticket.extra:
+            events += self._algo(parent, now, told.at)
         return events
 
-    def _algo(self, order: Order, child: int | None, now: int, at: float) -> dict[str, Any]:
-        return wire.algo_update(order, None if child is None else self.emulator.exchange.orders[child], now, at)
+    def _algo(self, order: Order, now: int, at: float) -> list[dict[str, Any]]:
+        """TRIGGERED is told before FINISHED, though by then the order that it became may have ended."""
+        exchange = self.emulator.exchange
+        child = exchange.orders.get(exchange.children.get(order.number, 0))
+        events = [wire.algo_update(order, child, now, at)]
+        if child is not None and "told" not in order.ticket.extra:
+            order.ticket.extra["told"] = True
+            first = wire.algo_update(order, child, now, at)
+            first["o"]["X"] = "TRIGGERED"
+            return [first] if child.is_open else [first, *events]
+        return events
 
     def _account_update(self, told: Told, now: int) -> dict[str, Any]:
         exchange, account = self.emulator.exchange, self.emulator.exchange.accounts[told.account]

@@ -38,7 +38,7 @@ def milliseconds(at: float) -> int:
 
 def seconds(at: float) -> str:
     """As v3 says times of orders."""
-    return f"{at:.3f}"
+    return f"{milliseconds(at) / 1000:.3f}"
 
 
 def status(order: Order) -> str:

@@ -233,7 +233,7 @@ class CcxtBroker:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
         self._remember(order.order_id)
         entry = self._book.sent(order)
-        entry.unsettled = self._reactor.seconds() + self._options.patience + 1.0
+        entry.unsettled = self._reactor.seconds() + self._options.patience + 0.5
         call = session.exchange.create_order(
             sent.symbol, sent.form, sent.side, sent.quantity, sent.limit, dict(sent.params)
         )
@@ -280,17 +280,16 @@ class CcxtBroker:
         return market
 
     async def _collar(self, session: Session, order: Order, market: Any) -> Decimal:
-        """The limit of a market order: a little beyond the other side of the market."""
+        """The limit of a purchase at the market: a little above what is offered."""
         try:
-            ticker = await session.ask(session.exchange.fetch_ticker(order.symbol))
+            book = await session.ask(session.exchange.fetch_order_book(order.symbol, 20))
         except GatewayError as error:
             raise Refused(Reason.NO_PRICE, f"Nothing was sent: {error}") from None
-        side = "ask" if order.side.sign > 0 else "bid"
-        seen = amount(ticker.get(side)) or amount(ticker.get("last"))
-        if not seen:
-            raise Refused(Reason.NO_PRICE, f"{order.symbol} has no {side} at {self.venue}: nothing was sent.")
+        asks = [amount(row[0]) for row in book.get("asks") or ()]
+        if not asks:
+            raise Refused(Reason.NO_PRICE, f"Nobody offers {order.symbol} at {self.venue}: nothing was sent.")
         tick = translate.instrument(self.venue, market).tick_size
-        limit = seen * (1 + Decimal(str(self._row.collar)) * order.side.sign)
+        limit = min(asks) * (1 + Decimal(str(self._row.collar)))
         return (limit // tick) * tick
 
     def _check(self, session: Session, order: Order, sent: translate.Sent) -> None:
@@ -398,7 +397,8 @@ class CcxtBroker:
     async def _change(self, session: Session, order: Order, entry: Entry, quantity: Decimal, limit: Decimal) -> None:
         entry.asked = (quantity, limit)
         side = "buy" if order.side.sign > 0 else "sell"
-        identity, params = self._identity(session, order, entry)
+        _, params = self._identity(session, order, entry)
+        identity = entry.broker_id or order.broker_order_id
         terms = (translate.plain(quantity), translate.plain(limit))
         call = session.exchange.edit_order(identity, order.symbol, "limit", side, *terms, params)
         try:

@@ -51,8 +51,9 @@ class Market:
     def unsubscribe(self, symbol: str) -> None:
         """Listen no more."""
 
-    def take(self, url: str, message: Any) -> None:
-        """A public frame."""
+    def take(self, url: str, message: Any) -> bool:
+        """A public frame; True when ccxt need not have it."""
+        return False
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars in [start, end)."""

@@ -47,9 +47,10 @@ class Peculiarities:
     `per_symbol`: lists are of one symbol each. `trades_name_orders`: its fills have our id.
     `memory`: so long closed orders can be asked for. `forgets_unfilled`: not those that were canceled unfilled.
     `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
-    `collar`: a purchase at the market is sent as an IOC limit order so far beyond it (a fraction), where there is none
+    `collar`: a purchase at the market is sent as an IOC limit order so far above it (a fraction), where there is none
     by quantity. `cancel_answers`: the answer to a cancel tells that it was done, not only that it was taken in.
-    `plain_ids`: its trade ids are unique in all pairs. `flat_symbol`: a cancel is given the pair.
+    `fill_time`: where its fills have their time in seconds, which ccxt makes floats of. `plain_ids`: its trade ids are
+    unique in all pairs. `flat_symbol`: a cancel is given the pair.
     """
 
     can: Can
@@ -74,6 +75,7 @@ class Peculiarities:
     balance: Mapping[str, Any] = field(default_factory=dict)
     collar: float = 0.0
     plain_ids: bool = True
+    fill_time: str = ""
     fills_by_stream: bool = False
     balances_by_stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Peculiarities:
 
 _ORDERS = Can.MARKET | Can.LIMIT | Can.GTC | Can.IOC | Can.FOK
 _ASKED = Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
-_PUBLIC = Can.QUOTES | Can.TRADES | Can.BARS
+_PUBLIC = Can(0)
 _BINANCE_SURE = re.compile(r'"code"\s*:\s*-(1013|1015|102\d|11\d\d|20\d\d|4(?!116)\d{3}|5\d{3})\b')
 
 TABLE: Mapping[str, Peculiarities] = {
@@ -129,6 +131,7 @@ TABLE: Mapping[str, Peculiarities] = {
         balances_by_stream=True,
         collar=0.05,
         cancel_answers=False,
+        fill_time="executedTimestamp",
     ),
     "coinbase": Peculiarities(
         can=_ORDERS | Can.STOP_LIMIT | _ASKED | _PUBLIC,
@@ -173,9 +176,6 @@ def generic(has: Mapping[str, Any]) -> Peculiarities:
     flags = (
         ("createMarketOrder", Can.MARKET),
         ("fetchMyTrades", Can.EXECUTION_HISTORY),
-        ("fetchOHLCV", Can.BARS),
-        ("watchOrderBook", Can.QUOTES),
-        ("watchTrades", Can.TRADES),
     )
     for name, flag in flags:
         if has.get(name) not in (None, False):

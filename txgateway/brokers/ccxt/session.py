@@ -179,15 +179,14 @@ class Session:
             return True
         words = self.row.decode(message, self._names) if self.row.decode is not None else None
         if words is None:
-            self.market.take(url, message)
-            return False
+            return bool(self.market.take(url, message))
         for word in words:
             self.take(word)
         return not any(isinstance(word, Heard) for word in words)
 
     def opened(self, url: str) -> None:
         """A WebSocket is connected; to one with a key in its address nothing more need be said."""
-        if re.search(r"/ws/\w{8,}$", url) or "connected" not in self.row.streams:
+        if re.search(r"/private/|/ws/\w{8,}$", url):
             self._hear("connected")
 
     def order(self, unified: Mapping[str, Any]) -> None:
@@ -413,7 +412,7 @@ class Session:
         if not name and broker_id:
             name = await self._ask_name(broker_id, symbol)
         market = (self.exchange.markets or {}).get(symbol) or {}
-        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids)
+        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids, self.row.fill_time)
 
     async def _ask_name(self, broker_id: str, symbol: str) -> str:
         """The name of an order that is only known by the exchange's id."""

@@ -89,12 +89,14 @@ def seen(order: Mapping[str, Any], name: str) -> Seen | None:
     )
 
 
-def fill(trade: Mapping[str, Any], name: str, market_id: str, plain_ids: bool) -> Fill | None:
-    """A fill of ccxt's; None where it lacks what a fill is."""
+def fill(trade: Mapping[str, Any], name: str, market_id: str, plain_ids: bool, time_key: str = "") -> Fill | None:
+    """A fill of ccxt's; None where it lacks what a fill is. Under `time_key` it has its time in seconds, exactly."""
     identity, quantity, each = trade.get("id"), amount(trade.get("amount")), amount(trade.get("price"))
     if not identity or not quantity or not each or not trade.get("timestamp"):
         return None
     broker_id = str(trade.get("order") or "")
+    seconds = str((trade.get("info") or {}).get(time_key) or "")
+    when = moment(Decimal(seconds) * 1000) if "." in seconds else moment(trade["timestamp"])
     fee = trade.get("fee") or {}
     return Fill(
         execution_id=str(identity) if plain_ids else unique(market_id, identity, broker_id),
@@ -104,7 +106,7 @@ def fill(trade: Mapping[str, Any], name: str, market_id: str, plain_ids: bool) -
         side=Side.BUY if trade.get("side") == "buy" else Side.SELL,
         quantity=quantity,
         price=each,
-        time=moment(trade["timestamp"]),
+        time=when,
         fee=number(fee.get("cost")),
         fee_currency=str(fee.get("currency") or ""),
         maker=trade.get("takerOrMaker") == "maker",
@@ -268,20 +270,40 @@ def spot_positions(
 
 def swap_positions(venue: str, account: str, positions: Iterable[Mapping[str, Any]]) -> list[Position]:
     """ccxt's positions; long and short of one symbol (hedge mode) are one."""
-    found: dict[str, tuple[Decimal, Decimal]] = {}
+    sides: dict[str, list[Position]] = {}
     for each in positions:
-        size = amount(each.get("contracts"))
-        signed = -size if each.get("side") == "short" else size
-        if not signed:
+        size, symbol = amount(each.get("contracts")), str(each.get("symbol"))
+        if not size:
             continue
-        symbol = str(each.get("symbol"))
-        before, cost = found.get(symbol, (ZERO, ZERO))
-        found[symbol] = (before + signed, cost + signed * amount(each.get("entryPrice")))
-    return [
-        Position(venue, account, symbol, quantity, abs(cost / quantity) if quantity else ZERO)
-        for symbol, (quantity, cost) in sorted(found.items())
-        if quantity
-    ]
+        made = Position(
+            venue,
+            account,
+            symbol,
+            -size if each.get("side") == "short" else size,
+            amount(each.get("entryPrice")),
+            mark_price=price(each.get("markPrice")),
+            liquidation_price=price(each.get("liquidationPrice")),
+            leverage=price(each.get("leverage")),
+            unrealized_profit=number(each.get("unrealizedPnl")),
+        )
+        sides.setdefault(symbol, []).append(made)
+    return [made for _, held in sorted(sides.items()) if (made := _together(held)).quantity]
+
+
+def _together(held: Sequence[Position]) -> Position:
+    """The sum of a long and a short side; where there are both, it has no liquidation price of its own."""
+    if len(held) == 1:
+        return held[0]
+    first, quantity = held[0], sum((each.quantity for each in held), ZERO)
+    cost = sum((each.quantity * each.average_price for each in held), ZERO)
+    profit = sum((each.unrealized_profit or ZERO for each in held), ZERO)
+    return replace(
+        first,
+        quantity=quantity,
+        average_price=abs(cost / quantity) if quantity else ZERO,
+        liquidation_price=None,
+        unrealized_profit=profit,
+    )
 
 
 # ---------------------------------------------------------------- instruments

@@ -90,10 +90,11 @@ async def an_order_that_never_came_is_none(trial: Trial) -> None:
 
 @case(66, Can.MARKET)
 async def positions_are_the_sum_of_the_fills(trial: Trial) -> None:
-    """A position is the signed sum of its fills: a difference means that one was missed."""
+    """A position is the signed sum of its fills, less what was kept of them as a fee: a difference means that one was
+    missed."""
     broker = await trial.begin()
     bought = [await trial.buy() for _ in range(2)]
-    filled = sum((trial.filled(order) for order in bought), ZERO)
+    filled = sum((fill.signed_quantity for order in bought for fill in trial.fills(order)), ZERO)
     held = await _held(trial)
     require(held == filled, f"{filled} were bought, and the position is {held}")
     (position,) = [each for each in await trial.ask(broker.positions()) if each.symbol == trial.subject.symbol]

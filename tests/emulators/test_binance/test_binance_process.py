@@ -1,0 +1,145 @@
+"""The emulated Binance as a process of its own: its command line, its controls on a port and on standard input."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.emulators.binance.server import BinanceControl
+from tests.emulators.crypto.process import ROOT, Process, options, parse
+from tests.emulators.test_binance.peer import Peer, on_loop, until
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    binance = Process("binance", "--tick", "0", "--key", "A:k:s", "--balance", "spot:USDT:100").start()
+    yield binance
+    binance.end()
+
+
+@on_loop
+async def test_it_trades_and_comes_back(process: Process, peers: Callable[..., Peer]) -> None:
+    peer = peers(process.port, "k", "s")
+    process.do("quote", symbol="BTC-USDT", bid="49999", ask="50000")
+    assert (await peer.order("0.001"))["status"] == "FILLED"
+    assert process.do("balances")["spot"] == {"USDT": ["50.00000", "0"], "BTC": ["0.00099900", "0"]}
+    process.kill()
+    process.start()
+    assert await peer.get("/api/v3/ping") == {}
+    assert process.do("orders") == [], "it remembers a restart, not its death"
+
+
+def test_controls_over_a_port_and_its_end() -> None:
+    command = [sys.executable, "-m", "tests.emulators.binance", "--port", "0", "--control", "0", "--tick", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        listens = json.loads(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", listens["control"]), 10) as link, link.makefile("rw") as file:
+            lines = ('{"do": "net"}', '{"do": "nonsense"}', "[]", "{", '{"do": "quote", "symbol": "X"}')
+            for line in (*lines, '{"do": "place", "symbol": "BTC-USDT", "side": "BUY", "quantity": "0"}'):
+                file.write(line + "\n")
+            file.flush()
+            answers = [json.loads(file.readline()) for _ in range(6)]
+        assert answers[0] == {"ok": {}}
+        assert ["error" in each for each in answers] == [False, True, True, True, True, True]
+        assert "there are: balances, cancel," in answers[1]["error"]
+        assert answers[5]["error"].startswith("refused, least")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_a_command_line_that_means_nothing() -> None:
+    for words in (["--key", "A"], ["--balance", "nonsense"], ["--balance", "spot:USDT:much"]):
+        command = [sys.executable, "-m", "tests.emulators.binance", *words]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("binance emulator: ")
+
+
+def test_options() -> None:
+    given = options(parse("binance", ["--key", "A:k:s", "--key", "B:k2:s2:p", "--limits", "--balance", "perp:USDT:5"]))
+    assert [(key.account, key.key, key.password) for key in given.keys] == [("A", "k", "password"), ("B", "k2", "p")]
+    assert (given.limits, given.balances) == (True, {"perp": {"USDT": 5}})
+
+
+@pytest.mark.parametrize("name", ["crypto", "binance"])
+def test_it_shares_no_code_with_the_gateway_or_ccxt(name: str) -> None:
+    sources = [path.read_text() for path in (ROOT / "tests/emulators" / name).glob("*.py")]
+    assert len(sources) > 9
+    wrong = re.compile(r"\s*(from|import) (txgateway|ccxt)")
+    assert not [line for text in sources for line in text.splitlines() if wrong.match(line)]
+
+
+def test_help_names_every_command_and_every_fault(binance: BinanceControl) -> None:
+    helped = binance.do_help()
+    assert set(helped) == set(BinanceControl.names())
+    assert all(": " in text and "None: None" not in text for text in helped.values())
+    assert "lost_ack" in binance.do_faults()["there are"]
+    binance.do_fault("lost_ack", count=3, symbol="BTCUSDT")
+    assert binance.do_faults()["set"][0]["symbol"] == "BTC-USDT"
+    binance.do_clear()
+    assert binance.do_faults()["set"] == []
+
+
+@on_loop
+async def test_what_a_person_and_the_exchange_do(binance: BinanceControl, peer: Peer) -> None:
+    ears = await peer.user()
+    futures = await peer.futures_user()
+    number = binance.do_place("BTC-USDT", "BUY", "0.1", "LIMIT", limit=49000)
+    assert (await ears.event("executionReport", x="NEW"))["o"] == "LIMIT"
+    binance.do_cancel(number)
+    assert (await ears.event("executionReport", x="CANCELED"))["c"] == f"web_{number}"
+    binance.do_kill(binance.do_place("BTC-USDT", "BUY", "0.1", "LIMIT", limit=49000))
+    await ears.event("executionReport", x="EXPIRED")
+    binance.do_place("BTC-USDT-PERP", "BUY", "0.1", "STOP_LIMIT", stop=51000, limit=52000)
+    assert (await futures.event("ALGO_UPDATE"))["o"] == "STOP"
+    for wrong in ("nobody", 17):
+        with pytest.raises(ValueError, match="no order"):
+            binance.do_fill(wrong, 1)
+    with pytest.raises(ValueError, match="no instrument"):
+        binance.do_quote("NOSUCH", 1, 2)
+    with pytest.raises(ValueError, match="EXPIRED"):
+        binance.do_kill(number, "FILLED")
+    with pytest.raises(ValueError, match="below the ask"):
+        binance.do_quote("BTC-USDT", 2, 1)
+    with pytest.raises(ValueError, match="market, orders or accounts"):
+        binance.do_mute("all")
+    with pytest.raises(ValueError, match="no account"):
+        binance.do_balances("nobody")
+
+
+@on_loop
+async def test_reset_is_as_at_the_start(binance: BinanceControl, peer: Peer) -> None:
+    ears = await peer.user()
+    await peer.order("1")
+    binance.do_fault("lost_ack")
+    binance.do_mute()
+    binance.do_clock(50)
+    binance.do_reset()
+    await until(lambda: ears.socket.closed)
+    assert (binance.do_orders(), binance.do_faults()["set"], binance.do_balances()["spot"]["BTC"]) == (
+        [],
+        [],
+        ["10", "0"],
+    )
+    again = await peer.user()
+    await peer.order("0.1")
+    await again.event("executionReport", X="FILLED")
+    assert binance.do_status()["requests"]["POST /api/v3/order"] == 1
+
+
+@on_loop
+async def test_a_market_that_ticks(make: Callable[..., BinanceControl], peers: Callable[..., Peer]) -> None:
+    control = make(tick=0.01)
+    ears = await peers(control.emulator.port).ears("/ws/btcusdt@bookTicker/btcusdt@trade")
+    await until(lambda: len(ears.heard) > 5 and ears.events("trade"))
+    control.do_drop_links()
+    await until(lambda: ears.socket.closed)
+    assert control.do_instruments()[0]["name"] == "BTC-USDT"
