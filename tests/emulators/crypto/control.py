@@ -228,6 +228,10 @@ class Control:
         """Every request takes so long."""
         self.emulator.latency = seconds
 
+    def do_lag(self, seconds: float) -> None:
+        """The private streams are so far behind what is answered, all in order."""
+        self.emulator.lag = seconds
+
     def do_limits(self, on: bool) -> None:
         """Whether the venue's rate limits are kept."""
         self.emulator.limits = on

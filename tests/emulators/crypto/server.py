@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -81,6 +82,9 @@ class Emulator:
         self.port = self.options.port
         self.latency = self.options.latency
         self.limits = self.options.limits
+        self.lag = 0.0
+        """Seconds by which the private streams are behind what is answered."""
+        self._lagging: deque[Told] = deque()
         self._mute_ends = 0.0
         self._hushed = False
         self._delay: float | None = None
@@ -388,8 +392,13 @@ class Emulator:
 
     def _tell(self, told: Told) -> None:
         what = "orders" if told.kind == "fill" or told.kind in ACKS else "accounts"
-        if what not in self.muted:
+        if what in self.muted:
+            return
+        if not self.lag and not self._lagging:
             self.told(told)
+            return
+        self._lagging.append(told)
+        self.later(max(self.lag, 0.001), lambda: self._lagging and self.told(self._lagging.popleft()))
 
     def _moved(self, moved: Moved) -> None:
         if (fault := self.faults.happens("mute_feed", moved.instrument.name)) is not None:
@@ -438,6 +447,7 @@ class Emulator:
         """End and begin again, on the same port; with nothing in the book if it is to be empty. The market goes on."""
         self.close_port(seconds)
         self._kept_fill = None
+        self._lagging.clear()
         self.forget()
         if empty:
             old = self.exchange

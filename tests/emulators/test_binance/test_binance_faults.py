@@ -170,6 +170,19 @@ async def test_slow_silent_and_broken_answers(binance: BinanceControl, peer: Pee
 
 
 @on_loop
+async def test_the_stream_is_behind(binance: BinanceControl, peer: Peer) -> None:
+    ears = await peer.user()
+    binance.do_lag(0.03)
+    await peer.order("1.5")
+    assert spot_kinds(ears) == []
+    await ears.event("executionReport", X="FILLED")
+    assert spot_kinds(ears) == ["NEW", "TRADE", "TRADE"]
+    binance.do_lag(0)
+    await peer.order("0.01", "49000", newClientOrderId="a")
+    await ears.event("executionReport", c="a")
+
+
+@on_loop
 async def test_a_feed_is_mute(binance: BinanceControl, peer: Peer) -> None:
     ears = await peer.ears("/ws/btcusdt@trade")
     await until(lambda: binance.emulator.links)
