@@ -178,11 +178,10 @@ class Emulator:
 
     async def _serve(self, bound: socket.socket) -> None:
         assert self._loop is not None
-        listening = await self._loop.create_server(self._http, sock=bound)
-        if bound is self._socket:
-            self._listening = listening
-        else:
-            listening.close()
+        if bound is not self._socket:  # it was closed before it was listened to
+            return
+        self._listening = await self._loop.create_server(self._http, sock=bound, start_serving=False)
+        await self._listening.start_serving()
 
     def _unlisten(self) -> None:
         if self._listening is not None:

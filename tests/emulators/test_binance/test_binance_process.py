@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.emulators.binance.server import BinanceControl
+from tests.emulators.binance.server import Binance, BinanceControl
 from tests.emulators.crypto.process import ROOT, Process, options, parse
+from tests.emulators.crypto.server import Options
 from tests.emulators.test_binance.peer import Peer, on_loop, until
 
 
@@ -133,6 +134,17 @@ async def test_reset_is_as_at_the_start(binance: BinanceControl, peer: Peer) -> 
     await peer.order("0.1")
     await again.event("executionReport", X="FILLED")
     assert binance.do_status()["requests"]["POST /api/v3/order"] == 1
+
+
+@on_loop
+async def test_it_may_end_before_it_has_begun(peers: Callable[..., Peer]) -> None:
+    for _ in range(20):
+        early = Binance(Options(tick=0))
+        early.start()
+        await early.stop()
+        late = Binance(Options(tick=0))
+        assert await peers(late.start()).get("/api/v3/ping") == {}
+        await late.stop()
 
 
 @on_loop
