@@ -13,6 +13,7 @@ and ccxt.pro (`coinbase`, `coinbaseexchange`), which nobody of us wrote, trade o
                                     ticker_batch, heartbeats, user; a connection's messages are numbered from 0
     /products, /orders, /fills, …   Exchange: CB-ACCESS-KEY, -SIGN (base64), -TIMESTAMP, -PASSPHRASE
     WS /ws/exchange                 subscribe to channels: level2, matches, ticker, heartbeat, full, user
+    WS /                            either, by what is asked first (both venues' real addresses have no path)
 
 What the documents say is followed. Advanced Trade: a market buy needs a quote_size, which pays the fees as well, a sell
 a base_size; a client_order_id that was there before is answered with that order, for ever; a refused order is answered

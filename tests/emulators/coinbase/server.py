@@ -130,11 +130,12 @@ class CoinbaseEmulator(Emulator):
     # ---------------------------------------------------------------- streams
 
     def joined(self, link: Link) -> bool:
-        """Of one of the two feeds; it has to subscribe soon."""
+        """Of one of the two feeds, on / of that which its first message is of; it has to subscribe soon."""
         link.state["feed"] = self.feeds.get(link.path)
-        if link.state["feed"] is not None:
+        there = link.path in ("/", *self.feeds)
+        if there:
             self.later(self.options.more.get("patience", PATIENCE), lambda: self._impatient(link))
-        return link.state["feed"] is not None
+        return there
 
     @staticmethod
     def _impatient(link: Link) -> None:
@@ -144,6 +145,8 @@ class CoinbaseEmulator(Emulator):
     def received(self, link: Link, text: str) -> None:
         """A message of a client."""
         link.state["asked"] = True
+        if link.state["feed"] is None:
+            link.state["feed"] = self.feeds["/ws/exchange" if '"channels"' in text else "/ws/advanced"]
         link.state["feed"].received(link, text)
 
     def told(self, told: Told) -> None:

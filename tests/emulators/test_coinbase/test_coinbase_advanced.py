@@ -273,6 +273,15 @@ async def test_a_feed_is_proven_and_asked_for_what_there_is(make: Callable[..., 
 
 
 @on_loop
+async def test_an_address_without_a_path_serves_both_venues(trade: AdvancedPeer, coinbase: CoinbaseControl) -> None:
+    first, second = await trade.connect("/"), await trade.connect("/")
+    await first.socket.send_json({"type": "subscribe", "channel": "ticker", "product_ids": ["BTC-USD"]})
+    await second.socket.send_json({"type": "subscribe", "channels": ["ticker"], "product_ids": ["BTC-USD"]})
+    await first.wait(lambda message: message.get("channel") == "ticker")
+    await second.wait(lambda message: message.get("type") == "ticker")
+
+
+@on_loop
 async def test_the_market_is_told(trade: AdvancedPeer, coinbase: CoinbaseControl) -> None:
     feed = await trade.feed("level2", "market_trades", "ticker", "candles")
 
