@@ -67,6 +67,7 @@ class Publisher:
         self._quoted: list[Audience] = []
         self._traded: list[Audience] = []
         self._deep: list[Audience] = []
+        self._following = False
         self._words: dict[str, str] = {}
         self._minutes: dict[str, datetime] = {}
         self._holdings = Holdings({})
@@ -157,7 +158,12 @@ class Publisher:
         self._quoted = [each for each in audiences if each.part("quote")]
         self._traded = [each for each in audiences if each.part("trade")]
         self._deep = [each for each in audiences if each.part("depth")]
-        self._feed.show_books(bool(self._deep))
+        if self._deep or self._following:
+            self.reactor.callLater(0, self._follow)  # once who asked for it hears: the present book comes at once
+
+    def _follow(self) -> None:
+        self._following = bool(self._deep)
+        self._feed.show_books(self._following)
 
     def forget(self, outlet: Outlet) -> None:
         """An outlet is gone."""

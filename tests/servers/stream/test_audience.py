@@ -58,7 +58,7 @@ def a_publisher(**limits: int) -> Publisher:
     desk: Any = SimpleNamespace(listeners=[])
     flags: Any = SimpleNamespace(ticker=True)
     return Publisher(
-        desk, SimpleNamespace(show_books=lambda wanted: None), flags, Clock(), "p", list, Settings(**limits)
+        desk, SimpleNamespace(), flags, Clock(), "p", list, Settings(**limits)
     )  # type: ignore[arg-type]
 
 
