@@ -57,9 +57,7 @@ def a_publisher(**limits: int) -> Publisher:
     """A publisher without a desk behind it."""
     desk: Any = SimpleNamespace(listeners=[])
     flags: Any = SimpleNamespace(ticker=True)
-    return Publisher(
-        desk, SimpleNamespace(), flags, Clock(), "p", list, Settings(**limits)
-    )  # type: ignore[arg-type]
+    return Publisher(desk, SimpleNamespace(), flags, Clock(), "p", list, Settings(**limits))  # type: ignore[arg-type]
 
 
 def a_listener(of: Publisher, room: int) -> Pipe:

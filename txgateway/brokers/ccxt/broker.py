@@ -6,7 +6,7 @@ restart too. Frames are the truth about an order; the answer to an order call is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,16 +14,18 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from txgateway.brokers import Setup
-from txgateway.brokers.ccxt import exchange, peculiarities, translate
+from txgateway.brokers import Can, Setup
+from txgateway.brokers.ccxt import errors, exchange, feeds, peculiarities, translate
 from txgateway.brokers.ccxt.book import Book, Entry
 from txgateway.brokers.ccxt.clock import VenueClock
-from txgateway.brokers.ccxt.frames import amount
+from txgateway.brokers.ccxt.frames import amount, number
 from txgateway.brokers.ccxt.ids import IdForm
+from txgateway.brokers.ccxt.limits import Pools
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.ccxt.options import mistakes, read
 from txgateway.brokers.ccxt.session import Session
 from txgateway.brokers.ccxt.words import Fill, Seen
+from txgateway.futures import deferred
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import (
@@ -35,9 +37,10 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.execution import Execution
-from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period
+from txgateway.model.instrument import AssetClass, Instrument
+from txgateway.model.market import Bar, Depth, Funding, Period
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, Origin
+from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
 log = Logger()
 
@@ -64,7 +67,9 @@ class CcxtBroker:
         self._reactor = setup.reactor
         self._options = options = read(setup.options)
         self._row = peculiarities.of(options.exchange, options.market, exchange.has(options.exchange))
-        self.can = self._row.can
+        self._feeds = feeds.of(options.exchange, options.market, exchange.has(options.exchange))
+        self._pools = Pools(self._feeds.pools, options.share)
+        self.can = self._row.can | self._feeds.can | (Can.RAW if options.raw else Can(0))
         self._time = VenueClock()
         self._memory = Memory(setup.folder)
         self._book = Book(self._execution)
@@ -139,6 +144,8 @@ class CcxtBroker:
             lambda text: self._broken(session, text),
             self._book,
             self._memory,
+            self._feeds,
+            self._pools,
         )
         work = Deferred.fromCoroutine(self._begin(session))
         late = self._reactor.callLater(START_SECONDS, work.cancel)
@@ -299,13 +306,13 @@ class CcxtBroker:
         ]
         prices = [each for each in (order.limit_price, order.stop_price) if each is not None]
         rounded += [("price", Reason.BAD_TICK, each, session.exchange.price_to_precision) for each in prices]
-        for name, reason, number, precise in rounded:
+        for name, reason, asked, precise in rounded:
             try:
-                made = Decimal(precise(order.symbol, translate.plain(number)))
+                made = Decimal(precise(order.symbol, translate.plain(asked)))
             except Exception as error:
-                raise Refused(reason, f"The {name} {number:f} cannot be sent to {self.venue}: {error}.") from None
-            if made != number:
-                text = f"The {name} {number:f} is no multiple of what {self.venue} takes in {order.symbol}."
+                raise Refused(reason, f"The {name} {asked:f} cannot be sent to {self.venue}: {error}.") from None
+            if made != asked:
+                text = f"The {name} {asked:f} is no multiple of what {self.venue} takes in {order.symbol}."
                 raise Refused(reason, text)
 
     async def release(self, order: Order) -> None:
@@ -526,6 +533,113 @@ class CcxtBroker:
         if start >= end or session.market.instrument(symbol) is None:
             return []
         return await session.market.bars(symbol, period, start, end)
+
+    # a venue of perpetuals, its book, its endpoints
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        """The book of a pair now."""
+        return await self._require().market.depth(symbol, levels)
+
+    def subscribe_depth(self, symbol: str) -> None:
+        """Report the book of a pair that is listened to."""
+        if self._session is not None:
+            self._session.market.follow(symbol)
+
+    def unsubscribe_depth(self, symbol: str) -> None:
+        """Report it no more."""
+        if self._session is not None:
+            self._session.market.unfollow(symbol)
+
+    async def funding(self, symbol: str) -> Funding | None:
+        """What holding a perpetual costs; None of any other pair."""
+        return await self._require().market.funding(symbol)
+
+    async def leverage(self, account: str, symbol: str) -> Decimal | None:
+        """How many times its margin a position may be; None for what is bought with cash, and for an unknown pair."""
+        session = self._require()
+        self._mine(account)
+        market = session.market.instrument(symbol)
+        if market is None or not _is_perpetual(market):
+            return None
+        found = await session.ask(session.exchange.fetch_leverage(symbol))
+        sides = [number(found.get(name)) for name in ("longLeverage", "shortLeverage")]
+        known = [each for each in sides if each is not None]
+        if not known:
+            raise GatewayError(f"Venue {self.venue} does not tell the leverage of {symbol}.")
+        return max(known)
+
+    async def set_leverage(self, account: str, symbol: str, leverage: Decimal) -> None:
+        """Change it, for long and short."""
+        session = self._require()
+        self._mine(account)
+        market = session.market.instrument(symbol)
+        if market is None or not _is_perpetual(market):
+            raise Refused(Reason.UNSUPPORTED, f"{symbol} has no leverage at venue {self.venue}: it is no perpetual.")
+        if leverage != int(leverage):
+            raise Refused(Reason.REJECTED, f"Venue {self.venue} takes whole numbers of leverage only.")
+        call = session.exchange.set_leverage(int(leverage), symbol)
+        await session.command(f"The leverage {leverage:f} of {symbol}", call)
+
+    async def position_mode(self, account: str) -> PositionMode:
+        """Whether long and short are held as one or apart."""
+        session = self._require()
+        self._mine(account)
+        hedged = await self._hedged(session)
+        return PositionMode.HEDGE if hedged else PositionMode.ONE_WAY
+
+    async def _hedged(self, session: Session) -> bool:
+        if session.exchange.has.get("fetchPositionMode"):
+            return bool((await session.ask(session.exchange.fetch_position_mode())).get("hedged"))
+        symbol = next((each.symbol for each in session.market.instruments() if _is_perpetual(each)), "")
+        found = await session.ask(session.exchange.fetch_leverage(symbol))
+        return str((found.get("info") or {}).get("positionMode")).upper().startswith("HEDGE")
+
+    async def set_position_mode(self, account: str, mode: PositionMode) -> None:
+        """Change it. To what it is already is no change, and no refusal."""
+        session = self._require()
+        self._mine(account)
+        if await self._hedged(session) is (mode is PositionMode.HEDGE):
+            return
+        call = session.exchange.set_position_mode(mode is PositionMode.HEDGE)
+        await session.command(f"The position mode {mode}", call)
+
+    def _mine(self, account: str) -> None:
+        if account != self._options.account:
+            raise Refused(Reason.UNKNOWN_ACCOUNT, f"Venue {self.venue} has no account {account}.")
+
+    async def call_endpoint(self, call: EndpointCall) -> Any:
+        """Send a request in the exchange's own words."""
+        session = self._require()
+        api, path = self._feeds.apis[call.api], call.path
+        version, _, rest = path.partition("/")
+        if version in self._feeds.versions and rest:
+            api, path = [version, api[1]], rest
+        work = session.exchange.request(path, api, call.method, dict(call.params))
+        if call.changes:
+            return await session.command(f"{call.method} {call.path}", work)
+        try:
+            return await deferred(_awaited(work))
+        except Exception as error:
+            if errors.refusal(error, None) is not None or _is_exchanges(error):
+                raise Refused(Reason.REJECTED, f"Venue {self.venue} refused it: {errors.sentence(error)}.") from error
+            raise session.said(error) from error
+
+    def rate_limits(self) -> Sequence[RateLimit]:
+        """How much of our share of its limits is left."""
+        return self._pools.shown(self._setup.clock().timestamp())
+
+
+def _is_perpetual(instrument: Instrument) -> bool:
+    return instrument.asset_class is AssetClass.PERPETUAL
+
+
+def _is_exchanges(error: Exception) -> bool:
+    """Whether the exchange itself said no, in whatever class ccxt has for it."""
+    return "ExchangeError" in errors.names(error)
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
 
 
 def _external(order: Order) -> bool:

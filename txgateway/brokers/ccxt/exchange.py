@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import ccxt.pro
 from twisted.logger import Logger
 
+from txgateway.brokers.ccxt.feeds import Feeds
+from txgateway.brokers.ccxt.limits import MARGIN, Request, request
 from txgateway.brokers.ccxt.options import CcxtOptions
 from txgateway.brokers.ccxt.peculiarities import Peculiarities
 
@@ -32,6 +34,12 @@ class Ears(Protocol):
     def order(self, unified: Mapping[str, Any]) -> None:
         """ccxt read an order in a frame."""
 
+    async def admit(self, request: Request) -> None:
+        """Wait until a request may be sent."""
+
+    def answered(self, code: int, headers: Mapping[str, str]) -> None:
+        """A request was answered."""
+
 
 def kind_of(name: str) -> Any:
     """ccxt's class; ValueError where it has none of this name."""
@@ -46,11 +54,16 @@ def has(name: str) -> Mapping[str, Any]:
     return found
 
 
-def make(options: CcxtOptions, row: Peculiarities, ears: Ears) -> Any:
+def make(options: CcxtOptions, row: Peculiarities, feeds: Feeds, ears: Ears) -> Any:
     """The object, not connected."""
     logging.getLogger("ccxt").setLevel(logging.CRITICAL)
     made = _heard(kind_of(options.exchange))(_config(options, row))
     made.ears = ears
+    made.weight, made.has_pools = feeds.weight, bool(feeds.pools)
+    if not feeds.pools and made.rateLimit:
+        made.rateLimit = made.rateLimit / (options.share * (1 - MARGIN))
+        made.tokenBucket = None
+        made.init_rest_rate_limiter()
     if options.domain == "testnet":
         made.set_sandbox_mode(True)
     elif options.domain == "demo":
@@ -99,6 +112,28 @@ def _moved(found: Any, hostname: str | None, url: str, stream_url: str) -> Any:
 def _heard(base: Any) -> Any:
     class Heard(base):
         ears: Ears
+        weight: float
+        has_pools: bool
+
+        async def fetch2(
+            self, path: str, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None
+        ) -> Any:
+            """A request, once it may be sent."""
+            given, known = params or {}, config or {}
+            cost = float(self.calculate_rate_limiter_cost(api, method, path, given, known) or 0) * self.weight
+            private = "rivate" in str(api) or str(api).startswith(("sapi", "['v2'"))
+            await self.ears.admit(request(path, method, private, cost, given if isinstance(given, dict) else {}))
+            return await super().fetch2(path, api, method, given, known)
+
+        async def throttle(self, cost: Any = None) -> None:
+            """ccxt's own pace, where there is none of ours; that of its WebSockets is another."""
+            if not self.has_pools:
+                await super().throttle(cost)
+
+        def on_rest_response(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *more: Any) -> Any:
+            """Every answer, with its headers."""
+            self.ears.answered(int(code), headers)
+            return super().on_rest_response(code, reason, url, method, headers, *more)
 
         def handle_message(self, client: Any, message: Any) -> None:
             """Every frame; what breaks on one does not end the stream, as it would in ccxt."""

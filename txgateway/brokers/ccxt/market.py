@@ -1,16 +1,71 @@
-"""The public side of one link: the trading rules and who is listened to."""
+"""The public side of one link: the trading rules, who is listened to, books, bars, funding.
+
+Frames are taken as they come and told at once. What a stream does not say by itself (the present quote, the last
+trade, the day's figures) is asked for; so is the quote of a pair whose stream has been silent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
 from txgateway.brokers import Report
-from txgateway.brokers.ccxt import translate
+from txgateway.brokers.ccxt import errors, periods, translate
+from txgateway.brokers.ccxt.depth import Ladder, Step, sides
+from txgateway.brokers.ccxt.feeds import Feeds, Watch
+from txgateway.brokers.ccxt.frames import amount, moment, number, price
 from txgateway.brokers.ccxt.options import CcxtOptions
+from txgateway.brokers.ccxt.public import Change, Deal, Shown, Top, rows
+from txgateway.futures import deferred
+from txgateway.model.errors import GatewayError, TimedOut
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period
+from txgateway.model.market import Bar, Depth, Funding, Period, Quote, Statistics, Trade, Unit
+
+log = Logger()
+
+ZERO = Decimal(0)
+TOLD = 20
+"""Levels of a followed book that are told."""
+PAUSE = 0.1
+"""Seconds between two tellings of one book."""
+LOOK, SILENT, FIGURES, FUNDED, STATUS = 5.0, 60.0, 300.0, 60.0, 120.0
+"""Every `LOOK` seconds: a pair whose stream was silent for so long is asked about; so often the day's figures, funding
+and the exchange's status are."""
+RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds until a stream that ended is subscribed again, or a snapshot asked for again."""
+MOST_PAGES = 100
+TICKERS_AT_ONCE = 100
+
+
+@dataclass(slots=True)
+class _Line:
+    """One pair that somebody listens to."""
+
+    symbol: str
+    quote: Quote | None = None
+    trade: Trade | None = None
+    heard: float = 0.0
+    figures: float = 0.0
+    deep: bool = False
+
+
+@dataclass(slots=True)
+class _Book:
+    """A pair's book, kept while it is followed."""
+
+    ladder: Ladder = field(default_factory=Ladder)
+    due: Any = None
+    syncing: bool = False
+    gaps: int = 0
+    tries: int = 0
 
 
 class Market:
@@ -20,6 +75,7 @@ class Market:
         self,
         exchange: Any,
         options: CcxtOptions,
+        row: Feeds,
         venue: str,
         report: Report,
         reactor: Any,
@@ -28,36 +84,588 @@ class Market:
     ) -> None:
         self._exchange = exchange
         self._options = options
+        self._row = row
         self._venue = venue
+        self._report = report
+        self._reactor = reactor
+        self._now = now
+        self._complain = complain
+        self._over = False
+        self._lines: dict[str, _Line] = {}
+        self._books: dict[str, _Book] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        self._ids: dict[str, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._funding: dict[str, tuple[float, Funding]] = {}
+        self._looking: Any = None
+        self._ending: asyncio.Future[None] | None = None
+        self._busy = False
+        self._asked_status = 0.0
+        self._status = "ok"
+
+    # ---------------------------------------------------------------- trading rules
 
     def instrument(self, symbol: str) -> Instrument | None:
-        """A pair's rules; None when it is unknown, disabled or left out."""
-        market = (self._exchange.markets or {}).get(symbol)
-        if market is None or not self._traded(market):
-            return None
-        return translate.instrument(self._venue, market)
+        """A pair's rules, by its symbol or the exchange's own name; None when it is unknown, disabled or left out."""
+        market = self._market(symbol)
+        return None if market is None else translate.instrument(self._venue, market)
 
     def instruments(self) -> list[Instrument]:
         """All that is traded."""
         markets = (self._exchange.markets or {}).values()
         return [translate.instrument(self._venue, market) for market in markets if self._traded(market)]
 
+    def _market(self, symbol: str) -> Any:
+        market = (self._exchange.markets or {}).get(symbol)
+        return market if market is not None and self._traded(market) else None
+
     def _traded(self, market: Any) -> bool:
         return translate.traded(market, self._options.market, self._options.symbols)
 
+    def _symbol(self, market_id: str) -> str:
+        """The symbol of one that is listened to, by the exchange's name of it; empty: nobody listens."""
+        return self._ids.get(market_id, "")
+
+    # ---------------------------------------------------------------- listening
+
     def subscribe(self, symbol: str) -> None:
-        """Listen to a pair."""
+        """Listen to a pair: the present quote and trade first."""
+        market = self._market(symbol)
+        if self._over or market is None or symbol in self._lines:
+            return
+        self._lines[symbol] = _Line(symbol, heard=self._reactor.seconds())
+        self._ids[str(market["id"])] = symbol
+        for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
+            if watch is not None:
+                self._follow(name, symbol, watch)
+        self._go(self._present(symbol), f"the present prices of {symbol}")
+        self._look_later()
 
     def unsubscribe(self, symbol: str) -> None:
         """Listen no more."""
+        line = self._lines.pop(symbol, None)
+        if line is None:
+            return
+        self.unfollow(symbol)
+        for name in ("quotes", "trades"):
+            self._leave(name, symbol)
+        for market_id in [each for each, known in self._ids.items() if known == symbol]:
+            del self._ids[market_id]
 
-    def take(self, url: str, message: Any) -> bool:
-        """A public frame; True when ccxt need not have it."""
-        return False
+    def follow(self, symbol: str) -> None:
+        """Tell the book of a pair that is listened to, the present one first."""
+        line = self._lines.get(symbol)
+        if self._over or line is None or line.deep or self._row.book is None:
+            return
+        line.deep = True
+        self._books[symbol] = _Book()
+        self._follow("book", symbol, self._row.book)
+        if self._row.decode is not None and self._row.snapshot:
+            self._sync(symbol, 0.0)
 
-    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
-        """The bars in [start, end)."""
-        return []
+    def unfollow(self, symbol: str) -> None:
+        """Tell its book no more."""
+        line = self._lines.get(symbol)
+        if line is not None:
+            line.deep = False
+        book = self._books.pop(symbol, None)
+        if book is not None:
+            if book.due is not None and book.due.active():
+                book.due.cancel()
+            self._leave("book", symbol)
 
     def close(self) -> None:
-        """The link is over."""
+        """The link is over: nothing more is told."""
+        self._over = True
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+        for book in self._books.values():
+            if book.due is not None and book.due.active():
+                book.due.cancel()
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
+        self._lines.clear()
+        self._books.clear()
+
+    def _follow(self, name: str, symbol: str, watch: Watch) -> None:
+        if (name, symbol) in self._tasks:
+            return
+        self._tasks[name, symbol] = asyncio.ensure_future(self._watch(name, symbol, watch))
+
+    def _leave(self, name: str, symbol: str) -> None:
+        """Have a stream end; where the exchange cannot be told so its frames are heard and dropped."""
+        task = self._tasks.pop((name, symbol), None)
+        if task is None:
+            return
+        task.cancel()
+        watch = {"quotes": self._row.quotes, "trades": self._row.trades, "book": self._row.book}[name]
+        if watch is not None and not self._over:
+            self._ending = asyncio.ensure_future(self._end_stream(watch, symbol))
+
+    async def _end_stream(self, watch: Watch, symbol: str) -> None:
+        method, many, params = watch
+        end = getattr(self._exchange, f"un_{method}", None)
+        if end is None:
+            return
+        with suppress(Exception):  # what cannot be unsubscribed is heard and dropped
+            await asyncio.wait_for(end([symbol] if many else symbol, params=dict(params)), self._options.patience)
+
+    def _is_over(self) -> bool:
+        return self._over
+
+    async def _watch(self, name: str, symbol: str, watch: Watch) -> None:
+        """Keep a stream subscribed; where ccxt reads it, tell what it read."""
+        method, many, params = watch
+        tries = 0
+        while not self._over:
+            try:
+                call = getattr(self._exchange, method)
+                # In a task of its own: ccxt's future, shared by all who wait for it, is not canceled with us.
+                inner = asyncio.ensure_future(call([symbol] if many else symbol, params=dict(params)))
+                inner.add_done_callback(_seen)
+                answer = await asyncio.shield(inner)
+                tries = 0
+                if self._row.decode is None:
+                    self._read(name, symbol, answer)
+            except asyncio.CancelledError:
+                return
+            except Exception as error:
+                if self._is_over():
+                    return
+                if not errors.is_of_a_link(error):
+                    log.failure("{venue}: the {name} of {symbol} failed.", venue=self._venue, name=name, symbol=symbol)
+                elif tries == 0:
+                    text = errors.sentence(error)
+                    log.info("{venue}: {name} of {symbol} ended: {text}", venue=self._venue, name=name, symbol=symbol,
+                             text=text)  # fmt: skip
+                await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
+                tries += 1
+                if name == "book" and symbol in self._books:
+                    self._resync(symbol, subscribe=False)
+
+    # ---------------------------------------------------------------- frames
+
+    def count(self, url: str, message: Any) -> None:
+        """Look at the number of a frame, private ones too: where one is missing every book may lack something."""
+        if not self._row.sequence or not isinstance(message, dict):
+            return
+        found = message.get(self._row.sequence)
+        if not isinstance(found, int):
+            return
+        before = self._numbers.get(url)
+        self._numbers[url] = found
+        if before is not None and found > before + 1:
+            log.info("{venue}: {count} frames are missing.", venue=self._venue, count=found - before - 1)
+            for symbol in list(self._books):
+                self._resync(symbol)
+
+    def take(self, url: str, message: Any) -> bool:
+        """A frame that is not private; True when ccxt need not have it."""
+        if self._over or self._row.decode is None:
+            return False
+        shown = self._row.decode(message)
+        if shown is None:
+            return False
+        for each in shown:
+            symbol = self._symbol(each.market)
+            if symbol:
+                self._take(symbol, each)
+        return True
+
+    def _take(self, symbol: str, shown: Shown) -> None:
+        line = self._lines[symbol]
+        if isinstance(shown, Top):
+            line.heard = self._reactor.seconds()
+            self._tell_quote(line, shown)
+        elif isinstance(shown, Deal):
+            line.heard = self._reactor.seconds()
+            self._tell_trade(line, shown)
+        elif symbol in self._books:
+            self._changed(symbol, shown)
+
+    def _tell_quote(self, line: _Line, top: Top) -> None:
+        quote = Quote(line.symbol, top.bid, top.bid_size, top.ask, top.ask_size, top.time or self._now())
+        if line.quote is not None and quote.time < line.quote.time:
+            return  # an answer that took longer than the stream
+        line.quote = quote
+        self._report(quote)
+
+    def _tell_trade(self, line: _Line, deal: Deal) -> None:
+        line.trade = Trade(line.symbol, deal.price, deal.size, deal.time)
+        self._report(line.trade)
+
+    def _read(self, name: str, symbol: str, answer: Any) -> None:
+        """What ccxt read: of an exchange whose frames we do not know."""
+        line = self._lines.get(symbol)
+        if line is None:
+            return
+        line.heard = self._reactor.seconds()
+        if name == "trades":
+            for each in answer or ():
+                when = moment(each["timestamp"]) if each.get("timestamp") else self._now()
+                self._tell_trade(line, Deal(symbol, amount(each.get("price")), amount(each.get("amount")), when))
+        elif name == "quotes":
+            self._tell_quote(line, _top(symbol, answer))
+        elif symbol in self._books:
+            book = self._books[symbol]
+            book.ladder.whole(rows(answer["bids"]), rows(answer["asks"]), _time(answer) or self._now(), 0)
+            self._tell_later(symbol)
+
+    # ---------------------------------------------------------------- books
+
+    def _changed(self, symbol: str, change: Change) -> None:
+        book = self._books[symbol]
+        step = book.ladder.take(change)
+        if step is Step.CHANGED:
+            self._tell_later(symbol)
+        elif step is Step.GAP:
+            self._resync(symbol)
+
+    def _tell_later(self, symbol: str) -> None:
+        book = self._books[symbol]
+        if book.due is None or not book.due.active():
+            book.due = self._reactor.callLater(PAUSE if book.tries == 0 and book.due else 0.0, self._tell_book, symbol)
+
+    def _tell_book(self, symbol: str) -> None:
+        book = self._books.get(symbol)
+        if book is None or not book.ladder.synced or self._over:
+            return
+        if book.ladder.crossed:
+            self._resync(symbol)
+            return
+        book.tries = 0
+        self._report(book.ladder.depth(symbol, TOLD, self._now()))
+
+    def _resync(self, symbol: str, subscribe: bool = True) -> None:
+        """Something of a book is missing: it is nothing until it is whole again."""
+        book = self._books[symbol]
+        book.gaps += 1
+        if book.ladder.synced or not (self._row.snapshot and subscribe):
+            book.ladder.reset()  # else what came since the gap waits for the snapshot
+        wait = RETRY[min(book.tries, len(RETRY) - 1)]
+        book.tries += 1
+        if self._row.decode is None:
+            return
+        if self._row.snapshot:
+            self._sync(symbol, wait)
+        elif subscribe and not book.syncing:
+            book.syncing = True
+            self._go(self._subscribe_again(symbol, wait), f"the book of {symbol}")
+
+    def _sync(self, symbol: str, wait: float) -> None:
+        book = self._books[symbol]
+        if not book.syncing:
+            book.syncing = True
+            self._go(self._snapshot(symbol, wait), f"the book of {symbol}")
+
+    async def _snapshot(self, symbol: str, wait: float) -> None:
+        """Ask for the whole book, until it joins what the stream brought."""
+        book = self._books[symbol]
+        try:
+            while self._books.get(symbol) is book and not self._over:
+                await self._sleep(wait)
+                wait = RETRY[min(book.tries, len(RETRY) - 1)]
+                try:
+                    found = await self._fetch_book(symbol, self._row.most)
+                except GatewayError as error:
+                    log.info("{venue}: no book of {symbol}: {error}", venue=self._venue, symbol=symbol, error=error)
+                    book.tries += 1
+                    continue
+                if self._books.get(symbol) is not book:
+                    return
+                last = int(found.get("nonce") or found.get("timestamp") or 0)
+                sides = rows(found["bids"]), rows(found["asks"])
+                if book.ladder.whole(*sides, _time(found) or self._now(), last) is Step.CHANGED:
+                    self._tell_later(symbol)
+                    return
+                book.tries += 1
+        finally:
+            book.syncing = False
+
+    async def _subscribe_again(self, symbol: str, wait: float) -> None:
+        """Have the stream send its snapshot once more."""
+        book = self._books[symbol]
+        try:
+            await self._sleep(wait)
+            watch = self._row.book
+            if watch is None or self._books.get(symbol) is not book:
+                return
+            task = self._tasks.pop(("book", symbol), None)
+            if task is not None:
+                task.cancel()
+            await deferred(self._end_stream(watch, symbol))
+            self._forget_stream(symbol)
+            if self._books.get(symbol) is book and not self._over:
+                self._follow("book", symbol, watch)
+        finally:
+            book.syncing = False
+
+    def _forget_stream(self, symbol: str) -> None:
+        """Have ccxt subscribe a book again, whatever it remembers."""
+        market = self._market(symbol) or {}
+        for client in self._exchange.clients.values():
+            for key in list(client.subscriptions):
+                if ("level2" in key or "orderbook" in key) and (symbol in key or str(market.get("id")) in key):
+                    client.subscriptions.pop(key, None)
+                    client.futures.pop(key, None)
+
+    async def depth(self, symbol: str, levels: int) -> Depth | None:
+        """The book now: the one that is followed, else by request."""
+        if self._market(symbol) is None:
+            return None
+        book = self._books.get(symbol)
+        if book is not None and book.ladder.synced and not book.ladder.crossed and levels <= TOLD:
+            return book.ladder.depth(symbol, levels, self._now())
+        found = await self._fetch_book(symbol, levels)
+        bids, asks = sides(rows(found["bids"]), rows(found["asks"]), levels)
+        return Depth(symbol, bids, asks, _time(found) or self._now(), int(found.get("nonce") or 0))
+
+    async def _fetch_book(self, symbol: str, levels: int) -> Any:
+        allowed = [each for each in self._row.depths if each >= levels]
+        wanted = allowed[0] if allowed else max(self._row.depths, default=levels)
+        return await self._ask(self._exchange.fetch_order_book(symbol, wanted))
+
+    # ---------------------------------------------------------------- questions
+
+    async def _present(self, symbol: str) -> None:
+        """Tell the quote and the last trade as they are, and the day's figures."""
+        found = await self._fetch_book(symbol, 5)
+        line = self._lines.get(symbol)
+        if line is None or self._over:
+            return
+        if line.quote is None:
+            self._tell_quote(line, _top(symbol, found))
+        if self._row.trades is not None:
+            await self._last_trade(line)
+        await self._figures([symbol])
+
+    async def _last_trade(self, line: _Line) -> None:
+        found = await self._ask(self._exchange.fetch_trades(line.symbol, None, 1))
+        if found and line.trade is None and self._lines.get(line.symbol) is line and not self._over:
+            last = max(found, key=lambda each: each.get("timestamp") or 0)
+            when = moment(last["timestamp"]) if last.get("timestamp") else self._now()
+            self._tell_trade(line, Deal(line.symbol, amount(last.get("price")), amount(last.get("amount")), when))
+
+    async def last_prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
+        """The last prices of several pairs at once, of those that have one."""
+        found = {symbol: price(each.get("last")) for symbol, each in (await self._tickers(symbols)).items()}
+        return {symbol: last for symbol, last in found.items() if last is not None}
+
+    async def _tickers(self, symbols: Sequence[str]) -> dict[str, Any]:
+        if not symbols:
+            return {}
+        if len(symbols) == 1 and self._exchange.has.get("fetchTicker"):
+            return {symbols[0]: await self._ask(self._exchange.fetch_ticker(symbols[0]))}
+        found: dict[str, Any] = {}
+        for at in range(0, len(symbols), TICKERS_AT_ONCE):
+            some = list(symbols[at : at + TICKERS_AT_ONCE])
+            found.update(await self._ask(self._exchange.fetch_tickers(some)))
+        return {symbol: found[symbol] for symbol in symbols if symbol in found}
+
+    async def _figures(self, symbols: Sequence[str]) -> None:
+        """Tell the day's figures (of the last 24 hours: these markets never close)."""
+        able = [each for each in symbols if self._row.spot_tickers or not (self._market(each) or {}).get("spot")]
+        found = {symbol: _figures(symbol, each) for symbol, each in (await self._tickers(able)).items()}
+        for symbol in symbols:
+            if symbol not in found:
+                found[symbol] = await self._of_bars(symbol)
+        for symbol, figures in found.items():
+            line = self._lines.get(symbol)
+            if line is not None and not self._over:
+                line.figures = self._reactor.seconds()
+                self._report(figures)
+
+    async def _of_bars(self, symbol: str) -> Statistics:
+        """The same of a pair that has no ticker."""
+        now = self._now()
+        bars = await self.bars(symbol, Period(60, Unit.MINUTE), now - timedelta(hours=24), now)
+        if not bars:
+            return Statistics(symbol)
+        high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
+        return Statistics(symbol, bars[0].open, high, low, None, sum((bar.volume for bar in bars), ZERO))
+
+    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
+        """The bars in [start, end), oldest first, made of the exchange's where it has none of this length."""
+        length = periods.source(period, self._exchange.timeframes or {})
+        if length is None or self._market(symbol) is None:
+            return []
+        first, last = periods.whole(period, start, min(end, self._now()))
+        found = await self._fetch_bars(symbol, length, first, last)
+        bars = periods.folded(period, [bar for bar in found if first <= bar.time < last])
+        return [bar for bar in bars if start <= bar.time < end]
+
+    async def _fetch_bars(self, symbol: str, length: periods.Length, start: datetime, end: datetime) -> list[Bar]:
+        found: dict[datetime, Bar] = {}
+        step = timedelta(seconds=length.seconds)
+        at, most = start, self._row.bars
+        for _ in range(MOST_PAGES):
+            if at >= end:
+                break
+            count = min(most, -(-(end - at) // step))
+            since = int(at.timestamp() * 1000)
+            got = await self._ask(self._exchange.fetch_ohlcv(symbol, length.name, since, count))
+            bars = periods.read(symbol, got)
+            found.update((bar.time, bar) for bar in bars)
+            # Minutes without a trade are left out by some: then the page's own end leads on.
+            beyond = bars[-1].time + step if bars and len(bars) >= count else at + count * step
+            at = max(beyond, at + step)
+        else:
+            raise GatewayError(f"Venue {self._venue}: that is more than {MOST_PAGES * most} bars: ask for fewer.")
+        return [found[each] for each in sorted(found)]
+
+    async def funding(self, symbol: str) -> Funding | None:
+        """What holding a perpetual costs, not older than a minute."""
+        market = self._market(symbol)
+        if market is None or not market.get("swap"):
+            return None
+        known = self._funding.get(symbol)
+        now = self._reactor.seconds()
+        if known is not None and now - known[0] < FUNDED:
+            return known[1]
+        found = funding(symbol, await self._ask(self._exchange.fetch_funding_rate(symbol)), self._now())
+        self._funding[symbol] = (self._reactor.seconds(), found)
+        return found
+
+    async def _ask(self, work: Awaitable[Any]) -> Any:
+        """What the exchange answers; TimedOut or GatewayError with a sentence where it does not."""
+        try:
+            return await deferred(_coroutine(work))
+        except Exception as error:
+            if not errors.is_of_a_link(error):
+                raise
+            text = f"Venue {self._venue} did not answer: {errors.sentence(error)}."
+            raise (TimedOut(text) if errors.timed_out(error) else GatewayError(text)) from error
+
+    # ---------------------------------------------------------------- now and then
+
+    def _look_later(self) -> None:
+        if not self._over and (self._looking is None or not self._looking.active()):
+            self._looking = self._reactor.callLater(LOOK, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
+        if not self._busy:
+            self._busy = True
+            self._go(self._looked(), "a look at what is listened to")
+
+    async def _looked(self) -> None:
+        try:
+            now = self._reactor.seconds()
+            for line in [each for each in self._lines.values() if now - each.heard >= SILENT]:
+                await self._silent(line)
+            old = [each.symbol for each in self._lines.values() if now - each.figures >= FIGURES]
+            if old:
+                await self._figures(old)
+            for symbol in [each for each in self._funding if each in self._lines]:
+                if now - self._funding[symbol][0] >= FUNDED:
+                    await self.funding(symbol)
+            if self._row.status and now - self._asked_status >= STATUS:
+                self._asked_status = now
+                await self._ask_status()
+        finally:
+            self._busy = False
+
+    async def _silent(self, line: _Line) -> None:
+        """A pair of which nothing was heard: its market is quiet, and its quote confirmed, or its stream is mute."""
+        before = line.quote
+        found = await self._fetch_book(line.symbol, 5)
+        if self._lines.get(line.symbol) is not line or self._over or line.quote is not before:
+            return
+        top = _top(line.symbol, found)
+        same = before is not None and (before.bid, before.ask) == (top.bid, top.ask)
+        line.heard = self._reactor.seconds()
+        self._tell_quote(line, Top(top.market, top.bid, top.bid_size, top.ask, top.ask_size, self._now()))
+        if same:
+            return
+        log.info("{venue}: the stream of {symbol} is mute.", venue=self._venue, symbol=line.symbol)
+        for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
+            if watch is not None:
+                task = self._tasks.pop((name, line.symbol), None)
+                if task is not None:
+                    task.cancel()
+                await deferred(self._end_stream(watch, line.symbol))
+                if self._lines.get(line.symbol) is line and not self._over:
+                    self._follow(name, line.symbol, watch)
+
+    async def _ask_status(self) -> None:
+        """Whether the exchange says that it works."""
+        found = await self._ask(self._exchange.fetch_status())
+        status = str(found.get("status") or "ok")
+        if status != self._status:
+            self._status = status
+            what = "works again" if status == "ok" else f"says of itself: {status}"
+            self._complain(f"the exchange {what}")
+
+    def _go(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Let something run by itself; what the exchange does not answer is asked again another time."""
+
+        def failed(failure: Any) -> None:
+            if self._over:
+                return
+            if failure.check(GatewayError):
+                log.info("{venue}: {what}: {text}", venue=self._venue, what=what, text=failure.getErrorMessage())
+            else:
+                log.failure("{venue}: {what} failed.", failure, venue=self._venue, what=what)
+
+        Deferred.fromCoroutine(work).addErrback(failed)
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            waited: Deferred[None] = Deferred()
+            self._reactor.callLater(seconds, waited.callback, None)
+            await waited
+
+
+def funding(symbol: str, found: Any, now: datetime) -> Funding:
+    """ccxt's funding rate."""
+    next_rate, due = number(found.get("nextFundingRate")), found.get("nextFundingTimestamp")
+    if due is None:
+        due = found.get("fundingTimestamp")
+    hours = str(found.get("interval") or "").removesuffix("h")
+    when = moment(due) if due else None
+    return Funding(
+        symbol=symbol,
+        rate=amount(found.get("fundingRate")),
+        time=_time(found) or now,
+        next_rate=next_rate,
+        next_time=when if when is not None and when > now - timedelta(minutes=1) else None,
+        interval_seconds=int(hours) * 3600 if hours.isdigit() else None,
+        mark_price=price(found.get("markPrice")),
+        index_price=price(found.get("indexPrice")),
+    )
+
+
+def _figures(symbol: str, ticker: Any) -> Statistics:
+    """ccxt's ticker."""
+    names = {"open": "open", "high": "high", "low": "low", "close": "previousClose", "vwap": "vwap"}
+    found = {name: price(ticker.get(member)) for name, member in names.items()}
+    return Statistics(symbol, **found, volume=number(ticker.get("baseVolume")))
+
+
+def _top(symbol: str, book: Any) -> Top:
+    bids, asks = sides(rows(book["bids"]), rows(book["asks"]), 1)
+    bid, ask = (each[0] if each else None for each in (bids, asks))
+    return Top(
+        symbol,
+        bid.price if bid else ZERO,
+        bid.size if bid else ZERO,
+        ask.price if ask else ZERO,
+        ask.size if ask else ZERO,
+        _time(book),
+    )
+
+
+def _time(found: Any) -> datetime | None:
+    stamp = found.get("timestamp")
+    return moment(stamp) if stamp else None
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """What a stream that is no longer wanted ends with is of no interest."""
+    if not task.cancelled():
+        task.exception()
+
+
+async def _coroutine(work: Awaitable[Any]) -> Any:
+    return await work

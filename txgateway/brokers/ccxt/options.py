@@ -22,7 +22,7 @@ class CcxtOptions:
     `symbols`: only these pairs, or pairs with these quote currencies; empty: all. `quotes`: the currencies that are
     cash, in the order in which a holding's pair is looked for. `silence`: after so many seconds without a sign of life
     the link is given up. `patience`: so long an answer may take. `throttle`: keep to the exchange's rate limits, of
-    which `share` is ours.
+    which `share` is ours. `raw`: its own endpoints may be called by hand.
     """
 
     exchange: str
@@ -41,6 +41,7 @@ class CcxtOptions:
     patience: float
     throttle: bool
     share: float
+    raw: bool
 
     def __repr__(self) -> str:
         return f"CcxtOptions(exchange={self.exchange!r}, market={self.market!r}, domain={self.domain!r})"
@@ -180,4 +181,5 @@ _READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "patience": (10, _seconds),
     "throttle": (True, _flag),
     "share": (1, _share),
+    "raw": (False, _flag),
 }

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import ccxt
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -21,7 +22,9 @@ from txgateway.brokers.ccxt import errors, exchange, ids, translate
 from txgateway.brokers.ccxt.balances import Balances, locked_by
 from txgateway.brokers.ccxt.book import Book, Entry
 from txgateway.brokers.ccxt.clock import VenueClock
+from txgateway.brokers.ccxt.feeds import Feeds
 from txgateway.brokers.ccxt.frames import Names, moment
+from txgateway.brokers.ccxt.limits import Pools, Request
 from txgateway.brokers.ccxt.market import Market
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.ccxt.options import CcxtOptions
@@ -65,9 +68,12 @@ class Session:
         drop: Callable[[str], None],
         book: Book,
         memory: Memory,
+        feeds: Feeds,
+        pools: Pools,
     ) -> None:
         self.options, self.row, self.venue = options, row, venue
         self.book, self.memory = book, memory
+        self.feeds, self._pools = feeds, pools
         self.over = self.ready = False
         self.balances = Balances(row.balances_by_stream)
         self._reactor, self._clock, self._time = reactor, clock, time
@@ -80,11 +86,11 @@ class Session:
         self._last_word = self._last_poll = reactor.seconds()
         self._polled = self.now()
         self._names = Names(self.order_id, self._symbol)
-        self.exchange = exchange.make(options, row, self)
+        self.exchange = exchange.make(options, row, feeds, self)
         streaming = self.exchange.streaming
         streaming["keepAlive"] = min(int(options.silence * 1000 / 3), int(streaming.get("keepAlive", 30000)))
         streaming["maxPingPongMisses"] = 2
-        self.market = Market(self.exchange, options, venue, self._tell, reactor, self.now, complain)
+        self.market = Market(self.exchange, options, feeds, venue, self._tell, reactor, self.now, complain)
 
     def now(self) -> datetime:
         """The exchange's clock."""
@@ -177,16 +183,17 @@ class Session:
         """A frame; ccxt need not have one that is ours alone."""
         if self.over:
             return True
+        self.market.count(url, message)
         words = self.row.decode(message, self._names) if self.row.decode is not None else None
         if words is None:
-            return bool(self.market.take(url, message))
+            return self.market.take(url, message)
         for word in words:
             self.take(word)
         return not any(isinstance(word, Heard) for word in words)
 
     def opened(self, url: str) -> None:
         """A WebSocket is connected; to one with a key in its address nothing more need be said."""
-        if re.search(r"/private/|/ws/\w{8,}$", url):
+        if re.search(r"/ws/\w{8,}$", url) or "connected" not in self.row.streams:
             self._hear("connected")
 
     def order(self, unified: Mapping[str, Any]) -> None:
@@ -196,6 +203,26 @@ class Session:
         seen = translate.seen(unified, self.order_id(str(unified.get("clientOrderId") or "")))
         if seen is not None:
             self.take(seen)
+
+    async def admit(self, request: Request) -> None:
+        """Wait until a request fits the exchange's limits; an order is not kept waiting by a ban."""
+        while self.options.throttle:
+            wait = self._pools.wait(request, self._unix())
+            if wait <= 0:
+                break
+            if wait > self.options.patience and (request.is_order or request.is_cancel):
+                raise ccxt.OperationRejected(
+                    f"it was not sent: {self.venue} takes nothing more for {wait:.0f} s (its rate limits)"
+                )
+            await asyncio.sleep(min(wait, 1.0))
+        self._pools.charge(request, self._unix())
+
+    def answered(self, code: int, headers: Mapping[str, str]) -> None:
+        """What an answer's headers tell of the limits."""
+        self._pools.answered(code, headers, self._unix())
+
+    def _unix(self) -> float:
+        return self._clock().timestamp()
 
     def _hear(self, stream: str) -> None:
         self._heard.add(stream)
@@ -303,9 +330,10 @@ class Session:
         try:
             return await deferred(_coroutine(work))
         except Exception as error:
-            raise self._said(error) from error
+            raise self.said(error) from error
 
-    def _said(self, error: Exception) -> Exception:
+    def said(self, error: Exception) -> Exception:
+        """An error of a question, as a sentence."""
         if not errors.is_of_a_link(error):
             return error
         text = f"Venue {self.venue} did not answer: {errors.sentence(error)}."
@@ -390,7 +418,7 @@ class Session:
         except Exception as error:
             if errors.not_found(error, self.row.absent):
                 return None
-            raise self._said(error) from error
+            raise self.said(error) from error
         name = self.order_id(str(found.get("clientOrderId") or "")) or order.order_id
         return translate.seen(found, order.order_id if params else name)
 
@@ -412,7 +440,7 @@ class Session:
         if not name and broker_id:
             name = await self._ask_name(broker_id, symbol)
         market = (self.exchange.markets or {}).get(symbol) or {}
-        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids, self.row.fill_time)
+        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids)
 
     async def _ask_name(self, broker_id: str, symbol: str) -> str:
         """The name of an order that is only known by the exchange's id."""
@@ -421,7 +449,7 @@ class Session:
         except Exception as error:
             if errors.not_found(error, self.row.absent):
                 return ""
-            raise self._said(error) from error
+            raise self.said(error) from error
         name = self.order_id(str(found.get("clientOrderId") or ""))
         seen = translate.seen(found, name)
         if seen is not None:
