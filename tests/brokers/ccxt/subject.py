@@ -25,6 +25,7 @@ from txgateway.brokers.conformance import Subject
 from txgateway.futures import deferred
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.order import Order
+from txgateway.model.venue import EndpointApi, EndpointCall
 
 D = Decimal
 CANNOT = {FaultKind.ID_ROLLBACK: "no exchange's ids begin again"}
@@ -39,6 +40,7 @@ class Exchange(Subject):
     """A fresh emulator whose market stands still, and a broker that is quick to find a link dead."""
 
     exchange: ClassVar[str]
+    market: ClassVar[str] = ""
     emulated: ClassVar[type[Emulator]]
     money: ClassVar[Mapping[str, Mapping[str, Decimal]]] = {"spot": {"USDT": D(10_000_000)}}
     controls: ClassVar[type[Control]] = Control
@@ -48,6 +50,7 @@ class Exchange(Subject):
     low_price, high_price = Decimal(20000), Decimal(90000)
     unknown_symbol = "NOSUCH/USDT"
     patience, stillness = 3000, 20
+    endpoint = EndpointCall("time", EndpointApi.PUBLIC, "GET")
 
     def __init__(self, folder: Path, tick: float = 0.0, **options: Any) -> None:
         self.folder = folder
@@ -63,11 +66,13 @@ class Exchange(Subject):
             "secret": "secret",
             "password": "password",
             "uid": "uid",
+            "market": self.market,
             "url": f"http://127.0.0.1:{self.port}",
             "accounts": self.account,
             "silence": 3.2,
             "patience": 2.4,
             "throttle": False,
+            "raw": True,
             **options,
         }
 
@@ -129,7 +134,21 @@ class BinanceUsdm(Exchange):
 class Woo(Exchange):
     """WOO X, spot."""
 
-    exchange, emulated = "woo", WooEmulator
+    exchange, emulated, market = "woo", WooEmulator, "spot"
+    endpoint = EndpointCall("instruments", EndpointApi.PUBLIC, "GET")
 
 
-SUBJECTS: Mapping[str, type[Exchange]] = {"binance": BinanceSpot, "binanceusdm": BinanceUsdm, "woo": Woo}
+class WooSwap(Woo):
+    """WOO X, perpetual swaps."""
+
+    market = "swap"
+    pair = "BTC-USDT-PERP"
+    symbol, unknown_symbol = "BTC/USDT:USDT", "NOSUCH/USDT:USDT"
+
+
+SUBJECTS: Mapping[str, type[Exchange]] = {
+    "binance": BinanceSpot,
+    "binanceusdm": BinanceUsdm,
+    "woo": Woo,
+    "woo-swap": WooSwap,
+}

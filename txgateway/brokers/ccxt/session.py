@@ -193,7 +193,7 @@ class Session:
 
     def opened(self, url: str) -> None:
         """A WebSocket is connected; to one with a key in its address nothing more need be said."""
-        if re.search(r"/ws/\w{8,}$", url) or "connected" not in self.row.streams:
+        if re.search(r"/private/|/ws/\w{8,}$", url):
             self._hear("connected")
 
     def order(self, unified: Mapping[str, Any]) -> None:
