@@ -1,0 +1,172 @@
+"""The daemon at a crypto exchange: in mode ccxt, against the emulated Binance in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.daemon import PATIENCE, Daemon, until
+from tests.e2e.conftest import PASSWORD, MakeDaemon
+from tests.emulators.crypto.process import Process
+
+ACCOUNT, SECRET = "CRYPTO", "s3cret-0f-the-key"
+TERMS = {"account": ACCOUNT, "route": "", "symbol": "BTC/USDT"}
+FAR = "price_collar=off,max_notional=off,reference_age=off,max_gross_exposure=off,max_position=off"
+
+
+@pytest.fixture(scope="module")
+def binance() -> Iterator[Process]:
+    key, money = f"main:key:{SECRET}", "spot:USDT:100000000"
+    emulator = Process("binance", "--tick", "0", "--key", key, "--balance", money).start()
+    yield emulator
+    emulator.kill()
+
+
+@pytest.fixture(scope="module")
+def daemon(binance: Process, make_daemon: MakeDaemon) -> Daemon:
+    binance.do("quote", symbol="BTC-USDT", bid=50000, ask=50010, bid_size=1000, ask_size=1000)
+    return make_ccxt(make_daemon, binance.port).start().up()
+
+
+def make_ccxt(make_daemon: MakeDaemon, port: int, **more: str) -> Daemon:
+    """A daemon that is quick to look again."""
+    environment = {
+        "MODE": "ccxt",
+        "CCXT_EXCHANGE": "binance",
+        "CCXT_KEY": "key",
+        "CCXT_SECRET": SECRET,
+        "CCXT_URL": f"http://127.0.0.1:{port}",
+        "API_ACCOUNT": ACCOUNT,
+        "RISK": FAR,
+        "RECONCILE_SECONDS": "2",
+        "LOG_HTTP_REQUESTS": "0",
+    }
+    return make_daemon(**environment, **more)
+
+
+@pytest.fixture(autouse=True)
+def _market_and_manners(binance: Process) -> Iterator[None]:
+    """Each test begins with the same quote and a link that is well; whatever we say is what a client may say."""
+    binance.do("clear")
+    binance.do("quote", symbol="BTC-USDT", bid=50000, ask=50010, bid_size=1000, ask_size=1000)
+    yield
+    assert binance.do("status")["violations"] == []
+
+
+def becomes(daemon: Daemon, name: str, status: str) -> Any:
+    """The order, once it is in this status."""
+    return until(lambda: (found := daemon.call("query_order", id=name))["order_status"] == status and found, daemon)
+
+
+def theirs(binance: Process, name: str) -> list[Any]:
+    """What the exchange has of one of our orders."""
+    return [each for each in binance.do("orders") if each["client_id"] == name]
+
+
+def agrees(daemon: Daemon, binance: Process) -> None:
+    """Nothing is in doubt, no difference is open, and what is held is what the exchange has."""
+
+    def reconciled() -> bool:
+        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in daemon.call("query_orders").values()):
+            return False
+        if [each for each in daemon.call("query_differences") if each.get("resolved") is None]:
+            return False
+        held = binance.do("balances")["spot"].get("BTC", {})
+        theirs = float(held.get("total", held.get("free", 0)))
+        return abs(daemon.call("query_positions").get(ACCOUNT, {}).get("BTC/USDT", 0) - theirs) < 1e-9
+
+    until(reconciled, daemon)
+
+
+def test_it_comes_up_with_its_account(daemon: Daemon) -> None:
+    assert daemon.call("query_accounts") == [ACCOUNT]
+    account = daemon.call("query_account", account=ACCOUNT)
+    assert account["_cash"] == 100_000_000
+    assert SECRET not in daemon.log.read_text()
+
+
+def test_orders_fill_and_the_position_is_less_by_the_fee(daemon: Daemon, binance: Process) -> None:
+    bought = daemon.call("market_order", **TERMS, quantity=0.5)
+    becomes(daemon, bought["permid"], "FILLED")
+    assert bought["time_in_force"] == "GTC"
+    until(lambda: daemon.call("query_positions")[ACCOUNT] == {"BTC/USDT": 0.5 - 0.0005}, daemon)
+    sold = daemon.call("market_order", **TERMS, quantity=-0.2)
+    assert becomes(daemon, sold["permid"], "FILLED")["commission"] == pytest.approx(0.2 * 50000 * 0.001)
+    agrees(daemon, binance)
+
+
+def test_a_limit_order_rests_is_filled_and_canceled(daemon: Daemon, binance: Process) -> None:
+    order = daemon.call("limit_order", **TERMS, limit_price=45000, quantity=0.3)
+    assert order["order_status"] == "NEW"
+    binance.do("fill", order=order["order_id"] if "order_id" in order else order["permid"], size="0.1")
+    until(lambda: daemon.call("query_order", id=order["permid"])["filled"] == 0.1, daemon)
+    daemon.call("cancel_order", id=order["permid"])
+    assert becomes(daemon, order["permid"], "CANCELED")["filled"] == 0.1
+    agrees(daemon, binance)
+
+
+def test_refusals_say_why(daemon: Daemon) -> None:
+    for more, reason in (
+        ({"symbol": "NOSUCH/USDT"}, "UNKNOWN_SYMBOL"),
+        ({"quantity": 0.0000001}, "BAD_LOT"),
+        ({"limit_price": 45000.001}, "BAD_TICK"),
+        ({"time_in_force": "DAY"}, "UNSUPPORTED"),
+        ({"quantity": 5000, "limit_price": 45000}, "INSUFFICIENT_FUNDS"),
+    ):
+        answer = daemon.post("limit_order", **{**TERMS, "limit_price": 45000, "quantity": 0.1, **more})
+        found = answer.get("reason") or answer.get("order_reason")
+        assert found == reason, answer
+
+
+def test_a_stop_waits_for_its_price(daemon: Daemon, binance: Process) -> None:
+    order = daemon.call("stop_order", **TERMS, stop_price=52000, quantity=0.1)
+    assert order["order_status"] == "NEW"
+    binance.do("quote", symbol="BTC-USDT", bid=52010, ask=52020, bid_size=1000, ask_size=1000)
+    binance.do("trade", symbol="BTC-USDT", price=52015)
+    becomes(daemon, order["permid"], "FILLED")
+    agrees(daemon, binance)
+
+
+def test_a_dropped_link_is_made_anew_and_reconciled(daemon: Daemon, binance: Process) -> None:
+    order = daemon.call("limit_order", **TERMS, limit_price=45000, quantity=0.3)
+    binance.do("drop", seconds=0.3)
+    binance.do("fill", order=order["permid"], size="0.3")
+    becomes(daemon, order["permid"], "FILLED")
+    daemon.up()
+    agrees(daemon, binance)
+
+
+def test_killed_in_the_midst_of_orders_it_finds_every_one(binance: Process, make_daemon: MakeDaemon) -> None:
+    daemon = make_ccxt(make_daemon, binance.port).start().up()
+
+    def body(number: int) -> tuple[str, dict[str, Any]]:
+        terms = {**TERMS, "quantity": 0.01, "client_order_id": f"killed-{number}"}
+        return ("limit_order", {**terms, "limit_price": 45000}) if number % 2 else ("market_order", terms)
+
+    def send(number: int) -> Any:
+        way, terms = body(number)
+        try:
+            auth = ("txtrader_user", PASSWORD)
+            return requests.post(f"{daemon.url}/{way}", json=terms, auth=auth, timeout=PATIENCE).json()
+        except requests.RequestException:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(send, number) for number in range(60)]
+        until(lambda: sum(each.done() for each in answers) >= 20)
+        daemon.kill()
+        told = [each.result() for each in answers]
+    daemon.start().up()
+    until(lambda: all(each["order_status"] != "UNKNOWN" for each in daemon.call("query_orders").values()), daemon)
+    ours = {each["client_order_id"]: each for each in daemon.call("query_orders").values()}
+    for each in filter(None, told):
+        assert ours[each["client_order_id"]]["permid"] == each["permid"], "what was acknowledged is there"
+    for name, each in ours.items():
+        if name.startswith("killed-"):
+            assert len(theirs(binance, each["permid"])) == (0 if each["order_status"] == "REJECTED" else 1), each
+            way, terms = body(int(name[7:]))
+            assert daemon.call(way, **terms)["replayed"] is True
