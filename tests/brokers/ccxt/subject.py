@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.emulators.binance.server import Binance, BinanceControl
+from tests.emulators.coinbase.server import CoinbaseControl, CoinbaseEmulator
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.server import Emulator, Options
 from tests.emulators.woo.server import WooEmulator
@@ -73,8 +74,13 @@ class Exchange(Subject):
             "patience": 2.4,
             "throttle": False,
             "raw": True,
+            **self.more(),
             **options,
         }
+
+    def more(self) -> dict[str, Any]:
+        """What this exchange is given beside."""
+        return {}
 
     def make(self, report: Report) -> Broker:
         return CcxtBroker(Setup("ccxt", self.options, self.folder, report, reactor, utc_now))
@@ -106,7 +112,6 @@ class Exchange(Subject):
         for timer in self.timers:
             if timer.active():
                 timer.cancel()
-        await deferLater(reactor, 0.01)  # it has begun to listen: what never did could not be stopped
         await _of_asyncio(self.emulator.stop())
         assert not self.emulator.violations, f"the broker did what it should not: {self.emulator.violations}"
 
@@ -129,6 +134,42 @@ class BinanceUsdm(Exchange):
     money: ClassVar[Mapping[str, Mapping[str, Decimal]]] = {"spot": {}, "perp": {"USDT": D(10_000_000)}}
     pair = "BTC-USDT-PERP"
     symbol, unknown_symbol = "BTC/USDT:USDT", "NOSUCH/USDT:USDT"
+
+
+class Coinbase(Exchange):
+    """Coinbase Advanced Trade, which tells no fills and no balances by itself."""
+
+    exchange, emulated, controls = "coinbase", CoinbaseEmulator, CoinbaseControl
+    money: ClassVar[Mapping[str, Mapping[str, Decimal]]] = {"spot": {"USD": D(10_000_000)}}
+    cannot: ClassVar[Mapping[FaultKind, str]] = {
+        **CANNOT,
+        FaultKind.LATE_FILL: "its fills are asked for, and are not told late",
+        FaultKind.DUPLICATED_FILL: "its fills are asked for, and are not told twice",
+        FaultKind.REORDERED_FILLS: "its fills are asked for, in their order",
+    }
+    pair = "BTC-USD"
+    symbol, unknown_symbol = "BTC/USD", "NOSUCH/USD"
+
+    def more(self) -> dict[str, Any]:
+        return {"stream_url": f"ws://127.0.0.1:{self.port}/ws/advanced"}
+
+
+class CoinbaseExchange(Coinbase):
+    """Coinbase Exchange."""
+
+    exchange = "coinbaseexchange"
+    cannot: ClassVar[Mapping[FaultKind, str]] = {
+        **CANNOT,
+        FaultKind.RESTART_EMPTY: "it forgets orders that ended unfilled: a lost memory looks the same",
+    }
+
+    def more(self) -> dict[str, Any]:
+        keys = self.control.do_keys()
+        return {
+            "secret": keys["secret64"],
+            "password": keys["passphrase"],
+            "stream_url": f"ws://127.0.0.1:{self.port}/ws/exchange",
+        }
 
 
 class Woo(Exchange):

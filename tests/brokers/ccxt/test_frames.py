@@ -145,6 +145,7 @@ def test_coinbaseexchange() -> None:
     assert (taken.side, taken.broker_id) == (Side.BUY, "132fb6ae-456b-4654-b4e0-d681ac05cea1")
     assert taken.execution_id == "BTC-USD-10-132fb6ae-456b-4654-b4e0-d681ac05cea1"
     assert (taken.fee, taken.fee_currency) == (D("5.23512") * D("400.23") * D("0.005"), "USD")
+    assert taken.time == at("2014-11-07T08:19:27.028")
     (made,) = told["match as maker"] or ()
     assert isinstance(made, Fill)
     assert made.maker

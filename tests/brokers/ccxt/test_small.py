@@ -65,7 +65,7 @@ def test_options_have_defaults() -> None:
         ("exchange", "no such", "ccxt's name"),
         ("market", "future", "spot, swap"),
         ("domain", "paper", "live, testnet, demo"),
-        ("url", "http://localhost/path", "nothing behind them"),
+        ("url", "http://localhost/path?query=1", "a host and a port"),
         ("url", "localhost:1", "a scheme"),
         ("url", "http://localhost:x", "a scheme"),
         ("stream_url", "http://localhost:1", "a scheme (wss or ws)"),

@@ -298,6 +298,8 @@ def coinbase(message: Any, names: Names) -> list[Word] | None:
     """Frames of Coinbase's user channel. It tells of orders; their fills are asked for."""
     if not isinstance(message, dict):
         return None
+    if message.get("type") == "error":
+        return [Ended(f"Coinbase refused the private stream: {message.get('message') or message.get('reason')}")]
     channel, events = message.get("channel"), message.get("events") or ()
     if channel == "subscriptions":
         subscribed = [each.get("subscriptions") or {} for each in events]
@@ -339,6 +341,9 @@ def coinbaseexchange(message: Any, names: Names) -> list[Word] | None:
     if not isinstance(message, dict):
         return None
     kind = message.get("type")
+    if kind == "error":
+        why = " ".join(str(message[name]) for name in ("message", "reason") if message.get(name))
+        return [Ended(f"Coinbase Exchange refused the stream: {why}")]
     if kind == "subscriptions":
         channels = [each.get("name") if isinstance(each, dict) else each for each in message.get("channels") or ()]
         return [Heard("user")] if "user" in channels else None
@@ -374,7 +379,8 @@ def _exchange_match(message: Mapping[str, Any], names: Names) -> Fill:
     broker_id = str(message["maker_order_id" if maker else "taker_order_id"])
     size, each = amount(message["size"]), amount(message["price"])
     rate = amount(message.get("maker_fee_rate" if maker else "taker_fee_rate"))
-    product = str(message["product_id"])
+    product, when = str(message["product_id"]), written(message.get("time"))
+    when = when.replace(microsecond=when.microsecond // 1000 * 1000)  # as it is told to who asks
     return Fill(
         execution_id=unique(product, message["trade_id"], broker_id),
         name="",
@@ -383,7 +389,7 @@ def _exchange_match(message: Mapping[str, Any], names: Names) -> Fill:
         side=side,
         quantity=size,
         price=each,
-        time=written(message.get("time")),
+        time=when,
         fee=size * each * rate,
         fee_currency=product.partition("-")[2],
         maker=maker,

@@ -18,7 +18,8 @@ class CcxtOptions:
     """Which exchange, and how it is spoken to.
 
     `exchange` is ccxt's name of it. `market`: spot or swap, where it has both (empty: what it is first of all).
-    `url` and `stream_url`, for an emulator or a proxy, stand for the scheme and host of each of its addresses.
+    `url` and `stream_url`, for an emulator or a proxy, stand for the scheme and host of each of its addresses; what
+    path they have goes before the address's own.
     `symbols`: only these pairs, or pairs with these quote currencies; empty: all. `quotes`: the currencies that are
     cash, in the order in which a holding's pair is looked for. `silence`: after so many seconds without a sign of life
     the link is given up. `patience`: so long an answer may take. `throttle`: keep to the exchange's rate limits, of
@@ -109,8 +110,8 @@ def _address(schemes: tuple[str, ...]) -> Callable[[Any], str]:
             right = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
         except ValueError:
             right = False
-        if not right or parts.path.rstrip("/") or parts.query:
-            raise ValueError(f"give a scheme ({' or '.join(schemes)}), a host and a port, and nothing behind them")
+        if not right or parts.query:
+            raise ValueError(f"give a scheme ({' or '.join(schemes)}), a host and a port")
         return str(value).rstrip("/")
 
     return read_address

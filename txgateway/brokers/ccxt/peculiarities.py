@@ -50,7 +50,8 @@ class Peculiarities:
     `collar`: a purchase at the market is sent as an IOC limit order so far above it (a fraction), where there is none
     by quantity. `cancel_answers`: the answer to a cancel tells that it was done, not only that it was taken in.
     `fill_time`: where its fills have their time in seconds, which ccxt makes floats of. `plain_ids`: its trade ids are
-    unique in all pairs. `flat_symbol`: a cancel is given the pair.
+    unique in all pairs. `flat_symbol`: a cancel is given the pair. `time`: the call, and its member, in which its clock
+    is told in milliseconds, where ccxt asks for whole seconds.
     """
 
     can: Can
@@ -70,6 +71,7 @@ class Peculiarities:
     sure: re.Pattern[str] | None = None
     absent: re.Pattern[str] | None = None
     client_key: str = "clientOrderId"
+    time: tuple[str, str] = ("", "")
     stop: Stop = field(default_factory=Stop)
     cancel_answers: bool = True
     balance: Mapping[str, Any] = field(default_factory=dict)
@@ -126,7 +128,7 @@ TABLE: Mapping[str, Peculiarities] = {
         per_symbol=False,
         pages=Pages.NUMBERED,
         page=500,
-        sure=re.compile(r'"success"\s*:\s*false.*"code"\s*:\s*-?(1005|1006|1008|1009|1011|1012|1101|1103|317\d+)\b'),
+        sure=re.compile(r'"success"\s*:\s*false.*"code"\s*:\s*-?(1005|1006|1008|1009|1012|1101|1103|317\d+)\b'),
         fills_by_stream=True,
         balances_by_stream=True,
         collar=0.05,
@@ -149,6 +151,7 @@ TABLE: Mapping[str, Peculiarities] = {
         stop=Stop("stopLossPrice"),
         cancel_answers=False,
         balance={"v3": True},
+        time=("v3PublicGetBrokerageTime", "epochMillis"),
     ),
     "coinbaseexchange": Peculiarities(
         can=_ORDERS | Can.STOP_LIMIT | _ASKED | _PUBLIC,

@@ -359,7 +359,11 @@ class Session:
         if not self.exchange.has.get("fetchTime"):
             return
         asked = self._clock()
-        said = await self.ask(self.exchange.fetch_time())
+        method, member = self.row.time
+        if method:
+            said = (await self.ask(getattr(self.exchange, method)())).get(member)
+        else:
+            said = await self.ask(self.exchange.fetch_time())
         if said:
             self._time.told(moment(said), asked, self._clock())
             self.exchange.options["timeDifference"] = self._time.difference
