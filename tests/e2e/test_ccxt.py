@@ -75,8 +75,7 @@ def agrees(daemon: Daemon, binance: Process) -> None:
             return False
         if [each for each in daemon.call("query_differences") if each.get("resolved") is None]:
             return False
-        held = binance.do("balances")["spot"].get("BTC", {})
-        theirs = float(held.get("total", held.get("free", 0)))
+        theirs = sum(map(float, binance.do("balances")["spot"].get("BTC", ())))
         return abs(daemon.call("query_positions").get(ACCOUNT, {}).get("BTC/USDT", 0) - theirs) < 1e-9
 
     until(reconciled, daemon)
@@ -117,7 +116,7 @@ def test_refusals_say_why(daemon: Daemon) -> None:
         ({"time_in_force": "DAY"}, "UNSUPPORTED"),
         ({"quantity": 5000, "limit_price": 45000}, "INSUFFICIENT_FUNDS"),
     ):
-        answer = daemon.post("limit_order", **{**TERMS, "limit_price": 45000, "quantity": 0.1, **more})
+        answer = daemon.call("limit_order", **{**TERMS, "limit_price": 45000, "quantity": 0.1, **more})
         found = answer.get("reason") or answer.get("order_reason")
         assert found == reason, answer
 
