@@ -27,6 +27,7 @@ AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decod
 _ADDRESSES = re.compile(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", re.DOTALL)
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_ENDS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Broken(Exception):
@@ -60,9 +61,21 @@ def until(condition: Callable[[], T | None], child: Child, pause: float = 0.002)
         time.sleep(pause)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals that end this program wait: Python drops what their handlers raise in its own work after a fork."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _die_with_parent() -> None:
-    """In the child, before its program: the kernel ends it when the process that started it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """In the child, before its program: Linux ends it when the process that started it ends."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
 
 
 class Child:
@@ -71,13 +84,13 @@ class Child:
     def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str], **pipes: Any):
         self.name = name
         self._log = log
-        with log.open("ab") as out:
+        with log.open("ab") as out, _uninterrupted():
             self.process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=ROOT,
                 env={"PATH": os.environ["PATH"], "HOME": str(log.parent), "PYTHONUNBUFFERED": "1", **environment},
                 stderr=out,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent,
                 **{"stdin": subprocess.DEVNULL, "stdout": out, **pipes},
             )
 
