@@ -15,7 +15,13 @@ assert VERSION, "txgateway/__init__.py has the version"
 CALENDARS = ["exchange_calendars>=4.5"]
 PARQUET = ["pyarrow>=17"]
 IB = ["ib_async>=2.1,<3"]
-TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
+TESTS = [
+    "pytest>=9,<10",
+    "pytest-twisted>=1.14.3,<2",
+    "pytest-xdist>=3.8,<4",
+    "hypothesis>=6.100",
+    "openapi-spec-validator>=0.9",
+]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
 TYPES = ["mypy==2.4.1", "types-jmespath", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
