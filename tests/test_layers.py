@@ -94,6 +94,7 @@ MAY_IMPORT = {
     "circumstances": "model",
     "snapshots": "state codec journal model",
     "absent": "brokers model",
+    "relay": "feed intake brokers model",
     "bounded": "vitals brokers model",
     "vitals": "model",
     "ids": "",

@@ -72,6 +72,10 @@ class Feed:
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self.streams: list[Callable[[str, str, Market], None]] = []
         """Called with (venue, symbol, Quote or Trade) for every one that comes in."""
+        self.figures: list[Callable[[str, Statistics], None]] = []
+        """Called with (venue, Statistics) for every one that comes in."""
+        self.ended: list[Callable[[str, str], None]] = []
+        """Called with (venue, symbol) when the last listener has left: what it showed last is old from then on."""
 
     # names
 
@@ -149,6 +153,10 @@ class Feed:
         instrument = await self.instrument(venue, symbol)
         if instrument is None:
             return None
+        return self._join(venue, instrument, listener)
+
+    def _join(self, venue: str, instrument: Instrument, listener: Hashable) -> _Line:
+        symbol = instrument.symbol
         line = self._lines.get((venue, symbol))
         if line is None:
             line = _Line(self.name_of(venue, symbol), venue, instrument)
@@ -160,6 +168,26 @@ class Feed:
         line.listeners.add(listener)
         return line
 
+    def known(self, venue: str, symbol: str) -> Instrument | None:
+        """The trading rules, if they were asked for before."""
+        return self._instruments.get((venue, symbol))
+
+    def join(self, venue: str, symbol: str, listener: Hashable) -> None:
+        """Listen to a symbol whose rules are known, at once."""
+        known = self._instruments.get((venue, symbol))
+        if known is not None:
+            self._join(venue, known, listener)
+
+    def leave(self, venue: str, symbol: str, listener: Hashable) -> None:
+        """Listen no more."""
+        self._leave((venue, symbol), listener)
+
+    def statistics(self, venue: str, symbol: str) -> Statistics:
+        """An active symbol's figures of the day so far."""
+        line = self._lines.get((venue, symbol))
+        figures: Any = line.figures if line is not None else {}
+        return Statistics(symbol, **figures)
+
     def _leave(self, place: tuple[str, str], listener: Hashable) -> bool:
         line = self._lines.get(place)
         if line is None or listener not in line.listeners:
@@ -168,6 +196,8 @@ class Feed:
         if not line.listeners:
             del self._lines[place]
             self._brokers[place[0]].unsubscribe(place[1])
+            for told in self.ended:
+                told(*place)
         return True
 
     def resubscribe(self, venue: str) -> None:
@@ -243,6 +273,8 @@ class Feed:
             line.day = None
             names = ("open", "high", "low", "close", "volume", "vwap")
             line.figures.update({name: value for name in names if (value := getattr(event, name)) is not None})
+            for told in self.figures:
+                told(venue, event)
             return
         if line.waiting:
             waiting, line.waiting = line.waiting, []

@@ -53,6 +53,7 @@ from txgateway.model.market import Bar, Quote, Statistics, Trade
 from txgateway.model.signal import SourceKind
 from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
+from txgateway.relay import Relay
 from txgateway.render import Fragments
 from txgateway.servers.algogene import AlgogeneApi
 from txgateway.servers.http import Elsewhere, HttpSettings, make_outside, make_site
@@ -164,6 +165,7 @@ class GatewayService(Service):
             timedelta(seconds=self.config.time_offset),
         )
         self.gateway = Gateway(self._desk(rebuilt, journal))
+        self.relay = Relay(self.feed, self.brokers, self.gateway.intake)
         self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._alarm)
         self.feed.streams.append(self.keeper.price)
         self._build_signaling(journal)
@@ -234,6 +236,7 @@ class GatewayService(Service):
             report=self._report_of(venue.name),
             reactor=self._reactor,
             clock=self._clock,
+            prices=lambda source: self.relay.prices(source, venue.name),
         )
 
     def _bounded(self, name: str, broker: Broker) -> Broker:
@@ -519,6 +522,7 @@ class GatewayService(Service):
             self._snapshots.consider(self.gateway.state)
 
     def _watch_venue(self, event: VenueStatusChanged) -> None:
+        self.relay.changed(event.venue)
         if event.status is VenueStatus.UP:
             self.feed.resubscribe(event.venue)
             self._down_since.pop(event.venue, None)
