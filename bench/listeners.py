@@ -66,11 +66,12 @@ def count(port: int, clients: int, seconds: float, login: str, quiet: str, symbo
         for connection in connections:
             selector.register(connection, selectors.EVENT_READ)
         add_symbols(held, port, quiet, symbols)
-        _take(selector, seconds / 4)
+        before, _, _ = _take(selector, seconds / 4)
         cpu = time.process_time()
         lines, size, took = _take(selector, seconds)
         busy = (time.process_time() - cpu) / took
-    return {"rate": lines / took, "lines": lines, "line": size / max(1, lines), "busy": busy}
+    seen = before + lines
+    return {"rate": lines / took, "lines": lines, "seen": seen, "line": size / max(1, lines), "busy": busy}
 
 
 def _take(selector: selectors.BaseSelector, seconds: float) -> tuple[int, int, float]:
