@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.processes import PASSWORD, Broken, Child, Daemon, Server
 from tests.e2e.published_daemon import FOLDER, install
@@ -33,24 +32,20 @@ class Emulator(Child):
     """The emulated rtgw, a process of its own; its quotes move four times a second, until it is told to rush."""
 
     def __init__(self, folder: Path) -> None:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        command = ["-m", "tests.emulators.rtgw", "--stdin", "--port", "0"]
-        super().__init__("the emulated rtgw", command, folder / "rtgw.log", {}, **pipes)
-        self.port = int(self._read()["port"])
-
-    def _read(self) -> Any:
+        command = ["-m", "tests.emulators.rtgw", "--port", "0", "--control", "0"]
+        super().__init__("the emulated rtgw", command, folder / "rtgw.log", {}, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise Broken(f"{self.name} ended:\n{self.tail()}")
-        return json.loads(line)
+            self.kill()
+            raise Broken(f"{self.name} did not start:\n{self.tail()}")
+        said = json.loads(line)
+        self.port, self.control = int(said["port"]), int(said["control"])
 
-    def do(self, what: str, **arguments: Any) -> Any:
-        """One of its controls."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"do": what, **arguments}).encode() + b"\n")
-        self.process.stdin.flush()
-        return self._read()["ok"]
+
+def rush(*symbols: str) -> str:
+    """What the emulator's control port is told: quotes of these come as fast as they are taken, or (of none) end."""
+    return json.dumps({"do": "rush", "symbols": symbols})
 
 
 class Released(Server):
