@@ -10,6 +10,8 @@ import pytest
 import pytest_twisted
 from hypothesis import settings
 
+collect_ignore = ["example_broker"]  # a package of its own: tests/e2e/test_authors_page.py runs its tests
+
 settings.register_profile("txgateway", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("txgateway")
 
