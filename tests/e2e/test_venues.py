@@ -169,6 +169,20 @@ def test_a_daemon_none_of_whose_venues_can_be_made_does_not_start(make_daemon: M
     assert "the broker unloadable cannot be loaded" in ended.stdout + ended.stderr
 
 
+def test_an_account_is_at_one_venue(make_daemon: MakeDaemon) -> None:
+    """A login that has an account which another venue was given gets none of its orders, whichever comes first."""
+    daemon = good_up(venues(make_daemon(), "grasping", "bad").start())
+    until(lambda: venue(daemon)["status"] == "UP", daemon)
+    assert daemon.call("query_accounts") == ["BAD", "GOOD"]
+    assert venue(daemon)["accounts"] == ["BAD"]
+    assert "GOOD stay there" in venue(daemon)["last_error"]
+    order = daemon.call("market_order", **GOOD)
+    assert (order["status"], order["filled"]) == ("Filled", 1)
+    assert daemon.call("query_positions") == {"BAD": {}, "GOOD": {"IBM": 1}}
+    assert venue(daemon, "good")["order_latency"]["count"] == 1
+    assert venue(daemon)["order_latency"]["count"] == 0
+
+
 def test_one_connection_asks_one_venue_while_the_other_does_not_answer(make_daemon: MakeDaemon) -> None:
     daemon = venues(make_daemon(), "blocking").start()
     until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)
