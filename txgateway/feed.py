@@ -153,10 +153,9 @@ class Feed:
         instrument = await self.instrument(venue, symbol)
         if instrument is None:
             return None
-        return self._join(venue, instrument, listener)
+        return self._join(venue, symbol, instrument, listener)
 
-    def _join(self, venue: str, instrument: Instrument, listener: Hashable) -> _Line:
-        symbol = instrument.symbol
+    def _join(self, venue: str, symbol: str, instrument: Instrument, listener: Hashable) -> _Line:
         line = self._lines.get((venue, symbol))
         if line is None:
             line = _Line(self.name_of(venue, symbol), venue, instrument)
@@ -176,7 +175,7 @@ class Feed:
         """Listen to a symbol whose rules are known, at once."""
         known = self._instruments.get((venue, symbol))
         if known is not None:
-            self._join(venue, known, listener)
+            self._join(venue, symbol, known, listener)
 
     def leave(self, venue: str, symbol: str, listener: Hashable) -> None:
         """Listen no more."""

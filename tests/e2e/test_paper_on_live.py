@@ -11,6 +11,7 @@ from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
 from tests.emulators.rtgw.process import Rtgw
+from tests.emulators.tws.process import Tws
 
 LIVE = "EMU.TEST.DESK.ONE"
 PAPER = {"account": "REHEARSAL", "route": "DEMO", "symbol": "IBM"}
@@ -184,3 +185,39 @@ def test_what_cannot_be_is_said_at_the_start(make_daemon: MakeDaemon, feed: str,
     assert ended.returncode != 0
     assert said in ended.stdout + ended.stderr
     assert "TXGATEWAY_PAPER_FEED=venue:" in ended.stdout + ended.stderr
+
+
+def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
+    """While TWS is there and has lost its servers nothing is filled either; futures are nothing for a paper account."""
+    tws = Tws("--tick", "0", "--account", "DU1234567").start()
+    try:
+        tws.do("quote", symbol="IBM", bid="185.10", ask="185.20")
+        daemon = make_daemon()
+        daemon.folder.mkdir(parents=True)
+        toml = daemon.folder / "txgateway.toml"
+        toml.write_text(
+            '[venues.ib]\nkind = "tws"\nhost = "127.0.0.1"\naccounts = ["DU1234567"]\nclient_id = 7\n'
+            f'port = {tws.port}\n[venues.paper]\nkind = "paper"\naccounts = ["REHEARSAL"]\nfeed = "venue:ib"\n'
+        )
+        daemon.environment.update(CONFIG=str(toml), PAPER_FEED="", RISK=RISK, LOG_HTTP_REQUESTS="0")
+        both_up(daemon.start())
+        paper = {**PAPER, "symbol": "IBM@paper"}
+        assert daemon.call("market_order", **paper, quantity=10)["avgfillprice"] == 185.2
+        future = daemon.call("market_order", **{**PAPER, "symbol": "ES-202612-CME@paper"}, quantity=1)
+        assert (future["status"], future["reason"]) == ("Error", "UNSUPPORTED"), future
+        rests = daemon.call("limit_order", **paper, quantity=5, limit_price=184)
+        tws.do("lose")
+        until(lambda: daemon.call("query_venues")["ib"]["status"] != "UP", daemon)
+        refused = daemon.call("market_order", **paper, quantity=1)
+        assert (refused["status"], refused["reason"]) == ("Error", "NO_PRICE"), refused
+        tws.do("regain")
+        until(lambda: daemon.call("query_venues")["ib"]["status"] == "UP", daemon)
+        assert order(daemon, rests)["order_status"] == "NEW"
+        tws.do("quote", symbol="IBM", bid="183.10", ask="183.20")
+        until(lambda: order(daemon, rests)["order_status"] == "FILLED", daemon)
+        assert order(daemon, rests)["avgfillprice"] == 183.2
+        assert tws.do("orders") == []
+        assert tws.do("status")["violations"] == []
+        assert daemon.stop() == 0
+    finally:
+        tws.kill()
