@@ -1,4 +1,4 @@
-"""A venue's options, read by its kind's table: name -> (default, reader). A reader says by ValueError what to give instead."""
+"""A venue's options, read by its kind's table: name -> (default, reader). By ValueError a reader says what to give."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.rtgw.process import ROOT, Rtgw
+from tests.daemon import ROOT
+from tests.emulators.rtgw.process import Rtgw
 from tests.emulators.test_rtgw.rawclient import ORDERS, QUOTES, RawClient, limit, order
 
 Make = Callable[[], RawClient]
