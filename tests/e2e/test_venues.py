@@ -239,3 +239,13 @@ def test_a_venue_is_disconnected_and_connected_by_its_name(make_daemon: MakeDaem
     assert venue(daemon)["order_latency"]["count"] == 1
     wrong = daemon.session.post(f"{daemon.url}/status", json={"venue": "nowhere"}, timeout=PATIENCE)
     assert (wrong.status_code, wrong.json()["reason"]) == (400, "BAD_ARGUMENT")
+
+
+def test_a_question_over_which_a_broker_errs_is_refused_by_its_code(make_daemon: MakeDaemon) -> None:
+    daemon = good_up(venues(make_daemon(), "raising").start())
+    until(lambda: venue(daemon)["status"] == "UP", daemon)
+    for method, arguments in (("query_account", {"account": "BAD"}), ("add_symbol", {"symbol": "XYZ@bad"})):
+        answer = daemon.call(method, **arguments)
+        assert (answer["status"], answer["reason"]) == ("Error", "VENUE_FAILED")
+        assert "is broken): the log has it." in answer["errorMsg"]
+    expected_traceback(daemon)
