@@ -3,6 +3,7 @@
 # Each works from nothing: they make .venv and install what they need, and again only when setup.py or the version changed.
 #   make test PYTHON=python3.12       another Python (3.11 to 3.13)
 #   make test ARGS="-k journal -x"    more words for pytest; also for bench, soak, and run (txgatewayd's options)
+#   make test ARGS="-n 0"             one test after the other, in one process
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,7 +20,7 @@ PIP := $(BIN) -m pip --disable-pip-version-check --no-input --quiet
 .PHONY: help run test lint types layers pytest format bench soak reasons image clean
 
 help:
-	@sed -n '1,5s/^# \{0,1\}//p' Makefile
+	@sed -n '1,6s/^# \{0,1\}//p' Makefile
 
 run: $(VENV)/installed
 	@exec $(BIN) -m txgateway $(ARGS)
@@ -37,7 +38,7 @@ layers: $(VENV)/installed-dev
 	$(BIN) -m pytest tests/test_layers.py $(ARGS)
 
 pytest: $(VENV)/installed-dev
-	$(BIN) -m pytest $(ARGS)
+	$(BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: $(VENV)/installed-dev
 	$(BIN) -m ruff check --fix --quiet . || true

@@ -16,7 +16,14 @@ CALENDARS = ["exchange_calendars>=4.5"]
 PARQUET = ["pyarrow>=17"]
 IB = ["ib_async>=2.1,<3"]
 CRYPTO = ["ccxt>=4.5,<5"]
-TESTS = ["pytest>=9,<10", "pytest-twisted>=1.14.3,<2", "hypothesis>=6.100", "openapi-spec-validator>=0.9"]
+TESTS = [
+    "pytest>=9,<10",
+    "pytest-twisted>=1.14.3,<2",
+    "pytest-xdist>=3.8,<4",
+    "hypothesis>=6.100",
+    "openapi-spec-validator>=0.9",
+    "setuptools>=77",
+]
 # One release each: a newer one that formats or judges otherwise must not turn an unchanged tree red.
 LINT = ["ruff==0.17.5"]
 TYPES = ["mypy==2.4.1", "types-jmespath", "types-pytz", "types-requests", "types-tabulate", "types-ujson"]
@@ -45,6 +52,7 @@ setup(
     packages=find_packages(include=["txgateway*"]),
     package_data={
         "txgateway": ["py.typed"],
+        "txgateway.brokers": ["README.md"],
         "txgateway.journal": ["schema/*.sql"],
         "txgateway.servers": ["console/*"],
         "txgateway_client": ["py.typed"],

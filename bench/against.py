@@ -12,7 +12,7 @@ from bench.workshop import Workshop
 
 
 @dataclass(slots=True)
-class _Side:
+class Side:
     """One of the two, with what all its turns took together."""
 
     workshop: Workshop
@@ -20,13 +20,15 @@ class _Side:
     port: int
     requests: Sequence[str]
     clients: int
+    seconds: float | None = None
+    """Of a turn; None: the scale's."""
     answers: int = 0
     cpu: float = 0.0
 
     def turn(self) -> float:
         """Requests a second of one turn."""
         before = self.child.cpu()
-        done = self.workshop.calls(self.port, self.requests, self.clients)
+        done = self.workshop.calls(self.port, self.requests, self.clients, self.seconds)
         self.cpu += self.child.cpu() - before
         self.answers += done["answers"]
         return float(done["rate"])
@@ -49,8 +51,8 @@ def bare_site(
     note: str,
 ) -> Figure:
     """The line of the table; `least` is the ratio to reach."""
-    ours = _Side(workshop, daemon, daemon.port, requests, clients)
-    theirs = _Side(workshop, bare, bare.port, requests, clients)
+    ours = Side(workshop, daemon, daemon.port, requests, clients)
+    theirs = Side(workshop, bare, bare.port, requests, clients)
     found = in_turns(workshop.scale.turns, ours.turn, theirs.turn)
     return Figure(
         name=name,

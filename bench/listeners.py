@@ -58,19 +58,43 @@ def add_symbols(held: ExitStack, port: int, login: str, symbols: Sequence[str]) 
     expect(connection, b'"symbol":"%b"' % symbols[-1].encode())
 
 
-def count(port: int, clients: int, seconds: float, login: str, quiet: str, symbols: Sequence[str]) -> dict[str, float]:
-    """How many lines come to all listeners together in some seconds, once the first of them have come."""
+def say(port: int, line: str) -> None:
+    """A line to a control port, and its answer waited for."""
+    if port:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as control:
+            control.sendall(line.encode() + b"\n")
+            expect(control, b"\n")
+
+
+def count(
+    port: int,
+    clients: int,
+    seconds: float,
+    login: str,
+    quiet: str,
+    symbols: Sequence[str],
+    control: int = 0,
+    begin: str = "",
+    end: str = "",
+) -> dict[str, float]:
+    """How many lines come to all listeners together in some seconds, once the first of them have come.
+
+    Where there is a control port, it is told to `begin` when all listen, and to `end` when all was counted.
+    """
     with ExitStack() as held:
         connections = open_all(held, port, clients, login)
         selector = held.enter_context(selectors.DefaultSelector())
         for connection in connections:
             selector.register(connection, selectors.EVENT_READ)
         add_symbols(held, port, quiet, symbols)
-        _take(selector, seconds / 4)
+        say(control, begin)
+        held.callback(say, control, end)
+        before, _, _ = _take(selector, seconds / 4)
         cpu = time.process_time()
         lines, size, took = _take(selector, seconds)
         busy = (time.process_time() - cpu) / took
-    return {"rate": lines / took, "lines": lines, "line": size / max(1, lines), "busy": busy}
+    seen = before + lines
+    return {"rate": lines / took, "lines": lines, "seen": seen, "line": size / max(1, lines), "busy": busy}
 
 
 def _take(selector: selectors.BaseSelector, seconds: float) -> tuple[int, int, float]:

@@ -1,7 +1,7 @@
 """The load generator: a process of its own, on uvloop, that does one job after another.
 
-A job is a line of JSON on standard input, `{"do": "calls" | "watch" | "count" | "ticks" | "signals", ...}`; the answer
-a line of JSON on standard output. Request bytes come as Latin-1 text.
+A job is a line of JSON on standard input, `{"do": "calls" | "watch" | "count" | "ticks" | "trips" | "signals", ...}`;
+the answer a line of JSON on standard output. Request bytes come as Latin-1 text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bench.calls import Crowd
 from bench.heartbeat import watch
 from bench.listeners import count, ticks
 from bench.senders import signals
+from bench.trips import trips
 
 
 async def _calls(job: Mapping[str, Any]) -> dict[str, float]:
@@ -36,6 +37,8 @@ def do(job: Mapping[str, Any]) -> Mapping[str, Any]:
             return count(**given)
         if job["do"] == "ticks":
             return ticks(**given)
+        if job["do"] == "trips":
+            return trips(**given)
         if job["do"] == "signals":
             return asyncio.run(signals(**given))
         return asyncio.run(_calls(given) if job["do"] == "calls" else _watch(given))

@@ -27,6 +27,7 @@ AUTHORIZATION = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decod
 _ADDRESSES = re.compile(r"http://[\w.]+:(\d+).*?stream +[\w.]+:(\d+)", re.DOTALL)
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_ENDS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Broken(Exception):
@@ -60,24 +61,44 @@ def until(condition: Callable[[], T | None], child: Child, pause: float = 0.002)
         time.sleep(pause)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals that end this program wait: Python drops what their handlers raise in its own work after a fork."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _die_with_parent() -> None:
-    """In the child, before its program: the kernel ends it when the process that started it ends."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """In the child, before its program: Linux ends it when the process that started it ends."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
 
 
 class Child:
-    """A process with a log; `command` is what follows `python`."""
+    """A process with a log; `command` is what follows `python`, which is this one unless another is given."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str], **pipes: Any):
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        python: Path | str = sys.executable,
+        **pipes: Any,
+    ) -> None:
         self.name = name
         self._log = log
-        with log.open("ab") as out:
+        with log.open("ab") as out, _uninterrupted():
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                [str(python), *command],
                 cwd=ROOT,
                 env={"PATH": os.environ["PATH"], "HOME": str(log.parent), "PYTHONUNBUFFERED": "1", **environment},
                 stderr=out,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=_die_with_parent,
                 **{"stdin": subprocess.DEVNULL, "stdout": out, **pipes},
             )
 
@@ -89,6 +110,11 @@ class Child:
         """Seconds that it has computed, in all its threads."""
         words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> float:
+        """Resident memory in MB (of 1024 * 1024 bytes)."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -119,29 +145,21 @@ class Child:
         self.kill()
 
 
-class Daemon(Child):
-    """txgatewayd on free ports with its journal in `folder`.
+class Server(Child):
+    """A daemon that serves HTTP on `port` and its stream on `stream_port`."""
 
-    Settings are given without the TXGATEWAY_ in front, other variables as they are.
-    """
+    port: int
+    stream_port: int
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        given = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), "LOG_HTTP_REQUESTS": "0", **settings}
-        log = folder / "daemon.log"
-        log.unlink(missing_ok=True)
-        begun = time.perf_counter()
-        environment = {f"TXGATEWAY_{name}": value for name, value in given.items()}
-        super().__init__("txgatewayd", ["-m", "txgateway"], log, {**environment, **(variables or {})})
+    def listening(self, log: Path, addresses: re.Pattern[str]) -> None:
+        """Find its ports in its log, and wait until its status reads Up; else it is killed."""
         try:
-            found = until(lambda: _ADDRESSES.search(log.read_text(errors="replace")), self)
+            found = until(lambda: addresses.search(log.read_text(errors="replace")), self)
             self.port, self.stream_port = int(found[1]), int(found[2])
             until(lambda: self.call("status") == "Up" or None, self)
         except BaseException:
             self.kill()
             raise
-        self.started_in = time.perf_counter() - begun
-        """Seconds from the start of the process to status "Up"."""
 
     def call(self, method: str, **arguments: Any) -> Any:
         """The result of a call, by POST."""
@@ -170,10 +188,24 @@ class Daemon(Child):
         self.body("/query_orders")
         self.body("/query_executions")
 
-    def memory(self) -> float:
-        """Resident memory in MB (of 1024 * 1024 bytes)."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+class Daemon(Server):
+    """txgatewayd on free ports with its journal in `folder`.
+
+    Settings are given without the TXGATEWAY_ in front, other variables as they are.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], variables: Mapping[str, str] | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        given = {"HTTP_PORT": "0", "TCP_PORT": "0", "DATA_DIR": str(folder), "LOG_HTTP_REQUESTS": "0", **settings}
+        log = folder / "daemon.log"
+        log.unlink(missing_ok=True)
+        begun = time.perf_counter()
+        environment = {f"TXGATEWAY_{name}": value for name, value in given.items()}
+        super().__init__("txgatewayd", ["-m", "txgateway"], log, {**environment, **(variables or {})})
+        self.listening(log, _ADDRESSES)
+        self.started_in = time.perf_counter() - begun
+        """Seconds from the start of the process to status "Up"."""
 
 
 class Yardstick(Child):

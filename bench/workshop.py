@@ -84,9 +84,10 @@ class Workshop:
         self.busiest = max(self.busiest, result.get("busy", 0.0))
         return result
 
-    def calls(self, port: int, requests: Sequence[str], clients: int) -> dict[str, Any]:
-        """Ask for one turn's seconds."""
-        return self.do("calls", port=port, requests=requests, clients=clients, seconds=self.scale.seconds)
+    def calls(self, port: int, requests: Sequence[str], clients: int, seconds: float | None = None) -> dict[str, Any]:
+        """Ask for one turn's seconds, or for so many."""
+        seconds = seconds or self.scale.seconds
+        return self.do("calls", port=port, requests=requests, clients=clients, seconds=seconds)
 
     def send_orders(self, daemon: Daemon, count: int, clients: int = 64) -> dict[str, Any]:
         """Send so many market orders."""
@@ -107,10 +108,10 @@ class Workshop:
         return self._many
 
 
-def market_orders() -> list[str]:
+def market_orders(account: str = ACCOUNT, symbols: Sequence[str] = SYMBOLS) -> list[str]:
     """Orders to buy and to sell one share of each of some symbols."""
     return [
-        request("/market_order", {"account": ACCOUNT, "route": "DEMO", "symbol": symbol, "quantity": quantity})
+        request("/market_order", {"account": account, "route": "DEMO", "symbol": symbol, "quantity": quantity})
         for quantity in (1, -1)
-        for symbol in SYMBOLS
+        for symbol in symbols
     ]

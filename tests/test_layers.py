@@ -34,12 +34,13 @@ MAY_IMPORT = {
     "servers": "api wire feed access logins model",
     "links": "",
     "futures": "",
+    "options": "",
     "servers.*": (
         "links servers api commands wire render documents lines bulletins audience outlet publisher feed access logins "
         "admission signaling blotter signals signals.algogene model"
     ),
     "brokers": "model",
-    "brokers.*": "brokers futures model",
+    "brokers.*": "brokers futures options model",
     "journal": "model codec",
     "journal.*": "journal chain codec model",
     "bots": "",
@@ -95,6 +96,7 @@ MAY_IMPORT = {
     "circumstances": "model",
     "snapshots": "state codec journal model",
     "absent": "brokers model",
+    "relay": "feed intake brokers model",
     "bounded": "vitals brokers model",
     "vitals": "model",
     "ids": "",

@@ -6,7 +6,7 @@ none may.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -64,6 +64,7 @@ class BoundedBroker:
         vitals: Vitals | None = None,
         log_messages: bool = False,
         log_times: bool = False,
+        others: Iterable[str] = (),
     ) -> None:
         self._broker = broker
         self._deadlines = deadlines
@@ -74,6 +75,8 @@ class BoundedBroker:
         self._log_times = log_times
         self._logs = log_messages or log_times
         self._accounts: Sequence[str] = ()
+        self._others = frozenset(others)
+        self._said: set[str] = set()
         self._traced: dict[str, float] = {}
         self.venue = broker.venue
         self.can = broker.can
@@ -102,18 +105,34 @@ class BoundedBroker:
     def now(self) -> datetime:
         """The venue's clock; ours where it has none to show."""
         try:
-            return self._broker.now()
+            now = self._broker.now()
+            if now.tzinfo is not None:
+                return now
+            raise ValueError("its clock has no zone")
         except Exception as error:
             self._failed("now", error)
             return self._clock()
 
     def accounts(self) -> Sequence[str]:
-        """The accounts, as they were told last."""
+        """The accounts, as they were told last, without those that are configured to be another venue's."""
         try:
-            self._accounts = self._broker.accounts()
+            told = self._broker.accounts()
+            if type(told) is not tuple:
+                told = tuple(told)
+            self._accounts = told if self._others.isdisjoint(told) else self._own(told)
         except Exception as error:
             self._failed("accounts", error)
         return self._accounts
+
+    def _own(self, told: Sequence[str]) -> Sequence[str]:
+        """Orders go where their account is: no venue may claim one that another was given."""
+        claimed = [each for each in told if each in self._others]
+        text = f"Venue {self.venue} has accounts that are configured at another: {', '.join(claimed)} stay there."
+        if text not in self._said:
+            self._said.add(text)
+            self._vitals.failed(text, self._clock())
+            log.critical("{text}", text=text)
+        return tuple(each for each in told if each not in self._others)
 
     def subscribe(self, symbol: str) -> None:
         """Start reporting a symbol."""

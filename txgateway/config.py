@@ -170,7 +170,7 @@ class Config:
     )
     ccxt_symbols: str = _set(read.any_text, "", "only these pairs or quote currencies: BTC/USDT,EUR; empty: all")
 
-    paper_feed: str = _set(read.any_text, "synthetic", "synthetic[:seed] or replay:<files>[@speed][,loop]")
+    paper_feed: str = _set(read.any_text, "synthetic", "synthetic[:seed], replay:<files>[@speed][,loop] or venue:NAME")
     paper_accounts: str = _set(
         read.any_text, "", "NAME[:margin or :cash][:amount],...; default API_ACCOUNT,PAPER_CASH:cash"
     )
@@ -674,6 +674,7 @@ class _Reading:
 
     def _check_together(self, venues: Sequence[Venue]) -> None:
         self._check_accounts(venues)
+        self._check_feeds(venues)
         self._check_tls()
         self._check_reach()
         self._check_webhooks()
@@ -686,6 +687,29 @@ class _Reading:
             if venue.kind in NEEDS_ASYNCIO and self.values["DAEMON_REACTOR"] in {"epoll", "poll", "select"}:
                 needs = f"venue {venue.name} ({venue.kind}) needs asyncio"
                 self._wrong(reactor.said(), f"{needs}; say asyncio or uvloop")
+
+    def _check_feeds(self, venues: Sequence[Venue]) -> None:
+        """A paper venue may trade on another's live prices: those of a venue that has some of its own."""
+        kinds = {venue.name: venue.kind for venue in venues}
+        for venue in venues:
+            kind, _, source = str(venue.options.get("feed", "")).strip().partition(":")
+            source = source.strip()
+            if venue.kind != EMBEDDED or kind != "venue" or not source:
+                continue
+            own = "feed" in (self.venue_tables.get(venue.name) or {})
+            label = f"{self.toml_path} [venues.{venue.name}] feed=venue:{source}"
+            said = label if own else self.given["PAPER_FEED"].said()
+            if source == venue.name:
+                self._wrong(said, "a venue cannot trade on its own prices; name another, or say what feed it has")
+            elif source not in kinds:
+                others = ", ".join(name for name, kind in kinds.items() if kind != EMBEDDED)
+                there = (
+                    f"name one of {others}" if others else "there is none but paper; add it as a [venues.NAME] table"
+                )
+                self._wrong(said, f"there is no venue {source}; {there}")
+            elif kinds[source] == EMBEDDED:
+                what = f"venue {source} is a paper venue, too, and has no live prices"
+                self._wrong(said, f"{what}; name the venue that has them, or give both the same feed")
 
     def _check_accounts(self, venues: Sequence[Venue]) -> None:
         """Every account belongs to one venue, and the first current one to the default venue."""

@@ -75,6 +75,10 @@ class Feed:
         self.books: list[Callable[[str, str, Depth], None]] = []
         """Called the same way with every Depth, while `show_books` wants them."""
         self._deep = False
+        self.figures: list[Callable[[str, Statistics], None]] = []
+        """Called with (venue, Statistics) for every one that comes in."""
+        self.ended: list[Callable[[str, str], None]] = []
+        """Called with (venue, symbol) when the last listener has left: what it showed last is old from then on."""
 
     # names
 
@@ -152,6 +156,9 @@ class Feed:
         instrument = await self.instrument(venue, symbol)
         if instrument is None:
             return None
+        return self._join(venue, symbol, instrument, listener)
+
+    def _join(self, venue: str, symbol: str, instrument: Instrument, listener: Hashable) -> _Line:
         line = self._lines.get((venue, symbol))
         if line is None:
             line = _Line(self.name_of(venue, symbol), venue, instrument)
@@ -175,6 +182,26 @@ class Feed:
             if Can.DEPTH in broker.can:
                 (broker.subscribe_depth if wanted else broker.unsubscribe_depth)(symbol)
 
+    def known(self, venue: str, symbol: str) -> Instrument | None:
+        """The trading rules, if they were asked for before."""
+        return self._instruments.get((venue, symbol))
+
+    def join(self, venue: str, symbol: str, listener: Hashable) -> None:
+        """Listen to a symbol whose rules are known, at once."""
+        known = self._instruments.get((venue, symbol))
+        if known is not None:
+            self._join(venue, symbol, known, listener)
+
+    def leave(self, venue: str, symbol: str, listener: Hashable) -> None:
+        """Listen no more."""
+        self._leave((venue, symbol), listener)
+
+    def statistics(self, venue: str, symbol: str) -> Statistics:
+        """An active symbol's figures of the day so far."""
+        line = self._lines.get((venue, symbol))
+        figures: Any = line.figures if line is not None else {}
+        return Statistics(symbol, **figures)
+
     def _leave(self, place: tuple[str, str], listener: Hashable) -> bool:
         line = self._lines.get(place)
         if line is None or listener not in line.listeners:
@@ -183,6 +210,8 @@ class Feed:
         if not line.listeners:
             del self._lines[place]
             self._brokers[place[0]].unsubscribe(place[1])
+            for told in self.ended:
+                told(*place)
         return True
 
     def resubscribe(self, venue: str) -> None:
@@ -258,13 +287,15 @@ class Feed:
             return
         elif isinstance(event, Depth):
             if self._deep:
-                for told in self.books:
-                    told(venue, event.symbol, event)
+                for shown in self.books:
+                    shown(venue, event.symbol, event)
             return
         else:
             line.day = None
             names = ("open", "high", "low", "close", "volume", "vwap")
             line.figures.update({name: value for name in names if (value := getattr(event, name)) is not None})
+            for told in self.figures:
+                told(venue, event)
             return
         if line.waiting:
             waiting, line.waiting = line.waiting, []

@@ -13,6 +13,8 @@ from txgateway.model.events import (
     ENTRIES,
     MOVES,
     NOTES,
+    CancelRejected,
+    CancelRequested,
     Executed,
     ExternalOrderFound,
     OrderAmended,
@@ -138,12 +140,19 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     reason = getattr(event, "reason", None)
     if reason is Reason.USER and order.reason in _SAID_BEFORE:
         return changes  # the broker only confirms what the cancel was for
+    if order.status is OrderStatus.UNKNOWN and order.reason is not None and _leaves_the_doubt(event):
+        return changes
     if reason is not None:
         changes["reason"] = reason
         changes["text"] = getattr(event, "text", "")
     elif order.status is OrderStatus.UNKNOWN and order.reason is not None:
         changes["reason"], changes["text"] = None, ""
     return changes
+
+
+def _leaves_the_doubt(event: OrderEvent) -> bool:
+    """Whether an order in doubt stays so for the reason that it has: it says for how long it may be under way."""
+    return isinstance(event, CancelRejected) or (isinstance(event, CancelRequested) and event.reason is None)
 
 
 _SAID_BEFORE = frozenset(

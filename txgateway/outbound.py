@@ -103,11 +103,14 @@ class Outbound:
     async def _changed(
         self, order: Order, call: Awaitable[None], refusal: type[CancelRejected] | type[ReplaceRejected]
     ) -> None:
-        """A cancel or replace that surely did not arrive is refused; where it may have, the order is in doubt."""
+        """A cancel or replace that surely did not arrive is refused; where it may have, the order is in doubt.
+
+        An order that is in doubt already is so no more, and for no other reason, when its cancel is refused.
+        """
         try:
             await call
         except Refused as refused:
-            kind = refusal if order.broker_order_id else OrderDoubted
+            kind = refusal if order.broker_order_id or order.status is OrderStatus.UNKNOWN else OrderDoubted
             self._intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
         except Exception as error:
             self._doubt(order, error, order.status)

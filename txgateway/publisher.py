@@ -205,8 +205,9 @@ class Publisher:
     # news
 
     def venue_error(self, event: VenueError) -> None:
-        """A venue complains."""
-        self._publish(bulletins.news_of_error(event.key or str(event.code), event.text))
+        """A venue complains; who hears it at another's channel must know which."""
+        text = event.text if event.venue == self._default else f"{event.venue}: {event.text}"
+        self._publish(bulletins.news_of_error(event.key or str(event.code), text))
 
     def _changed(self, change: Change) -> None:
         """A record is on disk."""

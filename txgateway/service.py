@@ -53,6 +53,7 @@ from txgateway.model.market import Bar, Depth, Quote, Statistics, Trade
 from txgateway.model.signal import SourceKind
 from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
+from txgateway.relay import Relay
 from txgateway.render import Fragments
 from txgateway.servers.algogene import AlgogeneApi
 from txgateway.servers.http import Elsewhere, HttpSettings, make_outside, make_site
@@ -164,6 +165,7 @@ class GatewayService(Service):
             timedelta(seconds=self.config.time_offset),
         )
         self.gateway = Gateway(self._desk(rebuilt, journal))
+        self.relay = Relay(self.feed, self.brokers, self.gateway.intake)
         self.keeper = Keeper(self.gateway, self.brokers, self.feed.market, self._reactor, self._clock, self._alarm)
         self.feed.streams.append(self.keeper.price)
         self._build_signaling(journal)
@@ -235,6 +237,7 @@ class GatewayService(Service):
             report=self._report_of(venue.name),
             reactor=self._reactor,
             clock=self._clock,
+            prices=lambda source: self.relay.prices(source, venue.name),
         )
 
     def _bounded(self, name: str, broker: Broker) -> Broker:
@@ -248,8 +251,16 @@ class GatewayService(Service):
             config.timeout_position,
         )
         messages = config.log_api_messages or config.debug_api_messages
-        timed = config.log_callback_metrics
-        return BoundedBroker(broker, deadlines, self._reactor, self._clock, self._vitals[name], messages, timed)
+        return BoundedBroker(
+            broker,
+            deadlines,
+            self._reactor,
+            self._clock,
+            self._vitals[name],
+            messages,
+            config.log_callback_metrics,
+            [account for venue in config.venues if venue.name != name for account in venue.accounts],
+        )
 
     def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:
         return Desk(
@@ -520,13 +531,23 @@ class GatewayService(Service):
             self._snapshots.consider(self.gateway.state)
 
     def _watch_venue(self, event: VenueStatusChanged) -> None:
+        self.relay.changed(event.venue)
         if event.status is VenueStatus.UP:
+            self._check_claims(event.venue)
             self.feed.resubscribe(event.venue)
             self._down_since.pop(event.venue, None)
             self._cancel(f"down {event.venue}")
         elif event.venue not in self._down_since and not self.gateway.stopping:
             self._down_since[event.venue] = self._reactor.seconds()
             self._later(f"down {event.venue}", self.config.gateway_disconnect_timeout, self._still_down, event.venue)
+
+    def _check_claims(self, venue: str) -> None:
+        """An account that two venues have is the first one's: who trades it must know."""
+        for account in self.brokers[venue].accounts():
+            first = self.gateway.venue_of(account)
+            if first not in (venue, None):
+                text = f"account {account} is at venue {first}, too: its orders go there, and none to {venue}"
+                self._complain(VenueError(venue, 0, text))
 
     def _still_down(self, venue: str) -> None:
         text = f"venue {venue} has been away for {self.config.gateway_disconnect_timeout:g} s"

@@ -12,6 +12,7 @@ from bench.measurements import (
     orders,
     recovering,
     risk,
+    rtx,
     signals,
     starting,
     status,
@@ -34,4 +35,5 @@ TABLE: dict[str, Measurement] = {
     "recovering": recovering.measure,
     "holding": holding.measure,
     "memory": memory.measure,
+    "rtx": rtx.measure,
 }

@@ -29,6 +29,7 @@ FIGURES = {
     "recovering": 1,
     "holding": 3,
     "memory": 4,
+    "rtx": 19,
 }
 """How many lines each has in the table."""
 

@@ -488,17 +488,17 @@ def test_exits_really_act_and_only_once(daemon: Daemon, script: Script, leg: str
     given: dict[str, Any] = {"takeProfitLevel": price * (1 + up * 0.5), "stopLossLevel": price * (1 - up * 0.5)}
     trade_id = script.open(buysell, **given, **({"holdtime": 1} if leg == "close" else {}))
 
-    began, seen = opening(daemon, trade_id), 0.0
+    began = opening(daemon, trade_id)
+    name, away = {"take_profit": ("takeProfitLevel", up), "stop_loss": ("stopLossLevel", -up), "close": ("", 0)}[leg]
+    level = price * (1 + away * 0.5)
 
     def closed() -> bool:
-        """The level is held close to the price, wherever that goes, until they meet."""
-        nonlocal seen
-        price = bid(daemon)
-        if price != seen and leg == "take_profit":
-            script.tell("update_opened_order", tradeID=trade_id, takeProfitLevel=price + up * 2)
-        elif price != seen and leg == "stop_loss":
-            script.tell("update_opened_order", tradeID=trade_id, stopLossLevel=price - up * 2)
-        seen = price
+        """The level waits close to the price, and follows one that goes away from it: they meet when it turns."""
+        nonlocal level
+        near = bid(daemon) + 2 * away
+        if away * near < away * level:
+            answer = script.tell("update_opened_order", tradeID=trade_id, **{name: near})
+            level = near if answer.status_code == 200 else level  # on the market's own side of it, it is refused
         return bool(script.rows("opened_trades", trade_id) == [])
 
     until(closed, daemon)

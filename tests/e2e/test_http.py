@@ -312,7 +312,8 @@ def test_rpc_tells_its_methods(daemon: Daemon) -> None:
     names = daemon.rpc("system.listMethods")["result"]
     assert {*daemon.call("help"), "rpc.discover", "system.listMethods"} <= {*names, "system.listMethods"}
     assert daemon.rpc("system.methodHelp", ["market_order"])["result"] == daemon.call("help")["market_order"]
-    assert daemon.rpc("system.methodSignature", ["status"])["result"] == [["string"]]
+    assert daemon.rpc("system.methodSignature", ["uptime"])["result"] == [["string"]]
+    assert daemon.rpc("system.methodSignature", ["status"])["result"] == [["string", "string"]]
     assert daemon.rpc("system.methodHelp", ["nosuch"])["error"]["code"] == -32602
 
 

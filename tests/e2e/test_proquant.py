@@ -151,9 +151,13 @@ def refused(answer: requests.Response, kind: str, status: int = 400) -> None:
     assert answer.headers["Content-Length"] == str(len(answer.content))
 
 
-def orders(daemon: Daemon, source: str = "gold") -> list[tuple[str, float, str]]:
-    """Side, quantity and symbol of the source's orders, in their order."""
+def orders(daemon: Daemon, source: str = "gold", killed: bool = False) -> list[tuple[str, float, str]]:
+    """Side, quantity and symbol of the source's orders, in their order.
+
+    Where the daemon was `killed` over one that had not gone out yet, it never arrived, and another was sent for it.
+    """
     found = [each for each in daemon.call("query_orders").values() if each["owner"] == source]
+    found = [each for each in found if not (killed and each["reason"] == "NEVER_ARRIVED")]
     return [(each["side"], each["quantity"], each["symbol"]) for each in sorted(found, key=lambda each: each["permid"])]
 
 
@@ -456,7 +460,8 @@ def test_a_delivery_again_after_kill_9_is_answered_as_before(make_daemon: MakeDa
     taken(post(daemon, opened))
     taken(post(daemon, approved))
     refused(post(daemon, again), "PositionAlreadyExists")
-    assert orders(daemon) == [("BUY", 10, "GLD")]
+    assert orders(daemon, killed=True) == [("BUY", 10, "GLD")]
+    assert daemon.call("query_positions")["API_ACCOUNT"] == {"GLD": 10}
     assert [each["step"] for each in daemon.call("query_integrations")] == ["APPROVED"]
     journal = daemon.call("query_journal", limit=1000)
     assert [each["kind"] for each in journal].count("IntegrationChanged") == 1

@@ -101,9 +101,8 @@ def resting(daemon: Daemon, **more: Any) -> Any:
     return daemon.call("limit_order", **{**TERMS, "limit_price": 1, "quantity": 10, **more})
 
 
-@pytest.fixture(scope="module")
-def world(make_daemon: MakeDaemon) -> World:
-    daemon = make_daemon().start().up()
+def lived_in(daemon: Daemon) -> World:
+    """A daemon that is up, as the cases need it."""
     daemon.call("add_symbol", symbol="IBM")
     filled = daemon.call("market_order", **TERMS, quantity=2)
     assert filled["status"] == "Filled", filled
@@ -112,6 +111,11 @@ def world(make_daemon: MakeDaemon) -> World:
     executions = daemon.call("query_order_executions", id=filled["permid"])
     openapi = daemon.get("openapi.json").json()
     return World(daemon, filled, next(iter(executions)), openapi)
+
+
+@pytest.fixture(scope="module")
+def world(make_daemon: MakeDaemon) -> World:
+    return lived_in(make_daemon().start().up())
 
 
 # ---------------------------------------------------------------- shapes

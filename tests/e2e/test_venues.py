@@ -169,6 +169,20 @@ def test_a_daemon_none_of_whose_venues_can_be_made_does_not_start(make_daemon: M
     assert "the broker unloadable cannot be loaded" in ended.stdout + ended.stderr
 
 
+def test_an_account_is_at_one_venue(make_daemon: MakeDaemon) -> None:
+    """A login that has an account which another venue was given gets none of its orders, whichever comes first."""
+    daemon = good_up(venues(make_daemon(), "grasping", "bad").start())
+    until(lambda: venue(daemon)["status"] == "UP", daemon)
+    assert daemon.call("query_accounts") == ["BAD", "GOOD"]
+    assert venue(daemon)["accounts"] == ["BAD"]
+    assert "GOOD stay there" in venue(daemon)["last_error"]
+    order = daemon.call("market_order", **GOOD)
+    assert (order["status"], order["filled"]) == ("Filled", 1)
+    assert daemon.call("query_positions") == {"BAD": {}, "GOOD": {"IBM": 1}}
+    assert venue(daemon, "good")["order_latency"]["count"] == 1
+    assert venue(daemon)["order_latency"]["count"] == 0
+
+
 def test_one_connection_asks_one_venue_while_the_other_does_not_answer(make_daemon: MakeDaemon) -> None:
     daemon = venues(make_daemon(), "blocking").start()
     until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)
@@ -225,3 +239,13 @@ def test_a_venue_is_disconnected_and_connected_by_its_name(make_daemon: MakeDaem
     assert venue(daemon)["order_latency"]["count"] == 1
     wrong = daemon.session.post(f"{daemon.url}/status", json={"venue": "nowhere"}, timeout=PATIENCE)
     assert (wrong.status_code, wrong.json()["reason"]) == (400, "BAD_ARGUMENT")
+
+
+def test_a_question_over_which_a_broker_errs_is_refused_by_its_code(make_daemon: MakeDaemon) -> None:
+    daemon = good_up(venues(make_daemon(), "raising").start())
+    until(lambda: venue(daemon)["status"] == "UP", daemon)
+    for method, arguments in (("query_account", {"account": "BAD"}), ("add_symbol", {"symbol": "XYZ@bad"})):
+        answer = daemon.call(method, **arguments)
+        assert (answer["status"], answer["reason"]) == ("Error", "VENUE_FAILED")
+        assert "is broken): the log has it." in answer["errorMsg"]
+    expected_traceback(daemon)

@@ -251,6 +251,13 @@ class Flooding(Sound):
         return super().stopService()
 
 
+class Grasping(Sound):
+    """It says that everybody's accounts are its own."""
+
+    def accounts(self) -> Sequence[str]:
+        return ("BAD", "GOOD")
+
+
 class Unmade(Sound):
     """It cannot even be made."""
 
@@ -259,7 +266,8 @@ class Unmade(Sound):
 
 
 KINDS = {
-    each.__name__.lower(): each for each in (Sound, Slow, Failing, Blocking, Deaf, Raising, Broken, Flooding, Unmade)
+    each.__name__.lower(): each
+    for each in (Sound, Slow, Failing, Blocking, Deaf, Raising, Broken, Flooding, Grasping, Unmade)
 }
 
 

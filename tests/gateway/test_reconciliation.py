@@ -281,6 +281,68 @@ def test_no_such_order_is_believed_when_it_can_no_longer_be_under_way() -> None:
     assert now(bench, mute).status is S.NEW, "later evidence wins"
 
 
+@pytest.mark.parametrize("answer", [Refused(Reason.NO_SUCH_ORDER, "There is no such order."), None])
+def test_a_cancel_that_is_refused_leaves_the_doubt_as_it_was(answer: Refused | None) -> None:
+    """It may not be believed later that the order never arrived, nor (of a time-out) sooner."""
+    bench = desk(order_timeout=300.0)
+    bench.broker.mode = "fail"
+    order = bench.submit(**LIMIT).order
+    before = now(bench, order)
+    assert (before.status, before.reason) == (S.UNKNOWN, Reason.BROKER_ERROR)
+
+    async def refuses(order: Order) -> None:
+        if answer is not None:
+            raise answer
+        bench.broker.report(CancelRejected(order.order_id, Reason.NO_SUCH_ORDER, "There is none.", bench.now()))
+
+    bench.broker.cancel = refuses  # type: ignore[method-assign]
+    bench.do(bench.gateway.cancel(order.order_id, "me"))
+    (refused,) = told(bench, CancelRejected)
+    assert refused.reason is Reason.NO_SUCH_ORDER
+    after = now(bench, order)
+    assert (after.status, after.reason, after.text) == (S.UNKNOWN, Reason.BROKER_ERROR, before.text)
+    assert [each.event for each in after.updates][-2:] == ["CancelRequested", "CancelRejected"]
+    again = bench.restart()
+    assert now(again, order) == after
+    pass_time(bench, 20)
+    assert (now(bench, order).status, now(bench, order).reason) == (S.REJECTED, Reason.NEVER_ARRIVED)
+
+
+@pytest.mark.parametrize("error", [Refused(Reason.NO_SUCH_ORDER, "There is none."), Ambiguous("The link broke.")])
+def test_a_cancel_does_not_make_an_unanswered_order_one_that_surely_failed(error: Exception) -> None:
+    bench = desk(order_timeout=30.0)
+    in_flight(bench)
+    order = bench.broker.sent[-1]
+    pass_time(bench, 31)
+    assert now(bench, order).reason is Reason.TIMEOUT
+
+    async def fails(order: Order) -> None:
+        raise error
+
+    bench.broker.cancel = fails  # type: ignore[method-assign]
+    reply = Deferred.fromCoroutine(bench.gateway.cancel(order.order_id, "me"))
+    bench.turn()
+    assert reply.called is isinstance(error, Refused)
+    pass_time(bench, 6)
+    after = outcome(reply)
+    assert (after.status, after.reason) == (S.UNKNOWN, Reason.TIMEOUT)
+    pass_time(bench, 19)
+    assert now(bench, order).status is S.UNKNOWN, "it may still be under way"
+    pass_time(bench, 90)
+    assert (now(bench, order).status, now(bench, order).reason) == (S.REJECTED, Reason.NEVER_ARRIVED)
+
+
+def test_what_a_cancel_was_for_is_kept_though_it_was_in_doubt() -> None:
+    bench = desk()
+    bench.broker.mode = "fail"
+    order = bench.submit(**LIMIT).order
+    bench.do(bench.gateway.cancel(order.order_id, "me", Reason.DISCONNECTED, "Its connection is gone."))
+    assert now(bench, order).reason is Reason.DISCONNECTED
+    bench.gateway.report(OrderCanceled(order.order_id, Reason.USER, "Canceled as asked.", bench.now()))
+    bench.turn()
+    assert (now(bench, order).status, now(bench, order).reason) == (S.CANCELED, Reason.DISCONNECTED)
+
+
 def test_an_acknowledgement_that_was_lost_is_made_up_for() -> None:
     bench = desk()
     in_flight(bench)

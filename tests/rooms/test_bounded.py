@@ -127,6 +127,26 @@ def test_what_is_asked_at_once_has_an_answer(flushed: Any) -> None:
     assert house.vitals.errors == 56
 
 
+def test_what_makes_no_sense_is_as_good_as_an_error(flushed: Any) -> None:
+    house = House()
+    house.broker.now = lambda: datetime(2026, 3, 2)  # noqa: DTZ001
+    assert house.wall.now() == house.now()
+    house.broker.now = lambda: None
+    assert house.wall.now() == house.now()
+    house.broker.accounts = lambda: None
+    assert list(house.wall.accounts()) == []
+    assert house.vitals.errors == 3
+
+
+def test_no_venue_may_claim_the_account_of_another() -> None:
+    house = House()
+    wall = BoundedBroker(house.broker, Deadlines(), house.clock, house.now, house.vitals, others=["OTHER", "MINE"])
+    assert list(wall.accounts()) == ["ACC"]
+    assert list(wall.accounts()) == ["ACC"]
+    assert house.vitals.errors == 1
+    assert "OTHER stay there" in house.vitals.last_error
+
+
 def test_a_stop_that_never_ends_is_not_waited_for() -> None:
     house = House()
     house.broker.stopService = lambda: Deferred(lambda _: None)

@@ -86,12 +86,50 @@ class Can(Flag):
         return cls[time_in_force.value]
 
 
+class Prices(Protocol):
+    """Another venue's market, as a broker may follow it: its orders and accounts cannot be reached by this."""
+
+    source: str
+    quoted: bool
+
+    def trouble(self) -> str:
+        """Why nothing is shown now, in words; empty while the venue's link stands."""
+
+    def now(self) -> datetime:
+        """The venue's clock."""
+
+    def follow(self, hear: Callable[[Quote | Trade | Statistics], None], changed: Callable[[], None]) -> None:
+        """Begin: `hear` what the symbols show that are subscribed by this; `changed`: the venue's link came or went."""
+
+    def leave(self) -> None:
+        """Subscribe to nothing more, and hear nothing."""
+
+    def known(self, symbol: str) -> Instrument | None:
+        """A symbol's rules, if they were asked for before."""
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """A symbol's rules; Refused while the venue cannot be asked."""
+
+    def subscribe(self, symbol: str) -> None:
+        """Hear a known symbol, what it shows now before this returns: the subscription is shared with all others'."""
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Hear it no more."""
+
+    def statistics(self, symbol: str) -> Statistics:
+        """The day's figures, as far as they were shown."""
+
+    async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
+        """The venue's bars."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What a broker is built from; nothing is connected, read or written before startService.
 
     `options` are the venue's own settings (for paper: feed, accounts, calendar, commission, latency…);
     `folder` is where it may keep files of its own; `clock` gives aware UTC; `reactor` schedules.
+    `prices` gives another venue's, by its name, from startService on; ValueError where there is no such venue.
     """
 
     venue: str
@@ -100,6 +138,7 @@ class Setup:
     report: Report
     reactor: Any
     clock: Callable[[], datetime]
+    prices: Callable[[str], Prices] | None = None
 
 
 class Broker(Protocol):

@@ -24,7 +24,7 @@ from txgateway.brokers.paper.names import NAMES
 from txgateway.brokers.paper.options import Opening
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.brokers.paper.turn import Numbers, Turn, Worth
-from txgateway.model.events import Executed, VenueStatusChanged
+from txgateway.model.events import Executed, VenueError, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.market import Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderStatus, OrderType, Side, TimeInForce
@@ -32,7 +32,7 @@ from txgateway.model.order import Order, OrderStatus, OrderType, Side, TimeInFor
 T = TypeVar("T")
 START = datetime(2024, 3, 1, 15, 0, tzinfo=UTC)
 DATA = Path(__file__).parents[4] / "shared" / "data"
-MARKET = (Quote, Trade, Statistics, VenueStatusChanged)
+MARKET = (Quote, Trade, Statistics, VenueStatusChanged, VenueError)
 
 
 def make_order(number: int, side: str = "BUY", quantity: Any = 100, symbol: str = "IBM", **terms: Any) -> Order:
@@ -80,12 +80,12 @@ class Steps(Clock):
 class Venue:
     """A paper broker, what it reported, and short ways to ask it."""
 
-    def __init__(self, folder: Path, options: dict[str, Any], start: datetime = START) -> None:
+    def __init__(self, folder: Path, options: dict[str, Any], start: datetime = START, prices: Any = None) -> None:
         self.clock = Steps()
         self.told: list[Any] = []
         self.number = 0
         self.begun = start
-        setup = Setup("paper", options, folder, self.hear, self.clock, self.time)
+        setup = Setup("paper", options, folder, self.hear, self.clock, self.time, prices)
         self.broker = PaperBroker(setup)
 
     def time(self) -> datetime:
@@ -229,6 +229,9 @@ class Floor:
 
     def instrument(self, symbol: str) -> Any:
         return self.known.get(symbol)
+
+    def standing(self, symbol: str) -> str:
+        return ""
 
     def quoted(self, symbol: str) -> bool:
         return self.is_quoted

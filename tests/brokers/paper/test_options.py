@@ -85,7 +85,7 @@ def test_an_interval_goes_into_a_minute(interval: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "part"),
     [
-        ("feed", "random", "synthetic[:seed] or replay:"),
+        ("feed", "random", "synthetic[:seed], replay:"),
         ("feed", "replay:", "name the file, folder or glob"),
         ("feed", "replay:/data@fast", "the speed 'fast'"),
         ("feed", "replay:/data@0x", "the speed '0x'"),

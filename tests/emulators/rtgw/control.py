@@ -177,6 +177,11 @@ class Control:
         """One step of a symbol, or of all that are watched."""
         self.emulator.tick(self._symbol(symbol) if symbol else "")
 
+    def do_rush(self, symbols: list[str]) -> int:
+        """New quotes of these, a cent up and down, as fast as every link takes them; [] ends it. How many so far."""
+        self.emulator.rush([self._symbol(symbol) for symbol in symbols])
+        return self.emulator.rushed
+
     def do_spoil(self, symbol: str, **fields: Any) -> None:
         """These fields of a symbol read so from now on ("Error 2"); without fields none does."""
         spoiled = self.emulator.tables.spoiled

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.protocols.basic import LineReceiver
+from zope.interface import implementer
 
 from tests.emulators.rtgw.orders import Row
 from tests.emulators.rtgw.tql import Query
@@ -33,6 +35,25 @@ class Connection:
     """What a quote's advise has shown last."""
 
 
+@implementer(IPushProducer)
+class Room:
+    """Whether a client reads what is written to it, or its transport is full."""
+
+    full = False
+
+    def pauseProducing(self) -> None:
+        """It is full."""
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        """It is not any more."""
+        self.full = False
+
+    def stopProducing(self) -> None:
+        """It is gone."""
+        self.full = True
+
+
 class Link(LineReceiver):
     """A client's TCP connection."""
 
@@ -43,10 +64,12 @@ class Link(LineReceiver):
         self.emulator = emulator
         self.connections: dict[str, Connection] = {}
         self.frozen = False
+        self.room = Room()
 
     def connectionMade(self) -> None:
         """The greeting."""
         self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self.room, True)
         self.emulator.links.append(self)
         self.say("system", "", {"msg": "startup", "item": "rtgw emulator"})
 

@@ -73,6 +73,8 @@ class Tape:
     traded_at: datetime
     pinned: bool = False
     """True while a person sets its quote: it does not move by itself."""
+    shifted: bool = False
+    """True while the quote is a cent above where it was."""
 
     @property
     def vwap(self) -> Decimal:
@@ -152,6 +154,12 @@ class Market:
         """From now on this is its quote, until it is freed. A side of size 0 is empty."""
         tape = self.tape(symbol, now)
         tape.bid, tape.ask, tape.bid_size, tape.ask_size, tape.pinned = bid, ask, bid_size, ask_size, True
+
+    def shift(self, symbol: str, now: datetime) -> None:
+        """Both sides of its quote a cent up, then a cent down, and so on: each is news, and the price stays."""
+        tape = self.tape(symbol, now)
+        cent = -CENT if tape.shifted else CENT
+        tape.bid, tape.ask, tape.shifted, tape.pinned = tape.bid + cent, tape.ask + cent, not tape.shifted, True
 
     # ---------------------------------------------------------------- the past
 

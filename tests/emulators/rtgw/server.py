@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +27,8 @@ from tests.emulators.rtgw.tables import Tables
 from tests.emulators.rtgw.teller import Teller
 
 ZONE = ZoneInfo("US/Eastern")
+RUSH = 1e-6
+"""Seconds from one turn of a rush to the next: there is none between."""
 DEFAULT_ACCOUNTS = ("EMU.TEST.DESK.ONE", "EMU.TEST.DESK.TWO")
 
 
@@ -70,6 +72,9 @@ class Emulator(Factory):
         self._ticks = LoopingCall(self.tick)
         self._ticks.clock = reactor
         self._calls: set[Any] = set()
+        self._rushing: tuple[str, ...] = ()
+        self.rushed = 0
+        """Quotes told in a rush so far."""
         self.book = self._opened_book()
         self.tables = Tables(self.market, self.book)
 
@@ -112,6 +117,7 @@ class Emulator(Factory):
         for call in list(self._calls):
             call.cancel()
         self._calls.clear()
+        self._rushing = ()
         self.drop()
         if self.memory:
             self.memory.close()
@@ -217,6 +223,24 @@ class Emulator(Factory):
         """What follows from a new quote or trade."""
         self.book.match(symbol)
         self.teller.tell_quotes(symbol, self.tables)
+
+    def rush(self, symbols: Sequence[str]) -> None:
+        """From now on each of these has a new quote every turn in which every link takes it; none: no more."""
+        begins = not self._rushing
+        self._rushing = tuple(symbols)
+        if begins and symbols:
+            self.later(RUSH, self._rush)
+
+    def _rush(self) -> None:
+        if not self._rushing:
+            return
+        if not any(link.room.full for link in self.links):
+            now = self.now()
+            for symbol in self._rushing:
+                self.market.shift(symbol, now)
+                self.moved(symbol)
+                self.rushed += 1
+        self.later(RUSH, self._rush)
 
     def _watched(self) -> set[str]:
         queries = [each.query for link in self.links for each in link.connections.values() if each.query]

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.emulators.rtgw.process import ROOT, Rtgw
+from tests.daemon import ROOT
+from tests.emulators.rtgw.process import Rtgw
 from tests.emulators.test_rtgw.rawclient import ORDERS, QUOTES, RawClient, limit, order
 
 Make = Callable[[], RawClient]
@@ -165,6 +167,22 @@ def test_latency_and_a_person_who_decides(desk: RawClient, link: Make, rtgw: Rtg
     rtgw.do("kill", id="held", reason="Halted")
     killed = desk.told("ExchangeKillOrder COMPLETED", "UserSubmitOrder DELETED")[1]
     assert (killed["VOLUME_TRADED"], killed["REASON"]) == (40, "Halted")
+
+
+def test_a_rush_is_a_new_quote_each_time_until_it_ends(client: RawClient, rtgw: Rtgw) -> None:
+    name = client.connect(QUOTES)
+    client.send(f"advise {name} LIVEQUOTE;BID,ASK;DISP_NAME='IBM'")
+    assert client.expect("ack", name) == "ADVISE_OK"
+    assert client.expect("status", name)["status"] == "1"
+    rtgw.do("rush", symbols=["IBM"])
+    rows = [client.expect("update", name)["row"] for _ in range(4000)]
+    told = rtgw.do("rush", symbols=[])
+    assert {(row["BID"], row["ASK"]) for row in rows} == {(185.11, 185.21), (185.1, 185.2)}
+    assert all(row != before for before, row in pairwise(rows))
+    for _ in range(told - len(rows)):
+        client.expect("update", name)
+    assert rtgw.do("rush", symbols=[]) == told
+    assert client.is_silent()
 
 
 def test_execute_and_terminate(client: RawClient, rtgw: Rtgw) -> None:

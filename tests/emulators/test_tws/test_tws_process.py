@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.daemon import ROOT
 from tests.emulators.test_tws.peer import Peer, limit, market, on_loop, until
 from tests.emulators.tws.__main__ import options, parse
 from tests.emulators.tws.control import Control
-from tests.emulators.tws.process import ROOT, Tws
+from tests.emulators.tws.process import Tws
 
 
 @pytest.fixture

@@ -220,6 +220,10 @@ class Book(Matching):
         self._match_one(order)
         return order
 
+    def change(self, order: Order, **terms: Decimal) -> None:
+        """A person changes an order: as its client would, but never refused for what a client may not."""
+        self._change(order, order.contract, replace(order.ticket, **terms))
+
     def _merged(self, order: Order, ticket: Ticket) -> Ticket:
         """The order's ticket with what is to change; half of it when that goes wrong."""
         old = order.ticket

@@ -107,6 +107,8 @@ class Control:
                 "ref": o.ticket.ref,
                 "account": o.ticket.account,
                 "tif": o.ticket.tif,
+                "parent": o.ticket.parent,
+                "oca": o.ticket.oca_group,
             }
             for o in self.emulator.book.orders.values()
         ]
@@ -318,6 +320,13 @@ class Control:
     def do_cancel(self, order: Any) -> None:
         """A person in TWS cancels any order."""
         self.emulator.book.kill(self._order(order).perm)
+
+    def do_change(self, order: Any, **terms: Any) -> None:
+        """A person in TWS changes any order: limit, stop, quantity."""
+        found, given = self._order(order), {name: number(value) for name, value in terms.items()}
+        if found.is_over or not given or set(given) - {"limit", "stop", "quantity"}:
+            raise ValueError("an open order, and its limit, stop or quantity")
+        self.emulator.traded(lambda: self.emulator.book.change(found, **given))
 
     def do_end_day(self) -> int:
         """DAY orders are cancelled; how many."""

@@ -1,65 +1,11 @@
-"""The emulator as a process of its own, and its controls, for tests that block."""
+"""The emulator as a process of its own, for tests that block."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import IO, Any
-
-ROOT = Path(__file__).parents[3]
+from tests.emulators.process import Process
 
 
-class Tws:
-    """`python -m tests.emulators.tws` on a free port. `options` as on its command line: `Tws("--tick", "0")`."""
+class Tws(Process):
+    """The emulated TWS."""
 
-    def __init__(self, *options: str, errors: Path | None = None) -> None:
-        self.options = options
-        self.errors = errors
-        """Where its log goes."""
-        self.port = 0
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Tws:
-        """Start it, and wait until its port is bound. A restart binds the same port."""
-        command = [sys.executable, "-m", "tests.emulators.tws", "--stdin", "--port", str(self.port), *self.options]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        if self.errors is None:
-            self.process = subprocess.Popen(command, cwd=ROOT, **pipes)
-        else:
-            with self.errors.open("a") as errors:
-                self.process = subprocess.Popen(command, cwd=ROOT, stderr=errors, **pipes)
-        self.port = self._read()["port"]
-        return self
-
-    def _pipe(self, name: str) -> IO[str]:
-        pipe = getattr(self.process, name)
-        assert pipe is not None
-        return pipe
-
-    def _read(self) -> Any:
-        line = self._pipe("stdout").readline()
-        assert line, "the emulator has ended"
-        return json.loads(line)
-
-    def do(self, command: str, **arguments: Any) -> Any:
-        """A control command; its result."""
-        self._pipe("stdin").write(json.dumps({"do": command, **arguments}) + "\n")
-        self._pipe("stdin").flush()
-        answer = self._read()
-        assert "error" not in answer, answer["error"]
-        return answer["ok"]
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-        self._pipe("stdin").close()
-        self._pipe("stdout").close()
-
-    def end(self) -> None:
-        """However the test went."""
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+    module = "tests.emulators.tws"

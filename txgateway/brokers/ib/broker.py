@@ -66,7 +66,21 @@ class IbBroker:
         | Can.PRIMARY_EXCHANGE
     )  # fmt: skip
     """Not CASH: IB tells cash a while after the fills, and futures and conversions move it too. Not STAGE: an order
-    that TWS holds back is lost when TWS restarts; the gateway keeps tickets itself."""
+    that TWS holds back is lost when TWS restarts; the gateway keeps tickets itself.
+
+    Not OCO, and exits are sent without parentId and ocaGroup. A bracket's children are held until the parent is filled
+    whole, and go with a parent that is cancelled when it is filled in part: what was filled has no stop. An OCA group
+    (type 2 or 3) would take off the others what one fills, but:
+
+    * one that is cancelled, by us or by hand in TWS, takes the others with it, and the stop is gone until it is sent
+      again, with the daemon down for as long as that;
+    * IB may tell of the cancel of the others before the fill that is its cause (a fill waits here for its commission):
+      to send the stop again may then open a position, and not to send it leaves one without a stop;
+    * a size that we ask for (the entry was filled further) is absolute and undoes a reduction that IB has made and we
+      have not heard of: IB must not be trusted with it alone, and the gateway takes off in any case;
+    * a changed member may be refused, "OCA group revision is not allowed" (10326): trailing stops are changes.
+
+    So the gateway takes off, and puts right what was filled while it was away, as at any venue."""
 
     mistakes = staticmethod(mistakes)
 

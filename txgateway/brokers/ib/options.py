@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
 import pytz
 
+from txgateway import options as table
 from txgateway.brokers.ib import window
 from txgateway.brokers.ib.window import Window
 
@@ -47,59 +47,16 @@ class IbOptions:
 
 def read(options: Mapping[str, Any]) -> IbOptions:
     """The settings; ValueError names the first that is wrong."""
-    wrong = mistakes(options)
-    if wrong:
-        name, instead = next(iter(wrong.items()))
-        raise ValueError(f"{name}={options.get(name)!r}: {instead}.")
-    return IbOptions(**{name: reader(options.get(name, default)) for name, (default, reader) in _READERS.items()})
+    return IbOptions(**table.read(options, _READERS, _IGNORED))
 
 
 def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
     """What to give instead, for each option that cannot be used."""
-    wrong: dict[str, str] = {}
-    for name, value in options.items():
-        if name in _IGNORED:
-            continue
-        if name not in _READERS:
-            close = get_close_matches(name, [*_READERS], n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            wrong[name] = f"there is no such option{hint}; correct it or take it away"
-            continue
-        try:
-            _READERS[name][1](value)
-        except ValueError as error:
-            wrong[name] = str(error)
-    return wrong
+    return table.mistakes(options, _READERS, _IGNORED)
 
 
 _IGNORED = frozenset({"route"})
 """What the environment gives to every kind and this one does not need: a route is the order's own."""
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\S{1,255}", value):
-        raise ValueError("give a name or an address without spaces")
-    return value
-
-
-def _whole(low: int, high: int, instead: str) -> Callable[[Any], int]:
-    def read_whole(value: Any) -> int:
-        if isinstance(value, bool) or not re.fullmatch(r"\d{1,10}", str(value)) or not low <= int(value) <= high:
-            raise ValueError(instead)
-        return int(value)
-
-    return read_whole
-
-
-def _seconds(low: float) -> Callable[[Any], float]:
-    def read_seconds(value: Any) -> float:
-        text = str(value)
-        number = float(text) if re.fullmatch(r"\d{0,4}\.?\d{1,6}", text) else -1.0
-        if isinstance(value, bool) or not low <= number <= 3600:
-            raise ValueError(f"give seconds, from {low:g} to 3600")
-        return number
-
-    return read_seconds
 
 
 def _accounts(value: Any) -> tuple[str, ...]:
@@ -148,10 +105,10 @@ def _window(value: Any) -> Window | None:
     return window.parse(value)
 
 
-_READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    "host": ("localhost", _word),
-    "port": (7497, _whole(1, 65535, "give the port that TWS or IB Gateway listens on, a whole number from 1 to 65535")),
-    "client_id": (0, _whole(0, 2**31 - 1, "give a client number, a whole number from 0 to 2147483647")),
+_READERS: table.Readers = {
+    "host": ("localhost", table.word),
+    "port": (7497, table.port("TWS or IB Gateway")),
+    "client_id": (0, table.whole(0, 2**31 - 1, "give a client number, a whole number from 0 to 2147483647")),
     "accounts": ("", _accounts),
     "market_data": ("live", _data_type),
     "crypto_exchange": ("PAXOS", _code),
@@ -159,9 +116,9 @@ _READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "primary_exchanges": (MappingProxyType({}), _exchanges),
     "timezone": ("America/New_York", _timezone),
     "restart": ("23:45-00:45 America/New_York", _window),
-    "silence": (15, _seconds(0.5)),
-    "patience": (10, _seconds(0.1)),
-    "commission_wait": (1, _seconds(0.0)),
-    "rate": (45, _whole(1, 100_000, "give messages a second, a whole number from 1")),
-    "domain": ("live", _word),
+    "silence": (15, table.seconds(0.5)),
+    "patience": (10, table.seconds(0.1)),
+    "commission_wait": (1, table.seconds(0.0)),
+    "rate": (45, table.whole(1, 100_000, "give messages a second, a whole number from 1")),
+    "domain": ("live", table.word),
 }

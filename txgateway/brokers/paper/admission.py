@@ -37,6 +37,10 @@ class Admission:
         if not opened and (held.order_type is OrderType.MARKET or held.time_in_force in AT_ONCE):
             text = f"The market of {held.symbol} is closed: a limit order would wait for its opening."
             return Reason.MARKET_CLOSED, text
+        if held.order_type is OrderType.MARKET or held.time_in_force in AT_ONCE:
+            why = self._market.standing(held.symbol)
+            if why:
+                return Reason.NO_PRICE, f"The market of {held.symbol} stands still: {why}. A limit order would wait."
         return self._unfillable(held, matcher) or self._reserve(held, instrument, matcher)
 
     def change(self, held: Held, matcher: Matcher, live: bool) -> Refusal | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from txgateway.brokers import Can, Setup
@@ -20,7 +22,7 @@ from txgateway.brokers.paper.accounts import positions
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.faults import Faults
-from txgateway.brokers.paper.feed import Feed
+from txgateway.brokers.paper.feed import Feed, Shown, Withdrawn
 from txgateway.brokers.paper.latency import Command
 from txgateway.brokers.paper.link import Asked, Link, Told
 from txgateway.brokers.paper.opening import make_exchange, make_feed, mistakes
@@ -33,7 +35,7 @@ from txgateway.model.events import VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Level, Period, Quote, Trade
+from txgateway.model.market import Bar, Depth, Level, Period, Quote, Statistics
 from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -99,10 +101,11 @@ class PaperBroker:
         for symbol, matcher in list(self.exchange.matchers.items()):
             if matcher.idle:
                 continue
-            if self._feed.instrument(symbol) is None:
-                log.warn("{symbol} has open orders and does not trade here: they wait.", symbol=symbol)
-            else:
+            if self._feed.instrument(symbol) is not None:
                 self._show(symbol)
+            elif not self._feed.live:
+                log.warn("{symbol} has open orders and does not trade here: they wait.", symbol=symbol)
+        self._show_waiting()
 
     def stopService(self) -> None:
         """Let what is on its way arrive, and close the book."""
@@ -202,7 +205,7 @@ class PaperBroker:
     async def instrument(self, symbol: str) -> Instrument | None:
         """The trading rules of a symbol."""
         await self._asked()
-        return self._feed.instrument(symbol)
+        return await self._feed.look_up(symbol)
 
     async def instruments(self) -> Sequence[Instrument]:
         """Everything that trades here."""
@@ -374,23 +377,62 @@ class PaperBroker:
         if symbol in self._shown and not needed and self.exchange.matcher(symbol).idle:
             self._shown.discard(symbol)
             self._feed.unsubscribe(symbol)
+            if self._feed.live:
+                self.exchange.matcher(symbol).withdraw()  # what it shows when it is subscribed again may come later
 
-    def _hear(self, events: Sequence[Quote | Trade]) -> None:
+    def _hear(self, events: Sequence[Shown]) -> None:
         """What the market shows: listeners are told, orders meet it, in one turn."""
-        exchange, listened = self.exchange, self._listened
         try:
             for event in events:
-                exchange.expire(event.time)
-                if event.symbol in listened:
-                    exchange.turn.reports.append(event)
-                exchange.show(event)
+                self._take_in(event)
             if not events:
-                exchange.expire(self._feed.now())
+                self.exchange.expire(self._feed.now())
+                self._show_waiting()
         except Exception:
             log.failure("What the market showed could not be taken in.")
         self._flush()
+        listened = self._listened
         for symbol in {event.symbol for event in events} - listened:
             self._hide(symbol)
+
+    def _take_in(self, event: Shown) -> None:
+        exchange, heard = self.exchange, event.symbol in self._listened
+        if isinstance(event, Withdrawn):
+            left = exchange.matcher(event.symbol).withdraw()
+            if left is not None and heard:
+                exchange.turn.reports.append(replace(left, time=event.time))
+        elif isinstance(event, Statistics):
+            if heard:
+                exchange.turn.reports.append(event)
+        else:
+            at = self._feed.now() if self._feed.live else event.time
+            exchange.expire(at)
+            if heard:
+                exchange.turn.reports.append(event)
+            exchange.show(event, at)
+
+    def _show_waiting(self) -> None:
+        """Show what orders wait for and could not be looked up before: a live feed's link may just have come."""
+        if not self._feed.live:
+            return
+        for symbol, matcher in list(self.exchange.matchers.items()):
+            if not matcher.idle and symbol not in self._shown:
+                Deferred.fromCoroutine(self._show_later(symbol)).addErrback(self._not_shown, symbol)
+
+    async def _show_later(self, symbol: str) -> None:
+        found = await self._feed.look_up(symbol)
+        if found is None:
+            log.warn("{symbol} has open orders and does not trade here: they wait.", symbol=symbol)
+        elif self._running and not self.exchange.matcher(symbol).idle:
+            self._show(symbol)
+
+    def _not_shown(self, failure: Any, symbol: str) -> None:
+        if failure.check(GatewayError):
+            log.info(
+                "{symbol} has open orders, and is not shown: {text}", symbol=symbol, text=failure.getErrorMessage()
+            )
+        else:
+            log.failure("{symbol} could not be looked up.", failure, symbol=symbol)
 
     # out
 

@@ -158,15 +158,15 @@ class Exchange:
 
     # the market
 
-    def show(self, event: Quote | Trade) -> None:
-        """What the market shows: orders meet it at its time."""
+    def show(self, event: Quote | Trade, at: datetime | None = None) -> None:
+        """What the market shows: orders meet it at its time, or at another."""
         matcher = self.matcher(event.symbol)
         if isinstance(event, Quote):
             matcher.show_quote(event)
         else:
             matcher.show_trade(event)
         if not matcher.idle:
-            self._meet(matcher, event.symbol, event.time)
+            self._meet(matcher, event.symbol, at or event.time)
 
     def expire(self, now: datetime) -> None:
         """End what has come to its time."""

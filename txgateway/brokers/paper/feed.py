@@ -1,11 +1,11 @@
-"""Where prices come from: the contract of a paper venue's feed. The synthetic market and the replay keep it.
-
-Another venue's live prices would be a third one: nothing else here knows what is behind a feed.
+"""Where prices come from: the contract of a paper venue's feed. The synthetic market, the replay and another venue's
+live prices keep it: nothing else here knows what is behind a feed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -18,7 +18,17 @@ from txgateway.model.errors import BadArgument
 from txgateway.model.instrument import AssetClass, Instrument
 from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
 
-Hear = Callable[[Sequence[Quote | Trade]], None]
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A symbol shows nothing any more: neither its last quote nor its last trade may be traded on."""
+
+    symbol: str
+    time: datetime
+
+
+Shown = Quote | Trade | Statistics | Withdrawn
+Hear = Callable[[Sequence[Shown]], None]
 """Called with what the subscribed symbols showed, in order; with nothing when only time went on."""
 
 MOST_BARS = 100_000
@@ -28,7 +38,12 @@ SLICE = 200
 
 
 class Feed(Protocol):
-    """A market to trade against. Known symbols only, but for `instrument` and `price`."""
+    """A market to trade against. Known symbols only, but for `instrument`, `look_up` and `price`.
+
+    `live` is one that goes its own way: an order meets what it shows when it is heard, whatever time that bears.
+    """
+
+    live: bool
 
     def start(self, hear: Hear) -> None:
         """Get ready; ValueError when what it needs is not there."""
@@ -42,8 +57,14 @@ class Feed(Protocol):
     def instrument(self, symbol: str) -> Instrument | None:
         """The trading rules; None for an unknown symbol."""
 
+    async def look_up(self, symbol: str) -> Instrument | None:
+        """The trading rules, asked for where they have to be; a GatewayError where nobody can be asked now."""
+
     def instruments(self) -> Sequence[Instrument]:
-        """Everything that trades here."""
+        """Everything that trades here, as far as it is known."""
+
+    def standing(self, symbol: str) -> str:
+        """Why nothing can be traded now although the market is open, in words; empty while it can."""
 
     def quoted(self, symbol: str) -> bool:
         """True when quotes are shown; else trades alone are."""

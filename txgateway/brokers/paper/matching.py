@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from txgateway.brokers.paper.held import Held
@@ -58,6 +59,12 @@ class Matcher:
         if trade is not self.last:
             self.last = trade
             self._trade_left = trade.size
+
+    def withdraw(self) -> Quote | None:
+        """Nothing is shown any more. Gives the last quote without its sizes, if there was one."""
+        quote, self.quote, self.last = self.quote, None, None
+        self._bid_left = self._ask_left = self._trade_left = ZERO
+        return quote and replace(quote, bid_size=ZERO, ask_size=ZERO)
 
     def shown(self, buys: bool) -> tuple[Decimal, Decimal]:
         """(price, size left) that a buy or a sell would meet now; size 0 when there is nothing."""

@@ -12,13 +12,14 @@ from txgateway.brokers.paper.accounts import BASE, Account, Holding
 from txgateway.brokers.paper.book import Book
 from txgateway.brokers.paper.exchange import Exchange
 from txgateway.brokers.paper.feed import Feed
-from txgateway.brokers.paper.options import Opening, PaperOptions, ReplayChoice, SyntheticChoice, read
+from txgateway.brokers.paper.options import Opening, PaperOptions, ReplayChoice, SyntheticChoice, VenueChoice, read
 from txgateway.brokers.paper.options import mistakes as mistakes_in
 from txgateway.brokers.paper.player import ReplayFeed
 from txgateway.brokers.paper.pulse import SyntheticFeed
 from txgateway.brokers.paper.rows import StoredAccount
 from txgateway.brokers.paper.sessions import Sessions, load_schedule
 from txgateway.brokers.paper.turn import Worth
+from txgateway.brokers.paper.venue import VenueFeed
 
 
 def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
@@ -41,6 +42,10 @@ def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
 def make_feed(setup: Setup, settings: PaperOptions, sessions: Sessions) -> Feed:
     """The configured prices; ValueError when files to replay are not there or not understood."""
     choice = settings.feed
+    if isinstance(choice, VenueChoice):
+        if setup.prices is None:
+            raise ValueError(f"There is no other venue whose prices could be taken: {choice.name} is not known here.")
+        return VenueFeed(setup.venue, setup.prices(choice.name), setup.report)
     if isinstance(choice, SyntheticChoice):
         return SyntheticFeed(
             setup.venue, choice.seed, settings.interval_us, sessions, setup.reactor, setup.clock, settings.start

@@ -2,7 +2,7 @@
 
 | option | default | meaning |
 | --- | --- | --- |
-| feed | synthetic:1 | `synthetic[:seed]` or `replay:<file, folder or glob>[@1x, @0.5x, @max …][,loop]` |
+| feed | synthetic:1 | `synthetic[:seed]`, `replay:<file, folder or glob>[@1x, @0.5x, @max …][,loop]` or `venue:NAME` |
 | accounts | DEFAULT_ACCOUNTS, below | `NAME[:margin or cash][:amount in USD]`, separated by commas, or a list |
 | calendar | (none: always open) | an exchange code of exchange_calendars, such as XNYS; rules stocks only |
 | timezone | America/New_York | where the trading day begins at midnight |
@@ -62,11 +62,18 @@ class ReplayChoice:
     loop: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class VenueChoice:
+    """Another venue's prices, live."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperOptions:
     """All settings, checked. `interval_us` is in microseconds and divides a minute."""
 
-    feed: SyntheticChoice | ReplayChoice
+    feed: SyntheticChoice | ReplayChoice | VenueChoice
     accounts: tuple[Opening, ...]
     calendar: str
     timezone: str
@@ -130,12 +137,16 @@ def _read(options: Mapping[str, Any]) -> tuple[PaperOptions | None, dict[str, st
     )
 
 
-def _feed(value: Any) -> SyntheticChoice | ReplayChoice:
+def _feed(value: Any) -> SyntheticChoice | ReplayChoice | VenueChoice:
     kind, _, rest = str(value).strip().partition(":")
     if kind == "synthetic":
         return SyntheticChoice(rest.strip() or "1")
+    if kind == "venue":
+        if not rest.strip():
+            raise ValueError("name the venue whose prices to trade on, such as venue:realtick.")
+        return VenueChoice(rest.strip())
     if kind != "replay":
-        raise ValueError("give synthetic[:seed] or replay:<file, folder or glob>[@speed][,loop].")
+        raise ValueError("give synthetic[:seed], replay:<file, folder or glob>[@speed][,loop] or venue:NAME.")
     loop = rest.endswith(",loop")
     where = rest.removesuffix(",loop")
     path, at, speed = where.rpartition("@")

@@ -53,6 +53,8 @@ class _Ticker:
 class ReplayFeed:
     """The symbols of the files. `speed` None is as fast as it goes."""
 
+    live = False
+
     def __init__(
         self,
         venue: str,
@@ -114,6 +116,14 @@ class ReplayFeed:
     def instrument(self, symbol: str) -> Instrument | None:
         """The rules of a symbol in the files."""
         return self._instruments.get(symbol)
+
+    async def look_up(self, symbol: str) -> Instrument | None:
+        """The same."""
+        return self.instrument(symbol)
+
+    def standing(self, symbol: str) -> str:
+        """It never stands still."""
+        return ""
 
     def instruments(self) -> Sequence[Instrument]:
         """The symbols in the files."""

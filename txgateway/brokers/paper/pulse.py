@@ -25,6 +25,8 @@ class SyntheticFeed:
     With `start`, the clock begins there when the feed starts, and goes on as time does.
     """
 
+    live = False
+
     def __init__(
         self,
         venue: str,
@@ -74,6 +76,14 @@ class SyntheticFeed:
     def instrument(self, symbol: str) -> Instrument | None:
         """The rules of a familiar name."""
         return self._instruments.get(symbol)
+
+    async def look_up(self, symbol: str) -> Instrument | None:
+        """The same."""
+        return self.instrument(symbol)
+
+    def standing(self, symbol: str) -> str:
+        """It never stands still."""
+        return ""
 
     def instruments(self) -> Sequence[Instrument]:
         """All familiar names."""

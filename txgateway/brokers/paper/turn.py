@@ -11,7 +11,7 @@ from txgateway.brokers.paper.held import Fill, Held
 from txgateway.model.account import Position
 from txgateway.model.events import OrderEvent
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import Quote, Statistics, Trade
 
 ONE = Decimal(1)
 
@@ -28,12 +28,15 @@ class Market(Protocol):
     def price(self, symbol: str) -> Decimal | None:
         """The last price."""
 
+    def standing(self, symbol: str) -> str:
+        """Why nothing can be traded now although the market is open; empty while it can."""
+
 
 @dataclass(slots=True)
 class Turn:
     """What happened and is not yet in the book: to be written in one go, and then told in order."""
 
-    reports: list[OrderEvent | Quote | Trade] = field(default_factory=list)
+    reports: list[OrderEvent | Quote | Trade | Statistics] = field(default_factory=list)
     orders: dict[int, Held] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -46,7 +49,7 @@ class Turn:
 
     def drop_market(self) -> None:
         """Keep only what is about orders: the market's own events are of no use later."""
-        self.reports = [each for each in self.reports if not isinstance(each, Quote | Trade)]
+        self.reports = [each for each in self.reports if not isinstance(each, Quote | Trade | Statistics)]
 
 
 @dataclass(slots=True)

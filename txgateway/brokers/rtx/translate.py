@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import pytz
@@ -48,8 +49,8 @@ def text(row: Row, name: str) -> str:
     value = row.get(name)
     if value is None or isinstance(value, dict | list):
         return ""
-    word = str(value).strip()
-    return "" if is_error(word) else word
+    word = value.strip() if isinstance(value, str) else str(value).strip()
+    return "" if word[:1] in "eE" and is_error(word) else word
 
 
 def is_error(word: Any) -> bool:
@@ -75,9 +76,15 @@ def to_number(value: Any) -> Decimal | None:
 
 def moment(day: Any, clock: Any, zone: Any) -> datetime | None:
     """A date and a time of the feed's zone, as aware UTC; None where one of them has no value."""
+    return _moment(str(day), str(clock), zone)
+
+
+@lru_cache(maxsize=4096)
+def _moment(day: str, clock: str, zone: Any) -> datetime | None:
+    """Kept, because the rows of an order are of the same second, and so are those of many orders."""
     try:
-        year, month, date = (int(each) for each in re.split(r"[-/]", str(day))[:3])
-        hour, minute, second = (int(each) for each in str(clock).split(".")[0].split(":")[:3])
+        year, month, date = (int(each) for each in re.split(r"[-/]", day)[:3])
+        hour, minute, second = (int(each) for each in clock.split(".")[0].split(":")[:3])
         local = zone.localize(datetime(year, month, date, hour, minute, second))  # noqa: DTZ001
         found: datetime = local.astimezone(UTC)
     except (ValueError, OverflowError, pytz.InvalidTimeError):
