@@ -12,7 +12,7 @@ and ccxt.pro (`coinbase`, `coinbaseexchange`), which nobody of us wrote, trade o
     WS /ws/advanced                 subscribe to a channel: level2 (told as l2_data), market_trades, ticker, candles,
                                     ticker_batch, heartbeats, user; a connection's messages are numbered from 0
     /products, /orders, /fills, …   Exchange: CB-ACCESS-KEY, -SIGN (base64), -TIMESTAMP, -PASSPHRASE
-    WS /ws/exchange                 subscribe to channels: level2, matches, ticker, heartbeat, full, user
+    WS /ws/exchange                 subscribe to channels: level2, level2_batch, matches, ticker, heartbeat, full, user
     WS /                            either, by what is asked first (both venues' real addresses have no path)
 
 What the documents say is followed. Advanced Trade: a market buy needs a quote_size, which pays the fees as well, a sell
@@ -21,8 +21,8 @@ a base_size; a client_order_id that was there before is answered with that order
 tells how an order is, not what was filled; nothing is told of balances. Exchange: client_oid is a UUID; POST answers
 `pending` whatever happens at once; a post-only order that would take is answered 200 `rejected`; a cancelled order
 without fills may be forgotten (404; control `purge`); DELETE answers the id; fills and orders have pages by CB-AFTER;
-the side of a match is that of the order that rested; level2, full and user need a signature; stops are limit orders
-with `loss` or `entry`. Whoever does not subscribe within five seconds is hung up on.
+the side of a match is that of the order that rested; level2, full and user need a signature, level2_batch (each 50 ms)
+does not; stops are limit orders with `loss` or `entry`. Whoever does not subscribe within five seconds is hung up on.
 
 Where nobody says anything certain, this is our choice: two open orders on Exchange cannot have one client_oid, later
 ones may; our own orders trade with each other; `full` tells an owner's own life of orders and others' trades only; an

@@ -11,14 +11,19 @@ from tests.emulators.coinbase.listing import id_of, of_name
 from tests.emulators.crypto.exchange import Moved
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.link import Link
+from tests.emulators.crypto.market import Levels
 from tests.emulators.crypto.orders import Order, Told
 
 if TYPE_CHECKING:
     from tests.emulators.coinbase.server import CoinbaseEmulator
 
-CHANNELS = ("heartbeat", "ticker", "matches", "level2", "full", "user")
+CHANNELS = ("heartbeat", "ticker", "matches", "level2", "level2_batch", "full", "user")
 PROVEN = ("level2", "full", "user")
 """Those that only an owner of a key may have."""
+TOLD_AS = {"level2_batch": "level2_50"}
+"""How the answer to a subscription calls a channel."""
+BATCH = 0.05
+"""Seconds of changes that one message of level2_batch has."""
 
 
 class Feed:
@@ -26,6 +31,7 @@ class Feed:
 
     def __init__(self, emulator: CoinbaseEmulator) -> None:
         self.emulator = emulator
+        self._batches: dict[str, tuple[Levels, Levels]] = {}
 
     def links(self) -> list[Link]:
         """Those of this feed."""
@@ -51,6 +57,7 @@ class Feed:
         if wishes is None:
             return
         for channel, product in wishes:
+            self._tell_batch(product)
             if kind == "subscribe":
                 link.topics[f"{channel}:{product}"] = True
             else:
@@ -102,7 +109,7 @@ class Feed:
         channels: dict[str, list[str]] = {}
         for topic in link.topics:
             channel, _, product = topic.partition(":")
-            channels.setdefault(channel, []).append(product)
+            channels.setdefault(TOLD_AS.get(channel, channel), []).append(product)
         rows_ = [{"name": name, "product_ids": found, "account_ids": None} for name, found in channels.items()]
         link.say({"type": "subscriptions", "channels": rows_})
 
@@ -110,7 +117,7 @@ class Feed:
         each = self.emulator.product(product)
         assert each is not None
         tape = self.emulator.exchange.tape(each)
-        if channel == "level2":
+        if channel in ("level2", "level2_batch"):
             link.say(rows.snapshot(product, *tape.shown, self.emulator.now()))
         elif channel == "ticker" and tape.trades:
             link.say(self._ticker(each) | {"sequence": self.emulator.sequence(product)})
@@ -159,6 +166,16 @@ class Feed:
         if moved.diff is not None:
             update = rows.l2update(product, moved.diff.bids, moved.diff.asks, self.emulator.now())
             self._say("level2", product, update)
+            if (batch := self._batches.get(product)) is None:
+                batch = self._batches[product] = ({}, {})
+                self.emulator.later(BATCH, lambda: self._batches.get(product) is batch and self._tell_batch(product))
+            for levels, changes in zip(batch, (moved.diff.bids, moved.diff.asks), strict=True):
+                levels.update(changes)
+
+    def _tell_batch(self, product: str) -> None:
+        """What has changed in a book since the last batch."""
+        if (batch := self._batches.pop(product, None)) is not None:
+            self._say("level2_batch", product, rows.l2update(product, *batch, self.emulator.now()))
 
     def mine(self, account: str, message: dict[str, Any]) -> None:
         """To the `user` and `full` channels of an account."""

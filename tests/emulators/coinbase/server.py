@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -151,17 +152,15 @@ class CoinbaseEmulator(Emulator):
 
     def told(self, told: Told) -> None:
         """To both feeds. Balances are told by neither."""
-        if told.kind == "balance":
-            self._settle()
-        elif told.order is not None:
+        if told.order is not None:
             if told.kind in ("new", "triggered", "replaced") and (told.order.triggered or not told.order.ticket.waits):
                 self._fresh[told.order.number] = told.order
+                asyncio.get_running_loop().call_soon(self._settle)
             for feed in self.feeds.values():
                 feed.order(told)
 
     def market_moved(self, moved: Moved) -> None:
         """To both feeds."""
-        self._settle()
         for feed in self.feeds.values():
             feed.moved(moved)
 

@@ -243,6 +243,20 @@ async def test_the_market_is_told(pro: ExchangePeer, coinbase: CoinbaseControl) 
 
 
 @on_loop
+async def test_the_book_in_batches_needs_no_signature(pro: ExchangePeer, coinbase: CoinbaseControl) -> None:
+    feed = await pro.feed("level2_batch", proven=False)
+    assert feed.heard[0]["channels"][0]["name"] == "level2_50"
+    snapshot = await feed.wait(lambda message: message["type"] == "snapshot")
+    assert snapshot["bids"][0] == ["50000", "1.00000000"]
+    coinbase.do_quote("BTC-USD", "49990", "50010", 2, 2)
+    coinbase.do_quote("BTC-USD", "49991", "50009", 3, 3)
+    update = await feed.wait(lambda message: message["type"] == "l2update")
+    changes = {(side, price): size for side, price, size in update["changes"]}
+    assert (changes["buy", "49991"], changes["sell", "50001"]) == ("3.00000000", "0.00000000")
+    assert feed.kinds().count("l2update") == 1
+
+
+@on_loop
 async def test_rate_limits_are_kept_when_asked_for(pro: ExchangePeer, coinbase: CoinbaseControl) -> None:
     coinbase.do_limits(True)
     for _ in range(30):
