@@ -116,7 +116,12 @@ TABLE: Mapping[str, Peculiarities] = {
         plain_ids=False,
         fills_by_stream=True,
         balances_by_stream=True,
-        options={"adjustForTimeDifference": True, "fetchOpenOrders": {"warnWithoutSymbol": False}},
+        options={
+            "adjustForTimeDifference": True,
+            "fetchOpenOrders": {"warnWithoutSymbol": False},
+            # of watch_orders, behind our back: its comparison fails on numbers that are texts
+            "watchPositions": {"fetchPositionsSnapshot": False},
+        },
     ),
     "woo": Peculiarities(
         can=_ORDERS | _ASKED | _PUBLIC | Can.BALANCE_STREAM,
