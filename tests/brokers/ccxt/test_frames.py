@@ -91,7 +91,7 @@ def test_binance_futures() -> None:
 def test_woo() -> None:
     told = read("woo", frames.woo)
     assert told["auth"] == [Heard("auth")]
-    assert told["subscribed"] == [Heard("executionreport")]
+    assert told["subscribed"] == [Heard("subscription 1")]
     (new,) = told["new"] or ()
     assert isinstance(new, Seen)
     assert (new.name, new.broker_id, new.quantity, new.limit) == ("123", "54774393", D("0.001"), D(22000))

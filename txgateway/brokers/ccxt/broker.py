@@ -440,8 +440,8 @@ class CcxtBroker:
         session = self._require()
         entry, external = self._entry(order), _external(order)
         seen = await session.find(order, external)
-        if seen is None and entry is not None and entry.unsettled > self._reactor.seconds():
-            await session.wait(entry.unsettled - self._reactor.seconds())
+        if seen is None and (seconds := self._unsettled(entry, order)) > 0:
+            await session.wait(seconds)
             seen = await session.find(order, external)
         if seen is not None:
             if not session.over:
@@ -453,6 +453,14 @@ class CcxtBroker:
         if self._row.forgets_unfilled and order.broker_order_id:
             return await self._forgotten(session, order)
         return None
+
+    def _unsettled(self, entry: Entry | None, order: Order) -> float:
+        """Seconds in which an order may still arrive: what was sent before a crash was sent at its last change."""
+        if entry is not None and entry.ours:
+            return entry.unsettled - self._reactor.seconds()
+        if order.broker_order_id or order.status in CLOSED:
+            return 0.0
+        return self._options.patience + 0.5 - (self._setup.clock() - order.updated).total_seconds()
 
     def _as_ordered(self, seen: Seen, order: Order) -> OrderReport:
         known = None if _external(order) else order

@@ -28,7 +28,10 @@ _SURE = (
 """Refusals, and their codes. An id that is taken already may be our own order's: that is doubt."""
 _DOUBT = frozenset({"NetworkError", "DuplicateOrderId", "BadResponse", "NullResponse"})
 _TOO_MANY = frozenset({"DDoSProtection", "RateLimitExceeded"})
-_LEAST = re.compile(r"NOTIONAL", re.IGNORECASE)
+_WORDS = (
+    (re.compile(r"insufficient|not enough", re.IGNORECASE), Reason.INSUFFICIENT_FUNDS),
+    (re.compile(r"NOTIONAL", re.IGNORECASE), Reason.MIN_NOTIONAL),
+)
 
 
 def names(error: BaseException) -> list[str]:
@@ -58,8 +61,8 @@ def refusal(error: BaseException, sure: re.Pattern[str] | None = None) -> Reason
     if found & _DOUBT and "InvalidNonce" not in found and not said_so:
         return None
     reason = next((reason for name, reason in _SURE if name in found), Reason.REJECTED if said_so else None)
-    if reason is Reason.REJECTED and _LEAST.search(str(error)):
-        return Reason.MIN_NOTIONAL
+    if reason is Reason.REJECTED:
+        reason = next((better for words, better in _WORDS if words.search(str(error))), reason)
     return reason
 
 

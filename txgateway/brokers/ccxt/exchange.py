@@ -79,6 +79,7 @@ def make(options: CcxtOptions, row: Peculiarities, feeds: Feeds, ears: Ears) -> 
 
 def _config(options: CcxtOptions, row: Peculiarities) -> dict[str, Any]:
     more: dict[str, Any] = dict(row.options)
+    more["recvWindow"] = int(min(options.patience, 10) * 1000)  # what comes later than we wait for it is not taken
     if options.market:
         more["defaultType"] = options.market
     if options.exchange == "binance":

@@ -220,8 +220,8 @@ def woo(message: Any, names: Names) -> list[Word] | None:
         return []
     if event == "auth" and message.get("success"):
         return [Heard("auth")]
-    if event == "subscribe" and message.get("success") and isinstance(message.get("data"), str):
-        return [Heard(message["data"])]
+    if event == "subscribe" and message.get("success"):
+        return [Heard(f"subscription {message.get('id')}")]
     return None
 
 

@@ -30,8 +30,8 @@ class Pages(Enum):
     """By the page's number."""
     CURSOR = auto()
     """By the cursor that ccxt leaves in the first one."""
-    BEFORE_ID = auto()
-    """Those older than an id, newest first."""
+    HEADER = auto()
+    """By the cursor in the answer's header CB-AFTER."""
     UNTIL = auto()
     """Those before a time, newest first."""
 
@@ -45,7 +45,8 @@ class Peculiarities:
     arguments; `every_pair`: they want the pairs. `beats`: a channel that keeps the stream alive.
     `find`: the parameter by which an order is asked for by our id; empty: it must be found in the list.
     `per_symbol`: lists are of one symbol each. `trades_name_orders`: its fills have our id.
-    `memory`: so long closed orders can be asked for. `forgets_unfilled`: not those that were canceled unfilled.
+    `window`: of so much time fills may be asked for at once. `memory`: so long closed orders can be asked for.
+    `forgets_unfilled`: not those that were canceled unfilled.
     `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
     `collar`: a purchase at the market is sent as an IOC limit order so far above it (a fraction), where there is none
     by quantity. `cancel_answers`: the answer to a cancel tells that it was done, not only that it was taken in.
@@ -66,6 +67,7 @@ class Peculiarities:
     trades_name_orders: bool = False
     pages: Pages = Pages.UNTIL
     page: int = 100
+    window: timedelta = timedelta(days=1)
     memory: timedelta = timedelta(days=30)
     forgets_unfilled: bool = False
     sure: re.Pattern[str] | None = None
@@ -111,6 +113,7 @@ TABLE: Mapping[str, Peculiarities] = {
         find="origClientOrderId",
         pages=Pages.FROM_ID,
         page=1000,
+        window=timedelta(days=7),
         memory=timedelta(days=2, hours=23),
         sure=_BINANCE_SURE,
         plain_ids=False,
@@ -127,7 +130,7 @@ TABLE: Mapping[str, Peculiarities] = {
         can=_ORDERS | _ASKED | _PUBLIC | Can.BALANCE_STREAM,
         form=IdForm.NUMBER,
         decode=frames.woo,
-        streams=frozenset({"auth", "executionreport", "balance"}),
+        streams=frozenset({"auth", "subscription 1", "subscription 2"}),
         watch=(("watch_orders", MappingProxyType({})), ("watch_balance", MappingProxyType({}))),
         find="clientOrderId",
         per_symbol=False,
@@ -166,7 +169,7 @@ TABLE: Mapping[str, Peculiarities] = {
         watch=(("watch_orders_for_symbols", MappingProxyType({})),),
         every_pair=True,
         find="client_oid",
-        pages=Pages.BEFORE_ID,
+        pages=Pages.HEADER,
         page=100,
         memory=timedelta(days=3650),
         forgets_unfilled=True,

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -345,6 +345,8 @@ class Session:
         """What the exchange answers to an order call: Refused where it surely was not done, Ambiguous in doubt."""
         try:
             return await deferred(_coroutine(work))
+        except (CancelledError, asyncio.CancelledError) as error:
+            raise Ambiguous(f"{what} is in doubt: the link to {self.venue} was closed under it.") from error
         except Exception as error:
             reason = errors.refusal(error, self.row.sure)
             text = errors.sentence(error)
@@ -432,7 +434,11 @@ class Session:
         symbols: list[str | None] = [symbol] if symbol or not self.row.per_symbol else list(self.traded())
         found: dict[str, Fill] = {}
         for each in symbols:
-            for trade in await self._paged("fetch_my_trades", each, since):
+            if each is not None and self.row.pages is Pages.FROM_ID:
+                listed = await self._from_id(each, since)
+            else:
+                listed = await self._paged("fetch_my_trades", each, since)
+            for trade in listed:
                 fill = await self._fill(trade)
                 if fill is not None and fill.time >= since:
                     found[fill.execution_id] = fill
@@ -470,30 +476,52 @@ class Session:
         for number in range(1, MOST_PAGES + 1):
             if self.row.pages is Pages.NUMBERED:
                 params = {"page": number, "size": self.row.page}
-            got = await self.ask(function(symbol, start, limit, params))
+            got, cursor = await self.ask(self._page(function(symbol, start, limit, params)))
             before = len(found)
-            found.update((str(each.get("id")), each) for each in got)
-            following = self._next(got, method, start) if len(found) > before else None
+            found.update((f"{each.get('id')} {each.get('order')}", each) for each in got)
+            following = self._next(got, method, start, cursor) if len(found) > before else None
             if following is None:
                 return list(found.values())
             start, params = following
         raise GatewayError(f"Venue {self.venue}: the list of {method} did not end.")
 
-    def _next(self, got: list[Any], method: str, start: int | None) -> tuple[int | None, dict[str, Any]] | None:
+    async def _from_id(self, symbol: str, since: datetime) -> list[Mapping[str, Any]]:
+        """The fills of a pair: those of the first window of time that has any, and from the last one's id on."""
+        function, page = self.exchange.fetch_my_trades, self.row.page
+        window = int(self.row.window.total_seconds() * 1000)
+        start, end = int(since.timestamp() * 1000), int(self.now().timestamp() * 1000)
+        got: list[Any] = []
+        while not got and start <= end:
+            got = await self.ask(function(symbol, start, page, {"endTime": min(start + window, end + 1000)}))
+            start += window
+        found = list(got)
+        for _ in range(MOST_PAGES):
+            if not got:
+                return found
+            got = await self.ask(function(symbol, None, page, {"fromId": max(int(each["id"]) for each in got) + 1}))
+            found += got
+        raise GatewayError(f"Venue {self.venue}: the list of the fills of {symbol} did not end.")
+
+    async def _page(self, work: Awaitable[Any]) -> tuple[Any, str]:
+        """An answer and the cursor in its header; no other answer can come between the two."""
+        got = await work
+        headers = self.exchange.last_response_headers or {}
+        return got, next((str(value) for name, value in headers.items() if name.upper() == "CB-AFTER"), "")
+
+    def _next(
+        self, got: list[Any], method: str, start: int | None, cursor: str
+    ) -> tuple[int | None, dict[str, Any]] | None:
         """What to ask for after a page; None when it was the last one."""
         pages = self.row.pages
+        if pages is Pages.HEADER:
+            return (start, {"after": cursor}) if cursor else None
         if pages is Pages.CURSOR:
-            cursor = next((each["info"]["cursor"] for each in got if (each.get("info") or {}).get("cursor")), None)
-            return None if cursor is None else (start, {"cursor": cursor})
+            left = next((each["info"]["cursor"] for each in got if (each.get("info") or {}).get("cursor")), None)
+            return None if left is None else (start, {"cursor": left})
         if len(got) < self.row.page or (pages is Pages.FROM_ID and method == "fetch_open_orders"):
             return None
         if pages is Pages.NUMBERED:
             return start, {}
-        if pages is Pages.FROM_ID and method == "fetch_my_trades":
-            return None, {"fromId": max(int(each["id"]) for each in got) + 1}
-        if pages is Pages.BEFORE_ID:
-            oldest = min(int(each["id"]) for each in got) if method == "fetch_my_trades" else got[0]["id"]
-            return start, {"after": oldest}
         last = max((int(each.get("timestamp") or 0) for each in got), default=0)
         return (last, {}) if last and last != start else None
 
