@@ -149,6 +149,7 @@ class Coinbase(Exchange):
     }
     pair = "BTC-USD"
     symbol, unknown_symbol = "BTC/USD", "NOSUCH/USD"
+    endpoint = EndpointCall("brokerage/time", EndpointApi.PUBLIC, "GET")
 
     def more(self) -> dict[str, Any]:
         return {"stream_url": f"ws://127.0.0.1:{self.port}/ws/advanced"}
@@ -158,6 +159,7 @@ class CoinbaseExchange(Coinbase):
     """Coinbase Exchange."""
 
     exchange = "coinbaseexchange"
+    endpoint = EndpointCall("time", EndpointApi.PUBLIC, "GET")
     cannot: ClassVar[Mapping[FaultKind, str]] = {
         **CANNOT,
         FaultKind.RESTART_EMPTY: "it forgets orders that ended unfilled: a lost memory looks the same",
@@ -190,6 +192,8 @@ class WooSwap(Woo):
 SUBJECTS: Mapping[str, type[Exchange]] = {
     "binance": BinanceSpot,
     "binanceusdm": BinanceUsdm,
+    "coinbase": Coinbase,
+    "coinbaseexchange": CoinbaseExchange,
     "woo": Woo,
     "woo-swap": WooSwap,
 }

@@ -99,6 +99,8 @@ class Market:
         self._funding: dict[str, tuple[float, Funding]] = {}
         self._looking: Any = None
         self._ending: asyncio.Future[None] | None = None
+        self._left: set[str] = set()
+        """Pairs whose books were followed before on this link."""
         self._busy = False
         self._asked_status = 0.0
         self._status = "ok"
@@ -158,7 +160,11 @@ class Market:
         if self._over or line is None or line.deep or self._row.book is None:
             return
         line.deep = True
-        self._books[symbol] = _Book()
+        book = self._books[symbol] = _Book()
+        if symbol in self._left and self._row.decode is not None and not self._row.snapshot:
+            book.syncing = True  # its whole book comes with a new subscription alone
+            self._go(self._subscribe_again(symbol, 0.0), f"the book of {symbol}")
+            return
         self._follow("book", symbol, self._row.book)
         if self._row.decode is not None and self._row.snapshot:
             self._sync(symbol, 0.0)
@@ -172,6 +178,7 @@ class Market:
         if book is not None:
             if book.due is not None and book.due.active():
                 book.due.cancel()
+            self._left.add(symbol)
             self._leave("book", symbol)
 
     def close(self) -> None:
@@ -394,7 +401,9 @@ class Market:
             task = self._tasks.pop(("book", symbol), None)
             if task is not None:
                 task.cancel()
-            await deferred(self._end_stream(watch, symbol))
+                await deferred(self._end_stream(watch, symbol))
+            elif self._ending is not None and not self._ending.done():
+                await deferred(_ended(self._ending))
             self._forget_stream(symbol)
             if self._books.get(symbol) is book and not self._over:
                 self._follow("book", symbol, watch)
@@ -659,6 +668,10 @@ def _top(symbol: str, book: Any) -> Top:
 def _time(found: Any) -> datetime | None:
     stamp = found.get("timestamp")
     return moment(stamp) if stamp else None
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    await asyncio.wait([task])
 
 
 def _seen(task: asyncio.Future[Any]) -> None:
