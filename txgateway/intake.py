@@ -80,7 +80,8 @@ def _is_of(order: Order, execution: Execution) -> bool:
 
 
 def _figures(execution: Execution) -> str:
-    return f"{execution.side} {execution.quantity:f} {execution.symbol} at {execution.price:f}"
+    quantity, price = execution.quantity.normalize(), execution.price.normalize()  # 0.5 and 0.500 are the same
+    return f"{execution.side} {quantity:f} {execution.symbol} at {price:f}"
 
 
 class Intake:

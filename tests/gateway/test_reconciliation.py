@@ -653,6 +653,9 @@ def test_an_execution_that_comes_again_with_other_figures_is_shown_and_counts_on
     order = working(bench)
     fill = bench.broker.fill(order, D(40))
     bench.gateway.report(Executed(fill, bench.now()))
+    bench.gateway.report(Executed(replace(fill, price=D("100.00"), quantity=D("40.000")), bench.now()))
+    bench.turn()
+    assert told(bench, DifferenceFound) == []
     bench.gateway.report(Executed(replace(fill, price=D(101)), bench.now()))
     bench.gateway.report(Executed(replace(fill, price=D(101)), bench.now()))
     bench.turn()
