@@ -70,6 +70,7 @@ class CcxtBroker:
         self._feeds = feeds.of(options.exchange, options.market, exchange.has(options.exchange))
         self._pools = Pools(self._feeds.pools, options.share)
         self.can = self._row.can | self._feeds.can | (Can.RAW if options.raw else Can(0))
+        self._born = setup.clock()
         self._time = VenueClock()
         self._memory = Memory(setup.folder)
         self._book = Book(self._execution)
@@ -246,6 +247,11 @@ class CcxtBroker:
         )
         try:
             answer = await session.command(f"Order {order.order_id}", call)
+        except Ambiguous as doubt:
+            if doubt.__cause__ is not None and errors.rate_limited(doubt.__cause__):
+                # It was answered, and is not on its way.
+                entry.unsettled = min(entry.unsettled, self._reactor.seconds() + 0.5)
+            raise
         except Refused:
             entry.unsettled = 0.0
             if entry.told_accepted:
@@ -455,10 +461,10 @@ class CcxtBroker:
         return None
 
     def _unsettled(self, entry: Entry | None, order: Order) -> float:
-        """Seconds in which an order may still arrive: what was sent before a crash was sent at its last change."""
+        """Seconds in which an order may still arrive; one of before this process was sent at its last change."""
         if entry is not None and entry.ours:
             return entry.unsettled - self._reactor.seconds()
-        if order.broker_order_id or order.status in CLOSED:
+        if order.broker_order_id or order.status in CLOSED or order.created > self._born:
             return 0.0
         return self._options.patience + 0.5 - (self._setup.clock() - order.updated).total_seconds()
 
