@@ -91,7 +91,7 @@ class View:
 
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
-    clock. `held` is how much is held on the entry's side.
+    clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be sold.
     """
 
     can: Can
@@ -101,6 +101,11 @@ class View:
     price: Decimal | None = None
     best: Decimal | None = None
     refused: frozenset[str] = frozenset()
+    lot: Decimal = ZERO
+
+    def whole(self, quantity: Decimal) -> Decimal:
+        """What of a quantity can be sold: a fee that is taken out of what was bought leaves parts of a lot."""
+        return quantity - quantity % self.lot if 0 < self.lot < 1 and quantity > 0 else quantity
 
 
 def name_of(step: Step) -> str:
@@ -119,13 +124,16 @@ def due(family: Family, find: Callable[[str], Order | None], view: View) -> list
     """What is to be done for an entry now; what depends on an answer that is still to come is left for later."""
     if family.left < 0:
         return list(_undo(family, find))
-    if family.wanted == [Leg.CLOSE] and not family.alive and family.left > 0 and view.held <= 0:
+    left = view.whole(family.left)
+    if family.left > 0 >= left and not (family.open or family.alive or family.ended):
+        return [End("what is left is less than a lot, and cannot be sold.")]
+    if family.wanted == [Leg.CLOSE] and not family.alive and left > 0 and view.whole(view.held) <= 0:
         return [End("the account holds nothing to close.")]
-    if not family.closing and not family.ended and family.left > 0:
+    if not family.closing and not family.ended and left > 0:
         text = _over(family, view)
         if text:
             return [Trigger(text)]
-    wanted = family.wanted if family.left > 0 else []
+    wanted = family.wanted if left > 0 else []
     steps: list[Step] = []
     for order_id, leg in family.alive.items():
         order = find(order_id)
@@ -142,7 +150,7 @@ def due(family: Family, find: Callable[[str], Order | None], view: View) -> list
             if price is not None and price != family.prices.get(leg):
                 steps.append(Watch(price))
         else:
-            most = min(family.left, view.held) if leg is Leg.CLOSE else family.left
+            most = view.whole(min(left, view.held)) if leg is Leg.CLOSE else left
             steps.append(Send(leg, most, price))
     return steps
 
@@ -243,7 +251,7 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     if not wanted:
         native = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
         return Cancel(order.order_id) if _may_cancel(family, order) and not native else None
-    target = order.filled_quantity + family.left
+    target = order.filled_quantity + view.whole(family.left)
     if target < order.quantity and Can.OCO in view.can:
         target = order.quantity
     price = _price(family, order.leg, view)

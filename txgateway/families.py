@@ -328,7 +328,7 @@ def _amended(family: Family | None, event: OrderAmended, order: Order | None) ->
 def _entry_changed(family: Family, event: Event, order: Order | None) -> None:
     if isinstance(event, Executed):
         fill = event.execution
-        family.filled += fill.quantity
+        family.filled += fill.quantity - fill.taken
         family.cost += fill.quantity * fill.price
         family.began = family.began or fill.time
     if order is not None:

@@ -236,6 +236,7 @@ class Keeper:
             memory.price,
             memory.best,
             frozenset(memory.troubles),
+            memory.rules.lot_size,
         )
         steps = exits.due(family, self._gateway.state.order, view)
         self._settle(family, memory, steps)

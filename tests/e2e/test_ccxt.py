@@ -130,6 +130,24 @@ def test_a_stop_waits_for_its_price(daemon: Daemon, binance: Process) -> None:
     agrees(daemon, binance)
 
 
+def test_exits_are_as_large_as_what_is_held(daemon: Daemon, binance: Process) -> None:
+    held = daemon.call("query_positions").get(ACCOUNT, {}).get("BTC/USDT", 0)
+    terms = {"account": ACCOUNT, "symbol": "BTC/USDT", "side": "BUY", "stop_loss": "40000", "take_profit": "60000"}
+    entry = daemon.call("submit_order", **terms, quantity=0.12345)
+    becomes(daemon, entry["permid"], "FILLED")
+
+    def exits() -> list[Any]:
+        return [each for each in daemon.call("query_open_orders").values() if each.get("parent") == entry["permid"]]
+
+    two = until(lambda: len(found := exits()) == 2 and found, daemon)
+    assert {each["quantity"] for each in two} == {0.12332}, "0.12345 less a fee of 0.1 %, in lots of 0.00001"
+    binance.do("quote", symbol="BTC-USDT", bid=60010, ask=60020, bid_size=1000, ask_size=1000)
+    until(lambda: not exits(), daemon)
+    left = daemon.call("query_positions")[ACCOUNT]["BTC/USDT"] - held
+    assert left == pytest.approx(0.12345 * 0.999 - 0.12332)
+    agrees(daemon, binance)
+
+
 def test_a_dropped_link_is_made_anew_and_reconciled(daemon: Daemon, binance: Process) -> None:
     order = daemon.call("limit_order", **TERMS, limit_price=45000, quantity=0.3)
     binance.do("drop", seconds=0.3)
