@@ -43,24 +43,28 @@ FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 class Place(NamedTuple):
-    """Where: the emulator, its name of the pair and of the wallet, the gateway's name of the pair."""
+    """Where: the emulator, its name of the pair, whose wallet has what money, the gateway's name of the pair."""
 
     emulator: str
     pair: str
-    wallet: str
+    money: str
     symbol: str
+    stream: str = ""
 
 
 PLACES = {
-    "binance": Place("binance", "BTC-USDT", "spot", "BTC/USDT"),
-    "binanceusdm": Place("binance", "BTC-USDT-PERP", "perp", "BTC/USDT:USDT"),
+    "binance": Place("binance", "BTC-USDT", "spot:USDT", "BTC/USDT"),
+    "binanceusdm": Place("binance", "BTC-USDT-PERP", "perp:USDT", "BTC/USDT:USDT"),
+    "woo": Place("woo", "BTC-USDT", "spot:USDT", "BTC/USDT"),
+    "coinbase": Place("coinbase", "BTC-USD", "spot:USD", "BTC/USD", "/ws/advanced"),
+    "coinbaseexchange": Place("coinbase", "BTC-USD", "spot:USD", "BTC/USD", "/ws/exchange"),
 }
 
 
 @pytest.mark.parametrize("name", PLACES)
 def test_thousands_of_orders_with_dropped_links_end_reconciled(name: str, make_daemon: MakeDaemon) -> None:
     place = PLACES[name]
-    exchange = Process(place.emulator, "--tick", "0", "--balance", f"{place.wallet}:USDT:1000000000").start()
+    exchange = Process(place.emulator, "--tick", "0", "--balance", f"{place.money}:1000000000").start()
     try:
         soak(name, place, exchange, make_daemon)
     finally:
@@ -69,7 +73,7 @@ def test_thousands_of_orders_with_dropped_links_end_reconciled(name: str, make_d
 
 def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) -> None:
     chance = Random(5)
-    daemon = made(name, exchange, make_daemon)
+    daemon = made(name, place, exchange, make_daemon)
     quote(place, exchange)
     daemon.start().up()
     daemon.call("add_symbol", symbol=place.symbol)
@@ -110,15 +114,19 @@ def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) ->
     compare(name, daemon, exchange)
 
 
-def made(name: str, exchange: Process, make_daemon: MakeDaemon) -> Daemon:
+def made(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) -> Daemon:
     """A daemon with this exchange, not started."""
     toml = make_daemon(MODE="paper").folder.parent / "venues.toml"
     toml.parent.mkdir(parents=True, exist_ok=True)
-    url, words = f"http://127.0.0.1:{exchange.port}", f'exchange = "{name}"\nkey = "key"\nsecret = "secret"\n'
-    venue = (
-        f'kind = "ccxt"\n{words}url = "{url}"\naccounts = "{ACCOUNT}"\nthrottle = false\npatience = 3\nsilence = 4\n'
-    )
-    toml.write_text(f"[venues.{name}]\n{venue}")
+    words = {"kind": "ccxt", "exchange": name, "key": "key", "secret": "secret", "uid": "uid", "accounts": ACCOUNT}
+    words |= {"password": "password", "url": f"http://127.0.0.1:{exchange.port}"}
+    if place.stream:
+        words["stream_url"] = f"ws://127.0.0.1:{exchange.port}{place.stream}"
+    if name == "coinbaseexchange":
+        words["secret"] = exchange.do("keys")["secret64"]
+    given = [f'{word} = "{value}"' for word, value in words.items()]
+    given += ["throttle = false", "patience = 3", "silence = 4"]
+    toml.write_text("\n".join([f"[venues.{name}]", *given]) + "\n")
     risk = "price_collar=off,max_notional=off,reference_age=off,max_position=off,max_gross_exposure=off"
     quick = {"RECONCILE_SECONDS": "5", "TIMEOUT_ORDER": "10", "LOG_HTTP_REQUESTS": "0"}
     return make_daemon(CONFIG=str(toml), API_ACCOUNT=ACCOUNT, RISK=risk, **quick)
@@ -131,7 +139,7 @@ def quote(place: Place, exchange: Process) -> None:
 
 def held(place: Place, exchange: Process) -> float:
     """What the exchange says that we hold."""
-    if place.wallet == "perp":
+    if place.pair.endswith("PERP"):
         return float(exchange.do("net").get(place.pair, 0))
     return sum(map(float, exchange.do("balances")["spot"].get("BTC", ())))
 
