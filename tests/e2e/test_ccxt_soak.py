@@ -108,9 +108,9 @@ def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) ->
             daemon.up()
     for _ in range(3):
         with suppress(AssertionError):
-            until(lambda: is_reconciled(daemon, place, exchange))
+            until(lambda: not unsettled(daemon, place, exchange))
             break
-    until(lambda: is_reconciled(daemon, place, exchange), daemon)
+    assert unsettled(daemon, place, exchange) == []
     compare(name, daemon, exchange)
 
 
@@ -144,14 +144,13 @@ def held(place: Place, exchange: Process) -> float:
     return sum(map(float, exchange.do("balances")["spot"].get("BTC", ())))
 
 
-def is_reconciled(daemon: Daemon, place: Place, exchange: Process) -> bool:
+def unsettled(daemon: Daemon, place: Place, exchange: Process) -> list[Any]:
+    """What is in doubt, or different from what the exchange says."""
     doubted = ("UNKNOWN", "PENDING_NEW", "PENDING_CANCEL")
-    if any(each["order_status"] in doubted for each in daemon.call("query_orders").values()):
-        return False
-    if [each for each in daemon.call("query_differences") if each.get("resolved") is None]:
-        return False
-    ours = daemon.call("query_positions").get(ACCOUNT, {}).get(place.symbol, 0)
-    return abs(ours - held(place, exchange)) < 1e-6
+    found = [each for each in daemon.call("query_orders").values() if each["order_status"] in doubted]
+    found += [each for each in daemon.call("query_differences") if each.get("resolved") is None]
+    ours, theirs = daemon.call("query_positions").get(ACCOUNT, {}).get(place.symbol, 0), held(place, exchange)
+    return found if abs(ours - theirs) < 1e-6 else [*found, (ours, theirs)]
 
 
 def compare(name: str, daemon: Daemon, exchange: Process) -> None:
