@@ -21,6 +21,7 @@ pytestmark = pytest.mark.soak
 
 ACCOUNT = "MAIN"
 ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "3000"))
+SEED = os.environ.get("TXGATEWAY_SOAK_SEED", "5")
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lost_ack", {}),
     ("lost_ack", {"when": "unknown"}),
@@ -72,7 +73,7 @@ def test_thousands_of_orders_with_dropped_links_end_reconciled(name: str, make_d
 
 
 def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) -> None:
-    chance = Random(5)
+    chance = Random(SEED)
     daemon = made(name, place, exchange, make_daemon)
     quote(place, exchange)
     daemon.start().up()
