@@ -46,7 +46,12 @@ class Ladder:
         self._bids, self._asks, self._waiting = {}, {}, []
 
     def whole(self, bids: Iterable[Row], asks: Iterable[Row], time: datetime, last: int) -> Step:
-        """A snapshot; what came meanwhile is put on top of it, if nothing is missing between."""
+        """A snapshot; what came meanwhile is put on top of it, if nothing is missing between.
+
+        OLD: the book is whole, and further already.
+        """
+        if self.synced and 0 < last <= self._last:
+            return Step.OLD
         waiting, self._waiting = self._waiting, []
         self._bids = {price: size for price, size in bids if size > 0}
         self._asks = {price: size for price, size in asks if size > 0}

@@ -9,7 +9,7 @@ from typing import Any
 from txgateway.brokers import Can
 from txgateway.brokers.ccxt import public
 from txgateway.brokers.ccxt.limits import Counts, Pool
-from txgateway.brokers.ccxt.public import Decode
+from txgateway.brokers.ccxt.public import Confirms, Decode
 from txgateway.model.venue import EndpointApi
 
 Watch = tuple[str, bool, Mapping[str, Any]]
@@ -24,7 +24,8 @@ def _watch(method: str, /, many: bool = False, **params: Any) -> Watch:
 class Feeds:
     """One exchange's.
 
-    `decode`: how its public frames are read; None: by ccxt. `quotes`, `trades`, `book`: what subscribes them; None: it
+    `decode`: how its public frames are read; None: by ccxt. `confirms`: what says that a subscription stands, where its
+    stream does not begin with the present values. `quotes`, `trades`, `book`: what subscribes them; None: it
     has none. `snapshot`: the book comes by request, and not by the stream. `depths`: the depths that may be asked for;
     empty: any. `sequence`: the member of every frame that numbers them on one connection.
     `pools`: its rate limits; empty: ccxt's own are kept. `weight`: what one of ccxt's units of cost is there.
@@ -34,6 +35,7 @@ class Feeds:
     """
 
     decode: Decode | None = None
+    confirms: Confirms | None = None
     quotes: Watch | None = None
     trades: Watch | None = None
     book: Watch | None = None
@@ -56,6 +58,7 @@ class Feeds:
 _PERPETUAL = Can.FUNDING | Can.LEVERAGE | Can.POSITION_MODE
 _BINANCE = Feeds(
     decode=public.binance,
+    confirms=public.binance_confirms,
     quotes=_watch("watch_bids_asks", many=True),
     trades=_watch("watch_trades"),
     book=_watch("watch_order_book"),
@@ -87,6 +90,7 @@ TABLE: Mapping[str, Feeds] = {
     ),
     "woo": Feeds(
         decode=public.woo,
+        confirms=public.woo_confirms,
         quotes=_watch("watch_bids_asks", many=True),
         trades=_watch("watch_trades"),
         book=_watch("watch_order_book", method="orderbookupdate"),

@@ -141,13 +141,14 @@ class Pools:
         over = self._count(pool, symbol, now) + cost - room
         if over <= 0:
             return 0.0
-        used = self._used.get(self._key(pool, symbol), {})
+        used, told = self._used.get(self._key(pool, symbol), {}), self._told.get(pool.name)
+        if told is not None and sum(used.values()) + cost <= room:
+            return max(0.001, self._ends(pool, told[1]) - now)  # it is the exchange's count that is in the way
         for slot in sorted(used):
             over -= used[slot]
             if over <= 0:
                 return max(0.001, (slot + 1) * self._width(pool) + pool.seconds - now)
-        told = self._told.get(pool.name)
-        return max(0.001, self._ends(pool, told[1]) - now) if told is not None else self._width(pool)
+        return self._width(pool)
 
     def _count(self, pool: Pool, symbol: str, now: float) -> float:
         used = self._used.get(self._key(pool, symbol), {})

@@ -41,6 +41,8 @@ LOOK, SILENT, FIGURES, FUNDED, STATUS = 5.0, 60.0, 300.0, 60.0, 120.0
 and the exchange's status are."""
 RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until a stream that ended is subscribed again, or a snapshot asked for again."""
+RECENT = 10.0
+"""So many seconds after it was asked for, a subscription is confirmed if ever."""
 MOST_PAGES = 100
 TICKERS_AT_ONCE = 100
 
@@ -52,6 +54,7 @@ class _Line:
     symbol: str
     quote: Quote | None = None
     trade: Trade | None = None
+    began: float = 0.0
     heard: float = 0.0
     figures: float = 0.0
     deep: bool = False
@@ -64,6 +67,8 @@ class _Book:
     ladder: Ladder = field(default_factory=Ladder)
     due: Any = None
     syncing: bool = False
+    again: bool = False
+    began: float = 0.0
     gaps: int = 0
     tries: int = 0
 
@@ -98,9 +103,7 @@ class Market:
         self._numbers: dict[str, int] = {}
         self._funding: dict[str, tuple[float, Funding]] = {}
         self._looking: Any = None
-        self._ending: asyncio.Future[None] | None = None
-        self._left: set[str] = set()
-        """Pairs whose books were followed before on this link."""
+        self._endings: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._busy = False
         self._asked_status = 0.0
         self._status = "ok"
@@ -135,7 +138,7 @@ class Market:
         market = self._market(symbol)
         if self._over or market is None or symbol in self._lines:
             return
-        self._lines[symbol] = _Line(symbol, heard=self._reactor.seconds())
+        self._lines[symbol] = _Line(symbol, began=self._reactor.seconds(), heard=self._reactor.seconds())
         self._ids[str(market["id"])] = symbol
         for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
             if watch is not None:
@@ -160,11 +163,7 @@ class Market:
         if self._over or line is None or line.deep or self._row.book is None:
             return
         line.deep = True
-        book = self._books[symbol] = _Book()
-        if symbol in self._left and self._row.decode is not None and not self._row.snapshot:
-            book.syncing = True  # its whole book comes with a new subscription alone
-            self._go(self._subscribe_again(symbol, 0.0), f"the book of {symbol}")
-            return
+        self._books[symbol] = _Book(began=self._reactor.seconds())
         self._follow("book", symbol, self._row.book)
         if self._row.decode is not None and self._row.snapshot:
             self._sync(symbol, 0.0)
@@ -178,7 +177,6 @@ class Market:
         if book is not None:
             if book.due is not None and book.due.active():
                 book.due.cancel()
-            self._left.add(symbol)
             self._leave("book", symbol)
 
     def close(self) -> None:
@@ -208,7 +206,7 @@ class Market:
         task.cancel()
         watch = {"quotes": self._row.quotes, "trades": self._row.trades, "book": self._row.book}[name]
         if watch is not None and not self._over:
-            self._ending = asyncio.ensure_future(self._end_stream(watch, symbol))
+            self._endings[name, symbol] = asyncio.ensure_future(self._end_stream(watch, symbol))
 
     async def _end_stream(self, watch: Watch, symbol: str) -> None:
         method, many, params = watch
@@ -225,6 +223,9 @@ class Market:
         """Keep a stream subscribed; where ccxt reads it, tell what it read."""
         method, many, params = watch
         tries = 0
+        ending = self._endings.pop((name, symbol), None)
+        if ending is not None:
+            await asyncio.wait([ending])
         while not self._over:
             try:
                 call = getattr(self._exchange, method)
@@ -273,12 +274,29 @@ class Market:
             return False
         shown = self._row.decode(message)
         if shown is None:
+            if self._row.confirms is not None and self._row.confirms(message):
+                self._confirmed()
             return False
         for each in shown:
             symbol = self._symbol(each.market)
             if symbol:
                 self._take(symbol, each)
         return True
+
+    def _confirmed(self) -> None:
+        """A subscription stands from now on: what changed since the first values were asked for, none has told."""
+        recent = self._reactor.seconds() - RECENT
+        for symbol, book in self._books.items():
+            if book.began > recent and self._row.snapshot:
+                self._sync(symbol, 0.0)
+        for line in self._lines.values():
+            if line.began > recent and line.heard <= line.began:
+                self._go(self._confirm(line), f"the quote of {line.symbol}")
+
+    async def _confirm(self, line: _Line) -> None:
+        found = await self._fetch_book(line.symbol, 5)
+        if self._lines.get(line.symbol) is line and line.heard <= line.began and not self._over:
+            self._tell_quote(line, _top(line.symbol, found))
 
     def _take(self, symbol: str, shown: Shown) -> None:
         line = self._lines[symbol]
@@ -362,9 +380,11 @@ class Market:
 
     def _sync(self, symbol: str, wait: float) -> None:
         book = self._books[symbol]
-        if not book.syncing:
-            book.syncing = True
-            self._go(self._snapshot(symbol, wait), f"the book of {symbol}")
+        if book.syncing:
+            book.again = True  # the one that is on its way may be from before
+            return
+        book.syncing = True
+        self._go(self._snapshot(symbol, wait), f"the book of {symbol}")
 
     async def _snapshot(self, symbol: str, wait: float) -> None:
         """Ask for the whole book, until it joins what the stream brought."""
@@ -383,10 +403,13 @@ class Market:
                     return
                 last = int(found.get("nonce") or found.get("timestamp") or 0)
                 sides = rows(found["bids"]), rows(found["asks"])
-                if book.ladder.whole(*sides, _time(found) or self._now(), last) is Step.CHANGED:
-                    self._tell_later(symbol)
+                if book.ladder.whole(*sides, _time(found) or self._now(), last) is Step.GAP:
+                    book.tries += 1
+                    continue
+                self._tell_later(symbol)
+                if not book.again:
                     return
-                book.tries += 1
+                book.again, wait = False, 0.0
         finally:
             book.syncing = False
 
@@ -401,9 +424,7 @@ class Market:
             task = self._tasks.pop(("book", symbol), None)
             if task is not None:
                 task.cancel()
-                await deferred(self._end_stream(watch, symbol))
-            elif self._ending is not None and not self._ending.done():
-                await deferred(_ended(self._ending))
+            await deferred(self._end_stream(watch, symbol))
             self._forget_stream(symbol)
             if self._books.get(symbol) is book and not self._over:
                 self._follow("book", symbol, watch)
@@ -668,10 +689,6 @@ def _top(symbol: str, book: Any) -> Top:
 def _time(found: Any) -> datetime | None:
     stamp = found.get("timestamp")
     return moment(stamp) if stamp else None
-
-
-async def _ended(task: asyncio.Future[Any]) -> None:
-    await asyncio.wait([task])
 
 
 def _seen(task: asyncio.Future[Any]) -> None:

@@ -59,6 +59,8 @@ class Change:
 
 Shown = Top | Deal | Change
 Decode = Callable[[Any], "list[Shown] | None"]
+Confirms = Callable[[Any], bool]
+"""Whether a frame says that something was subscribed."""
 
 
 def rows(levels: Iterable[Any]) -> tuple[Row, ...]:
@@ -89,6 +91,11 @@ def binance(message: Any) -> list[Shown] | None:
     return None
 
 
+def binance_confirms(message: Any) -> bool:
+    """The answer to SUBSCRIBE."""
+    return isinstance(message, dict) and "id" in message and message.get("result", 0) is None
+
+
 # ---------------------------------------------------------------- WOO X
 
 
@@ -113,6 +120,11 @@ def woo(message: Any) -> list[Shown] | None:
 def _woo_top(data: Mapping[str, Any], when: datetime) -> Top:
     sizes = amount(data["bidSize"]), amount(data["askSize"])
     return Top(data["symbol"], amount(data["bid"]), sizes[0], amount(data["ask"]), sizes[1], when)
+
+
+def woo_confirms(message: Any) -> bool:
+    """The answer to subscribe."""
+    return isinstance(message, dict) and message.get("event") == "subscribe" and message.get("success") is True
 
 
 # ---------------------------------------------------------------- Coinbase (Advanced Trade)

@@ -1,0 +1,300 @@
+"""The public side against emulated exchanges on real sockets: prices, books that lack something, bars, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from tests.brokers.ccxt.subject import SUBJECTS, Exchange
+from txgateway.brokers import Can
+from txgateway.brokers.ccxt import market as market_module
+from txgateway.brokers.ccxt.public import Change
+from txgateway.model.errors import GatewayError, Reason, Refused
+from txgateway.model.events import VenueError, VenueStatus, VenueStatusChanged
+from txgateway.model.market import Depth, Period, Quote, Statistics, Trade, Unit
+from txgateway.model.venue import EndpointApi, EndpointCall
+
+PATIENCE = 20.0
+
+
+class Hall:
+    """One exchange with its broker, and all that was told."""
+
+    def __init__(self, name: str, folder: Path, **options: Any) -> None:
+        self.subject: Exchange = SUBJECTS[name](folder, **options)
+        self.told: list[Any] = []
+        self.broker: Any = self.subject.make(self.told.append)
+        self.symbol = self.subject.symbol
+        self.control = self.subject.control
+
+    async def up(self) -> Hall:
+        self.broker.startService()
+        await self.until(lambda: self.statuses()[-1:] == [VenueStatus.RECONCILING], "it is connected")
+        return self
+
+    def statuses(self) -> list[VenueStatus]:
+        return [each.status for each in self.told if isinstance(each, VenueStatusChanged)]
+
+    def shown(self, kind: type) -> list[Any]:
+        return [each for each in self.told if isinstance(each, kind)]
+
+    async def until(self, condition: Callable[[], Any], why: str) -> Any:
+        ends = reactor.seconds() + PATIENCE  # type: ignore[attr-defined]
+        while not (found := condition()):
+            assert reactor.seconds() < ends, f"waited in vain until {why}; told was {self.told[-5:]}"  # type: ignore[attr-defined]
+            await deferLater(reactor, 0.005)
+        return found
+
+    def quote(self, bid: float, ask: float, size: float = 7) -> None:
+        """Have the market show this."""
+        self.control.do_quote(self.subject.pair, bid, ask, size, size)
+
+    @property
+    def market(self) -> Any:
+        """The link's public side."""
+        return self.broker._session.market
+
+    async def close(self) -> None:
+        stopped = self.broker.stopService()
+        if stopped is not None:
+            await stopped
+        await self.subject.close()
+
+
+Make = Callable[..., Awaitable[Hall]]
+
+
+@pytest_twisted.async_yield_fixture()
+async def make(tmp_path: Path) -> Any:
+    """Opens halls, and closes them after the test."""
+    halls: list[Hall] = []
+
+    async def opened(name: str, **options: Any) -> Hall:
+        halls.append(Hall(name, tmp_path / str(len(halls)), **options))
+        return await halls[-1].up()
+
+    yield opened
+    for hall in halls:
+        await hall.close()
+
+
+EVERY = pytest.mark.parametrize("name", list(SUBJECTS))
+NUMBERED = pytest.mark.parametrize("name", ["binance", "binanceusdm", "woo", "woo-swap"])
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_prices_come_as_they_change(make: Make, name: str) -> None:
+    hall = await make(name)
+    hall.broker.subscribe(hall.symbol)
+    await hall.until(lambda: hall.shown(Quote) and hall.shown(Trade) and hall.shown(Statistics), "all is told once")
+    await hall.until(lambda: not hall.market._busy, "nothing is asked any more")
+    hall.quote(50001, 50012)
+    await hall.until(lambda: hall.shown(Quote)[-1].ask == 50012, "the quote is told")
+    quote = hall.shown(Quote)[-1]
+    assert (quote.symbol, quote.bid, quote.bid_size) == (hall.symbol, D(50001), D(7))
+    hall.control.do_trade(hall.subject.pair, 50007, 2)
+    await hall.until(lambda: hall.shown(Trade)[-1].price == 50007, "the trade is told")
+    assert all(isinstance(each.price, D) for each in hall.shown(Trade))
+    figures = hall.shown(Statistics)[0]
+    assert figures.low <= figures.open <= figures.high
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_a_pair_is_listened_to_again(make: Make, name: str) -> None:
+    hall = await make(name)
+    for number in range(3):
+        hall.broker.subscribe(hall.symbol)
+        before = len(hall.shown(Quote))
+        hall.quote(50001 + number, 50012 + number)
+        last = 50012 + number
+        await hall.until(lambda: len(hall.shown(Quote)) > before and hall.shown(Quote)[-1].ask == last, "it is told")  # noqa: B023
+        hall.broker.unsubscribe(hall.symbol)
+
+
+@NUMBERED
+@pytest_twisted.ensureDeferred
+async def test_a_book_that_lacks_a_change_is_made_anew(make: Make, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = await make(name)
+    hall.broker.subscribe(hall.symbol)
+    hall.broker.subscribe_depth(hall.symbol)
+    await hall.until(lambda: hall.shown(Depth), "the book is told")
+    hall.quote(50002, 50013)
+    await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50013, "the change is told")
+    ladder = hall.market._books[hall.symbol].ladder
+    taken, lost = ladder.take, []
+
+    def take(change: Change) -> Any:
+        if not lost:
+            lost.append(change)
+            return market_module.Step.WAITING
+        return taken(change)
+
+    monkeypatch.setattr(ladder, "take", take)
+    gaps = hall.market._books[hall.symbol].gaps
+    hall.quote(50003, 50014)
+    await hall.until(lambda: lost, "a change is lost")
+    hall.quote(50004, 50015)
+    await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50015, "the book is whole again")
+    assert hall.market._books[hall.symbol].gaps > gaps
+    bid, ask = hall.shown(Depth)[-1].bids, hall.shown(Depth)[-1].asks
+    assert bid[0].price == 50004
+    asked = await hall.broker.depth(hall.symbol, 1000)
+    assert (bid, ask) == (asked.bids[: len(bid)], asked.asks[: len(ask)]), "it is the exchange's own"
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_a_quiet_market_is_confirmed_and_a_mute_stream_is_found(
+    make: Make, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_module, "LOOK", 0.05)
+    monkeypatch.setattr(market_module, "SILENT", 0.4)
+    hall = await make(name)
+    hall.broker.subscribe(hall.symbol)
+    await hall.until(lambda: hall.shown(Quote), "the quote is told")
+    before = hall.shown(Quote)[-1]
+    await hall.until(lambda: hall.shown(Quote)[-1].time > before.time + timedelta(seconds=0.3), "it is confirmed")
+    assert hall.shown(Quote)[-1].ask == before.ask
+    monkeypatch.setattr(hall.market, "take", lambda url, message: True)
+    hall.quote(50005, 50016)
+    await hall.until(lambda: hall.shown(Quote)[-1].ask == 50016, "the quote is asked for")
+    assert hall.statuses()[-1] is VenueStatus.RECONCILING, "the link is not blamed"
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_last_prices_of_several_pairs_at_once(make: Make, name: str) -> None:
+    hall = await make(name)
+    symbols = [each.symbol for each in await hall.broker.instruments()][:3]
+    assert len(symbols) == 3
+    if not hall.market._row.spot_tickers and ":" not in hall.symbol:
+        return
+    prices = await hall.market.last_prices(symbols)
+    assert set(prices) == set(symbols)
+    assert all(each > 0 for each in prices.values())
+    assert await hall.market.last_prices([]) == {}
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_bars_of_every_period(make: Make, name: str) -> None:
+    hall = await make(name)
+    now = hall.broker.now()
+    for period, days in ((Period(5, Unit.MINUTE), 0.2), (Period(7, Unit.MINUTE), 0.2), (Period(1, Unit.DAY), 20),
+                         (Period(1, Unit.WEEK), 60), (Period(1, Unit.MONTH), 120)):  # fmt: skip
+        start = now - timedelta(days=days)
+        bars = await hall.broker.bars(hall.symbol, period, start, now)
+        times = [bar.time for bar in bars]
+        assert times == sorted(set(times))
+        assert times
+        assert start <= times[0]
+        assert times[-1] < now
+    minutes = await hall.broker.bars(hall.symbol, Period(1, Unit.MINUTE), now - timedelta(hours=30), now)
+    assert len(minutes) > 1700, "more than one page"
+    with pytest.raises(GatewayError, match="ask for fewer"):
+        await hall.broker.bars(hall.symbol, Period(1, Unit.MINUTE), now - timedelta(days=3000), now)
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_rules_are_the_exchanges(make: Make, name: str) -> None:
+    hall = await make(name)
+    found = await hall.broker.instrument(hall.symbol)
+    assert (found.currency, found.exchange) == ("USDT", hall.market._market(hall.symbol)["id"])
+    assert found.tick_size > 0
+    assert found.min_notional > 0
+    hall.market._exchange.markets[hall.symbol]["active"] = False
+    assert await hall.broker.instrument(hall.symbol) is None, "disabled pairs are left out"
+    assert hall.symbol not in [each.symbol for each in await hall.broker.instruments()]
+
+
+@pytest.mark.parametrize("name", ["binanceusdm", "woo-swap"])
+@pytest_twisted.ensureDeferred
+async def test_perpetuals_have_funding_leverage_and_mode(make: Make, name: str) -> None:
+    hall = await make(name)
+    funding = await hall.broker.funding(hall.symbol)
+    assert funding.next_time > hall.broker.now()
+    assert await hall.broker.funding(hall.symbol) is funding, "it is not asked for each time"
+    with pytest.raises(Refused, match="whole numbers") as caught:
+        await hall.broker.set_leverage("MAIN", hall.symbol, D("2.5"))
+    assert caught.value.reason is Reason.REJECTED
+    with pytest.raises(Refused, match="no perpetual"):
+        await hall.broker.set_leverage("MAIN", "NOSUCH", D(2))
+    with pytest.raises(Refused, match="no account"):
+        await hall.broker.leverage("NOBODY", hall.symbol)
+    assert await hall.broker.leverage("MAIN", "NOSUCH") is None
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_limits_are_kept_and_shown(make: Make, name: str) -> None:
+    hall = await make(name, throttle=True, share=0.5)
+    limits = {each.name: each for each in hall.broker.rate_limits()}
+    full = {each.name: each.limit for each in hall.broker._feeds.pools}
+    assert {name: each.limit for name, each in limits.items()} == {each: full[each] // 2 for each in full}
+    assert any(each.remaining < each.limit for each in limits.values())
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_is_not_sent_into_a_ban(make: Make, tmp_path: Path) -> None:
+    hall = await make("binance", throttle=True)
+    hall.broker._pools.answered(418, {"Retry-After": "100"}, hall.broker._session._unix())
+    call = hall.broker._session.exchange.create_order(hall.symbol, "limit", "buy", "0.01", "20000")
+    with pytest.raises(Refused, match="it was not sent") as caught:
+        await hall.broker._session.command("The order", call)
+    assert caught.value.reason is Reason.REJECTED
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_an_endpoint_that_changes_something(make: Make, name: str) -> None:
+    hall = await make(name)
+    assert Can.RAW in hall.broker.can
+    wrong = EndpointCall("order", EndpointApi.PRIVATE, "POST", {"symbol": "NOSUCH"})
+    with pytest.raises(GatewayError):
+        await hall.broker.call_endpoint(wrong)
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_the_option_no_endpoint_can_be_called(make: Make) -> None:
+    hall = await make("binance", raw=False)
+    assert Can.RAW not in hall.broker.can
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_status_that_is_not_ok_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = await make("woo")
+    said = ["maintenance", "maintenance", "ok"]
+
+    async def status() -> Any:
+        return {"status": said.pop(0)}
+
+    monkeypatch.setattr(hall.market._exchange, "fetch_status", status)
+    for _ in range(3):
+        await hall.market._ask_status()
+    texts = [each.text for each in hall.shown(VenueError)]
+    assert texts == ["the exchange says of itself: maintenance", "the exchange works again"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stream_that_ends_is_subscribed_again(make: Make) -> None:
+    hall = await make("binance")
+    hall.broker.subscribe(hall.symbol)
+    await hall.until(lambda: hall.shown(Trade), "the prices are told")
+    public = [link for link in hall.subject.emulator.links if link.account is None]
+    for link in public:
+        link.abort()
+    await hall.until(lambda: set(hall.subject.emulator.links) - set(public), "there is another stream")
+    await hall.until(lambda: any(link.topics for link in hall.subject.emulator.links), "it is subscribed")
+    hall.quote(50006, 50017)
+    await hall.until(lambda: hall.shown(Quote)[-1].ask == 50017, "the quote is told over another stream")
