@@ -147,6 +147,7 @@ class Coinbase(Exchange):
         FaultKind.DUPLICATED_FILL: "its fills are asked for, and are not told twice",
         FaultKind.REORDERED_FILLS: "its fills are asked for, in their order",
     }
+    endpoint = EndpointCall("brokerage/time", EndpointApi.PUBLIC, "GET")
     pair = "BTC-USD"
     symbol, unknown_symbol = "BTC/USD", "NOSUCH/USD"
     endpoint = EndpointCall("brokerage/time", EndpointApi.PUBLIC, "GET")
@@ -196,4 +197,6 @@ SUBJECTS: Mapping[str, type[Exchange]] = {
     "coinbaseexchange": CoinbaseExchange,
     "woo": Woo,
     "woo-swap": WooSwap,
+    "coinbase": Coinbase,
+    "coinbaseexchange": CoinbaseExchange,
 }

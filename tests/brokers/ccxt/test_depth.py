@@ -166,5 +166,7 @@ def test_the_book_is_the_exchanges_or_known_to_lack_something(
         true = states[-2][1]  # nothing after it shows yet that the last one was lost
     elif 0 <= lost < len(changes):
         assert number >= states[lost + 1][0], "a lost change was not seen"
+    top = ladder.top("X")
+    assert (top.bid, top.ask) == (max(true[0], default=D(0)), min(true[1], default=D(0)))
     assert dict(shown(ladder)[0]) == true[0]
     assert dict(shown(ladder)[1]) == true[1]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from heapq import nlargest, nsmallest
 
-from txgateway.brokers.ccxt.public import Change, Row
+from txgateway.brokers.ccxt.public import Change, Row, Top
 from txgateway.model.market import Depth, Level
 
 ZERO = Decimal(0)
@@ -39,11 +39,13 @@ class Ladder:
         self._bids: dict[Decimal, Decimal] = {}
         self._asks: dict[Decimal, Decimal] = {}
         self._waiting: list[Change] = []
+        self._best: tuple[Decimal | None, Decimal | None] = (None, None)
 
     def reset(self) -> None:
         """Begin anew: changes wait for a snapshot."""
         self.synced = False
         self._bids, self._asks, self._waiting = {}, {}, []
+        self._best = (None, None)
 
     def whole(self, bids: Iterable[Row], asks: Iterable[Row], time: datetime, last: int) -> Step:
         """A snapshot; what came meanwhile is put on top of it, if nothing is missing between.
@@ -55,6 +57,7 @@ class Ladder:
         waiting, self._waiting = self._waiting, []
         self._bids = {price: size for price, size in bids if size > 0}
         self._asks = {price: size for price, size in asks if size > 0}
+        self._best = max(self._bids, default=None), min(self._asks, default=None)
         self._last, self.time = last, time
         self.synced = self._fresh = True
         for at, change in enumerate(waiting, 1):
@@ -83,14 +86,37 @@ class Ladder:
         self._fresh = False
         self._last = change.last or self._last
         self.time = change.time
-        _put(self._bids, change.bids)
-        _put(self._asks, change.asks)
+        bid, ask = self._best
+        if change.bids:
+            _put(self._bids, change.bids)
+            highest = max(price for price, _ in change.bids)
+            if bid is None or highest >= bid:  # else the best is as it was
+                bid = highest if highest in self._bids else max(self._bids, default=None)
+        if change.asks:
+            _put(self._asks, change.asks)
+            lowest = min(price for price, _ in change.asks)
+            if ask is None or lowest <= ask:
+                ask = lowest if lowest in self._asks else min(self._asks, default=None)
+        self._best = bid, ask
         return Step.CHANGED
 
     @property
     def crossed(self) -> bool:
         """Whether it cannot be: something was lost that was not seen."""
-        return bool(self._bids and self._asks) and max(self._bids) >= min(self._asks)
+        bid, ask = self._best
+        return bid is not None and ask is not None and bid >= ask
+
+    def top(self, market: str) -> Top:
+        """The best of each side."""
+        bid, ask = self._best
+        return Top(
+            market,
+            bid or ZERO,
+            self._bids[bid] if bid is not None else ZERO,
+            ask or ZERO,
+            self._asks[ask] if ask is not None else ZERO,
+            self.time,
+        )
 
     def depth(self, symbol: str, levels: int, now: datetime) -> Depth:
         """The best levels of each side."""

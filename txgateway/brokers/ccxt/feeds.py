@@ -26,8 +26,10 @@ class Feeds:
 
     `decode`: how its public frames are read; None: by ccxt. `confirms`: what says that a subscription stands, where its
     stream does not begin with the present values. `quotes`, `trades`, `book`: what subscribes them; None: it
-    has none. `snapshot`: the book comes by request, and not by the stream. `depths`: the depths that may be asked for;
-    empty: any. `sequence`: the member of every frame that numbers them on one connection.
+    has none. `snapshot`: the book comes by request, and not by the stream. `tops`: its quotes are the
+    book's best prices, for it tells none by themselves. `depths`: the depths that may be asked for;
+    empty: any. `channels`: how its streams are called where ccxt cannot end them; `listed`: in a list.
+    `sequence`: the member of every frame that numbers them on one connection.
     `pools`: its rate limits; empty: ccxt's own are kept. `weight`: what one of ccxt's units of cost is there.
     `apis`: how ccxt calls the endpoints for everyone, and those with the key.
     `versions`: what a path may begin with there. `status`: it can be asked whether it works.
@@ -40,9 +42,12 @@ class Feeds:
     trades: Watch | None = None
     book: Watch | None = None
     snapshot: bool = True
+    tops: bool = False
     depths: tuple[int, ...] = ()
     most: int = 100
     sequence: str = ""
+    channels: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = False
     pools: tuple[Pool, ...] = ()
     weight: float = 1.0
     apis: Mapping[EndpointApi, Any] = field(
@@ -107,11 +112,13 @@ TABLE: Mapping[str, Feeds] = {
     ),
     "coinbase": Feeds(
         decode=public.coinbase,
-        quotes=_watch("watch_ticker"),
+        # Its tickers come with a trade only.
         trades=_watch("watch_trades"),
         book=_watch("watch_order_book"),
         snapshot=False,
+        tops=True,
         sequence="sequence_num",
+        channels={"trades": "market_trades", "book": "level2"},
         pools=(
             Pool("private", 30, 1.0, Counts.PRIVATE),
             Pool("public", 10, 1.0, Counts.PUBLIC),
@@ -123,11 +130,13 @@ TABLE: Mapping[str, Feeds] = {
     ),
     "coinbaseexchange": Feeds(
         decode=public.coinbaseexchange,
-        quotes=_watch("watch_ticker"),
         trades=_watch("watch_trades"),
         # The channel level2 takes a signature; the same in batches of 50 ms does not.
         book=_watch("watch_order_book", channels=["level2_batch"]),
         snapshot=False,
+        tops=True,
+        channels={"trades": "matches", "book": "level2_batch"},
+        listed=True,
         pools=(
             Pool("private", 15, 1.0, Counts.PRIVATE),
             Pool("public", 10, 1.0, Counts.PUBLIC),

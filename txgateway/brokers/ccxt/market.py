@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import ccxt
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -40,8 +41,10 @@ LOOK, SILENT, FIGURES, FUNDED, STATUS = 5.0, 60.0, 300.0, 60.0, 120.0
 """Every `LOOK` seconds: a pair whose stream was silent for so long is asked about; so often the day's figures, funding
 and the exchange's status are."""
 RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds until a stream that ended is subscribed again, or a snapshot asked for again."""
-RECENT = 10.0
+"""Seconds until a stream that ended is subscribed again."""
+RESYNC = (0.0, 0.1, 0.3, 1.0, 2.0)
+"""Seconds until a book that lacks something is asked for again."""
+RECENT = 30.0
 """So many seconds after it was asked for, a subscription is confirmed if ever."""
 MOST_PAGES = 100
 TICKERS_AT_ONCE = 100
@@ -55,6 +58,7 @@ class _Line:
     quote: Quote | None = None
     trade: Trade | None = None
     began: float = 0.0
+    quoted: float = 0.0
     heard: float = 0.0
     figures: float = 0.0
     deep: bool = False
@@ -143,6 +147,8 @@ class Market:
         for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
             if watch is not None:
                 self._follow(name, symbol, watch)
+        if self._row.tops:
+            self._open_book(symbol)
         self._go(self._present(symbol), f"the present prices of {symbol}")
         self._look_later()
 
@@ -151,7 +157,7 @@ class Market:
         line = self._lines.pop(symbol, None)
         if line is None:
             return
-        self.unfollow(symbol)
+        self._close_book(symbol)
         for name in ("quotes", "trades"):
             self._leave(name, symbol)
         for market_id in [each for each, known in self._ids.items() if known == symbol]:
@@ -163,7 +169,14 @@ class Market:
         if self._over or line is None or line.deep or self._row.book is None:
             return
         line.deep = True
-        self._books[symbol] = _Book(began=self._reactor.seconds())
+        if symbol in self._books:
+            self._tell_later(symbol)
+        else:
+            self._open_book(symbol)
+
+    def _open_book(self, symbol: str) -> None:
+        assert self._row.book is not None
+        self._books[symbol] = _Book()
         self._follow("book", symbol, self._row.book)
         if self._row.decode is not None and self._row.snapshot:
             self._sync(symbol, 0.0)
@@ -173,6 +186,10 @@ class Market:
         line = self._lines.get(symbol)
         if line is not None:
             line.deep = False
+        if not self._row.tops:
+            self._close_book(symbol)
+
+    def _close_book(self, symbol: str) -> None:
         book = self._books.pop(symbol, None)
         if book is not None:
             if book.due is not None and book.due.active():
@@ -206,15 +223,39 @@ class Market:
         task.cancel()
         watch = {"quotes": self._row.quotes, "trades": self._row.trades, "book": self._row.book}[name]
         if watch is not None and not self._over:
-            self._endings[name, symbol] = asyncio.ensure_future(self._end_stream(watch, symbol))
+            self._endings[name, symbol] = asyncio.ensure_future(self._end_stream(name, watch, symbol))
 
-    async def _end_stream(self, watch: Watch, symbol: str) -> None:
+    def _subscribing(self, name: str, symbol: str) -> None:
+        """A stream is asked for, for the first time or anew."""
+        kept = self._books.get(symbol) if name == "book" else self._lines.get(symbol)
+        if kept is not None and name != "trades":
+            kept.began = self._reactor.seconds()
+
+    async def _end_stream(self, name: str, watch: Watch, symbol: str) -> None:
         method, many, params = watch
+        if name in self._row.channels:
+            await self._unsubscribe(name, symbol)
+            return
         end = getattr(self._exchange, f"un_{method}", None)
         if end is None:
             return
         with suppress(Exception):  # what cannot be unsubscribed is heard and dropped
             await asyncio.wait_for(end([symbol] if many else symbol, params=dict(params)), self._options.patience)
+
+    async def _unsubscribe(self, name: str, symbol: str) -> None:
+        """Where ccxt cannot: tell the exchange, and have ccxt forget that it was subscribed."""
+        channel, market_id = self._row.channels[name], str((self._exchange.markets.get(symbol) or {}).get("id"))
+        said = {"channels": [channel]} if self._row.listed else {"channel": channel}
+        kind = channel.removesuffix("_batch")
+        for client in list(self._exchange.clients.values()):
+            known = [key for key in client.subscriptions if key in (f"{kind}::{symbol}", f"{kind}:{market_id}")]
+            for key in known:
+                client.subscriptions.pop(key, None)
+                if key in client.futures:
+                    client.reject(ccxt.UnsubscribeError(f"{key} was left"), key)
+            if known:
+                with suppress(Exception):  # the connection may be gone
+                    await client.send({"type": "unsubscribe", "product_ids": [market_id], **said})
 
     def _is_over(self) -> bool:
         return self._over
@@ -227,6 +268,7 @@ class Market:
         if ending is not None:
             await asyncio.wait([ending])
         while not self._over:
+            self._subscribing(name, symbol)
             try:
                 call = getattr(self._exchange, method)
                 # In a task of its own: ccxt's future, shared by all who wait for it, is not canceled with us.
@@ -290,18 +332,18 @@ class Market:
             if book.began > recent and self._row.snapshot:
                 self._sync(symbol, 0.0)
         for line in self._lines.values():
-            if line.began > recent and line.heard <= line.began:
+            if line.began > recent and line.quoted < line.began:
                 self._go(self._confirm(line), f"the quote of {line.symbol}")
 
     async def _confirm(self, line: _Line) -> None:
         found = await self._fetch_book(line.symbol, 5)
-        if self._lines.get(line.symbol) is line and line.heard <= line.began and not self._over:
+        if self._lines.get(line.symbol) is line and line.quoted < line.began and not self._over:
             self._tell_quote(line, _top(line.symbol, found))
 
     def _take(self, symbol: str, shown: Shown) -> None:
         line = self._lines[symbol]
         if isinstance(shown, Top):
-            line.heard = self._reactor.seconds()
+            line.heard = line.quoted = self._reactor.seconds()
             self._tell_quote(line, shown)
         elif isinstance(shown, Deal):
             line.heard = self._reactor.seconds()
@@ -343,6 +385,13 @@ class Market:
         book = self._books[symbol]
         step = book.ladder.take(change)
         if step is Step.CHANGED:
+            line = self._lines[symbol]
+            line.heard = self._reactor.seconds()
+            if self._row.tops and not book.ladder.crossed:
+                top, known = book.ladder.top(symbol), line.quote
+                sizes = (top.bid, top.bid_size, top.ask, top.ask_size)
+                if known is None or sizes != (known.bid, known.bid_size, known.ask, known.ask_size):
+                    self._tell_quote(line, top)
             self._tell_later(symbol)
         elif step is Step.GAP:
             self._resync(symbol)
@@ -353,13 +402,15 @@ class Market:
             book.due = self._reactor.callLater(PAUSE if book.tries == 0 and book.due else 0.0, self._tell_book, symbol)
 
     def _tell_book(self, symbol: str) -> None:
-        book = self._books.get(symbol)
-        if book is None or not book.ladder.synced or self._over:
+        book, line = self._books.get(symbol), self._lines.get(symbol)
+        if book is None or line is None or not book.ladder.synced or self._over:
             return
         if book.ladder.crossed:
             self._resync(symbol)
             return
         book.tries = 0
+        if not line.deep:
+            return
         self._report(book.ladder.depth(symbol, TOLD, self._now()))
 
     def _resync(self, symbol: str, subscribe: bool = True) -> None:
@@ -368,7 +419,7 @@ class Market:
         book.gaps += 1
         if book.ladder.synced or not (self._row.snapshot and subscribe):
             book.ladder.reset()  # else what came since the gap waits for the snapshot
-        wait = RETRY[min(book.tries, len(RETRY) - 1)]
+        wait = RESYNC[min(book.tries, len(RESYNC) - 1)]
         book.tries += 1
         if self._row.decode is None:
             return
@@ -392,7 +443,7 @@ class Market:
         try:
             while self._books.get(symbol) is book and not self._over:
                 await self._sleep(wait)
-                wait = RETRY[min(book.tries, len(RETRY) - 1)]
+                wait = RESYNC[min(book.tries, len(RESYNC) - 1)]
                 try:
                     found = await self._fetch_book(symbol, self._row.most)
                 except GatewayError as error:
@@ -424,21 +475,11 @@ class Market:
             task = self._tasks.pop(("book", symbol), None)
             if task is not None:
                 task.cancel()
-            await deferred(self._end_stream(watch, symbol))
-            self._forget_stream(symbol)
+            await deferred(self._end_stream("book", watch, symbol))
             if self._books.get(symbol) is book and not self._over:
                 self._follow("book", symbol, watch)
         finally:
             book.syncing = False
-
-    def _forget_stream(self, symbol: str) -> None:
-        """Have ccxt subscribe a book again, whatever it remembers."""
-        market = self._market(symbol) or {}
-        for client in self._exchange.clients.values():
-            for key in list(client.subscriptions):
-                if ("level2" in key or "orderbook" in key) and (symbol in key or str(market.get("id")) in key):
-                    client.subscriptions.pop(key, None)
-                    client.futures.pop(key, None)
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:
         """The book now: the one that is followed, else by request."""
@@ -497,6 +538,7 @@ class Market:
         """Tell the day's figures (of the last 24 hours: these markets never close)."""
         able = [each for each in symbols if self._row.spot_tickers or not (self._market(each) or {}).get("spot")]
         found = {symbol: _figures(symbol, each) for symbol, each in (await self._tickers(able)).items()}
+        found = {symbol: figures for symbol, figures in found.items() if figures.high is not None}
         for symbol in symbols:
             if symbol not in found:
                 found[symbol] = await self._of_bars(symbol)
@@ -529,9 +571,9 @@ class Market:
         found: dict[datetime, Bar] = {}
         step = timedelta(seconds=length.seconds)
         at, most = start, self._row.bars
-        for _ in range(MOST_PAGES):
-            if at >= end:
-                break
+        if end - start > MOST_PAGES * most * step:
+            raise GatewayError(f"Venue {self._venue}: that is more than {MOST_PAGES * most} bars: ask for fewer.")
+        while at < end:
             count = min(most, -(-(end - at) // step))
             since = int(at.timestamp() * 1000)
             got = await self._ask(self._exchange.fetch_ohlcv(symbol, length.name, since, count))
@@ -540,8 +582,6 @@ class Market:
             # Minutes without a trade are left out by some: then the page's own end leads on.
             beyond = bars[-1].time + step if bars and len(bars) >= count else at + count * step
             at = max(beyond, at + step)
-        else:
-            raise GatewayError(f"Venue {self._venue}: that is more than {MOST_PAGES * most} bars: ask for fewer.")
         return [found[each] for each in sorted(found)]
 
     async def funding(self, symbol: str) -> Funding | None:
@@ -609,12 +649,14 @@ class Market:
         if same:
             return
         log.info("{venue}: the stream of {symbol} is mute.", venue=self._venue, symbol=line.symbol)
+        if self._row.tops and line.symbol in self._books:
+            self._resync(line.symbol)
         for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
             if watch is not None:
                 task = self._tasks.pop((name, line.symbol), None)
                 if task is not None:
                     task.cancel()
-                await deferred(self._end_stream(watch, line.symbol))
+                await deferred(self._end_stream(name, watch, line.symbol))
                 if self._lines.get(line.symbol) is line and not self._over:
                     self._follow(name, line.symbol, watch)
 
