@@ -297,7 +297,14 @@ class Market:
     # ---------------------------------------------------------------- frames
 
     def count(self, url: str, message: Any) -> None:
-        """Look at the number of a frame, private ones too: where one is missing every book may lack something."""
+        """Look at any frame, private ones too: whether it confirms a subscription, and at its number.
+
+        Where a number is missing every book may lack something.
+        """
+        if self._over:
+            return
+        if self._row.confirms is not None and self._row.confirms(message):
+            self._confirmed()
         if not self._row.sequence or not isinstance(message, dict):
             return
         found = message.get(self._row.sequence)
@@ -316,8 +323,6 @@ class Market:
             return False
         shown = self._row.decode(message)
         if shown is None:
-            if self._row.confirms is not None and self._row.confirms(message):
-                self._confirmed()
             return False
         for each in shown:
             symbol = self._symbol(each.market)
