@@ -21,6 +21,8 @@ log = Logger()
 DESK = "desk"
 """The desk listens to every symbol that it has had an order in."""
 MINUTE = timedelta(minutes=1)
+RULES_SECONDS = 1800.0
+"""A symbol that is traded has its trading rules asked for again after so long."""
 Market = Quote | Trade
 
 
@@ -31,6 +33,8 @@ class _Line:
     name: str
     venue: str
     instrument: Instrument
+    asked: float = 0.0
+    gone: bool = False
     listeners: set[Hashable] = field(default_factory=set)
     waiting: list[Deferred[None]] = field(default_factory=list)
     quote: Quote | None = None
@@ -70,6 +74,8 @@ class Feed:
         self._offset = offset
         self._lines: dict[tuple[str, str], _Line] = {}
         self._instruments: dict[tuple[str, str], Instrument] = {}
+        self._asked: dict[tuple[str, str], float] = {}
+        """When each instrument was last asked for."""
         self.streams: list[Callable[[str, str, Market], None]] = []
         """Called with (venue, symbol, Quote or Trade) for every one that comes in."""
         self.books: list[Callable[[str, str, Depth], None]] = []
@@ -94,13 +100,45 @@ class Feed:
     # listening
 
     async def instrument(self, venue: str, symbol: str) -> Instrument | None:
-        """The trading rules, asked for once."""
-        known = self._instruments.get((venue, symbol))
-        if known is None and venue in self._brokers:
-            known = await self._brokers[venue].instrument(symbol)
-            if known is not None:
-                self._instruments[venue, symbol] = known
-        return known
+        """The trading rules, asked for again now and then; those that are known while the venue does not answer."""
+        place, now = (venue, symbol), self._reactor.seconds()
+        known = self._instruments.get(place)
+        if venue not in self._brokers or (known is not None and now - self._asked.get(place, now) < RULES_SECONDS):
+            return known
+        try:
+            found = await self._brokers[venue].instrument(symbol)
+        except GatewayError:
+            if known is None:
+                raise
+            return known
+        self._asked[place] = now
+        if found is None:
+            self._instruments.pop(place, None)
+        else:
+            self._instruments[place] = found
+        return found
+
+    def _renew(self, line: _Line) -> None:
+        """Ask for the trading rules again, behind the orders that are judged by those that are known."""
+        line.asked = self._reactor.seconds()
+        place = (line.venue, line.instrument.symbol)
+        self._asked[place] = float("-inf")
+
+        async def ask() -> None:
+            found = await self.instrument(*place)
+            line.gone = found is None
+            if found is None:
+                log.warn("{name} trades no more.", name=line.name)
+            else:
+                line.instrument = found
+
+        def failed(failure: Any) -> None:
+            if failure.check(GatewayError):
+                log.info("The rules of {name}: {text}", name=line.name, text=failure.getErrorMessage())
+            else:
+                log.failure("The rules of {name} could not be asked for.", failure, name=line.name)
+
+        Deferred.fromCoroutine(ask()).addErrback(failed)
 
     async def add(self, name: str, listener: Hashable) -> Ticker | None:
         """Listen to a symbol; its values once the first price has come (or in time none); None when it is unknown."""
@@ -134,6 +172,10 @@ class Feed:
         if line is None:
             return None, None
         line.listeners.add(DESK)
+        if self._reactor.seconds() - line.asked >= RULES_SECONDS:
+            self._renew(line)
+        if line.gone:
+            return None, None
         if line.quote is None and line.last is None:
             await self._priced(line)
         return line.instrument, line.quote or _from_trade(line.last)
@@ -161,7 +203,7 @@ class Feed:
     def _join(self, venue: str, symbol: str, instrument: Instrument, listener: Hashable) -> _Line:
         line = self._lines.get((venue, symbol))
         if line is None:
-            line = _Line(self.name_of(venue, symbol), venue, instrument)
+            line = _Line(self.name_of(venue, symbol), venue, instrument, self._reactor.seconds())
             self._lines[venue, symbol] = line
             line.listeners.add(listener)
             self._brokers[venue].subscribe(symbol)

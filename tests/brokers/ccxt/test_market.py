@@ -301,3 +301,16 @@ async def test_a_stream_that_ends_is_subscribed_again(make: Make) -> None:
     await hall.until(lambda: any(link.topics for link in hall.subject.emulator.links), "it is subscribed")
     hall.quote(50006, 50017)
     await hall.until(lambda: hall.shown(Quote)[-1].ask == 50017, "the quote is told over another stream")
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_rules_are_read_anew(make: Make, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(market_module, "LOOK", 0.05)
+    hall = await make(name)
+    before = await hall.broker.instrument(hall.symbol)
+    hall.broker.subscribe(hall.symbol)
+    hall.market._exchange.markets[hall.symbol]["active"] = False
+    assert await hall.broker.instrument(hall.symbol) is None
+    monkeypatch.setattr(market_module, "RULES", 0.1)
+    await hall.until(lambda: hall.market.instrument(hall.symbol) == before, "the rules are the exchange's again")

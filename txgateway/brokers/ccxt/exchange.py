@@ -77,6 +77,29 @@ def make(options: CcxtOptions, row: Peculiarities, feeds: Feeds, ears: Ears) -> 
     return made
 
 
+def read_rules(made: Any) -> Any:
+    """The markets as they are now: to be done in a thread, for thousands of them take a moment to read."""
+    other = getattr(ccxt, made.id)(
+        {name: getattr(made, name) for name in ("apiKey", "secret", "password", "uid", "timeout", "number")}
+    )
+    other.options = other.deep_extend(other.options, made.options)
+    other.urls, other.hostname, other.has = made.urls, made.hostname, made.has
+    other.load_markets()
+    return other
+
+
+def take_rules(made: Any, other: Any) -> None:
+    """Trade by the markets that were read."""
+    for name in _RULES:
+        setattr(made, name, getattr(other, name))
+
+
+_RULES = (
+    *("markets", "markets_by_id", "symbols", "ids", "currencies", "currencies_by_id", "codes"),
+    *("baseCurrencies", "quoteCurrencies"),
+)
+
+
 def _config(options: CcxtOptions, row: Peculiarities) -> dict[str, Any]:
     more: dict[str, Any] = dict(row.options)
     more["recvWindow"] = int(min(options.patience, 10) * 1000)  # what comes later than we wait for it is not taken

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from txgateway.brokers import Report
 from txgateway.brokers.ccxt import errors, periods, translate
+from txgateway.brokers.ccxt import exchange as rules
 from txgateway.brokers.ccxt.depth import Ladder, Step, sides
 from txgateway.brokers.ccxt.feeds import Feeds, Watch
 from txgateway.brokers.ccxt.frames import amount, moment, number, price
@@ -37,9 +38,9 @@ TOLD = 20
 """Levels of a followed book that are told."""
 PAUSE = 0.1
 """Seconds between two tellings of one book."""
-LOOK, SILENT, FIGURES, FUNDED, STATUS = 5.0, 60.0, 300.0, 60.0, 120.0
-"""Every `LOOK` seconds: a pair whose stream was silent for so long is asked about; so often the day's figures, funding
-and the exchange's status are."""
+LOOK, SILENT, FIGURES, FUNDED, STATUS, RULES = 5.0, 60.0, 300.0, 60.0, 120.0, 1800.0
+"""Every `LOOK` seconds: a pair whose stream was silent for so long is asked about; so often the day's figures, funding,
+the exchange's status and its trading rules are."""
 RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until a stream that ended is subscribed again."""
 RESYNC = (0.0, 0.1, 0.3, 1.0, 2.0)
@@ -110,6 +111,7 @@ class Market:
         self._endings: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._busy = False
         self._asked_status = 0.0
+        self._read_rules = reactor.seconds()
         self._status = "ok"
 
     # ---------------------------------------------------------------- trading rules
@@ -635,11 +637,23 @@ class Market:
             for symbol in [each for each in self._funding if each in self._lines]:
                 if now - self._funding[symbol][0] >= FUNDED:
                     await self.funding(symbol)
+            if now - self._read_rules >= RULES:
+                self._read_rules = now
+                await self._refresh()
             if self._row.status and now - self._asked_status >= STATUS:
                 self._asked_status = now
                 await self._ask_status()
         finally:
             self._busy = False
+
+    async def _refresh(self) -> None:
+        """Read the trading rules anew: pairs come and go, and their steps change."""
+        other = await self._ask(asyncio.to_thread(rules.read_rules, self._exchange))
+        if self._over:
+            return
+        rules.take_rules(self._exchange, other)
+        for symbol in [each for each in self._lines if self._market(each) is None]:
+            log.warn("{venue} trades {symbol} no more.", venue=self._venue, symbol=symbol)
 
     async def _silent(self, line: _Line) -> None:
         """A pair of which nothing was heard: its market is quiet, and its quote confirmed, or its stream is mute."""
