@@ -150,7 +150,6 @@ class Coinbase(Exchange):
     endpoint = EndpointCall("brokerage/time", EndpointApi.PUBLIC, "GET")
     pair = "BTC-USD"
     symbol, unknown_symbol = "BTC/USD", "NOSUCH/USD"
-    endpoint = EndpointCall("brokerage/time", EndpointApi.PUBLIC, "GET")
 
     def more(self) -> dict[str, Any]:
         return {"stream_url": f"ws://127.0.0.1:{self.port}/ws/advanced"}
@@ -197,6 +196,4 @@ SUBJECTS: Mapping[str, type[Exchange]] = {
     "coinbaseexchange": CoinbaseExchange,
     "woo": Woo,
     "woo-swap": WooSwap,
-    "coinbase": Coinbase,
-    "coinbaseexchange": CoinbaseExchange,
 }

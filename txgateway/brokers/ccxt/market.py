@@ -117,7 +117,7 @@ class Market:
     # ---------------------------------------------------------------- trading rules
 
     def instrument(self, symbol: str) -> Instrument | None:
-        """A pair's rules, by its symbol or the exchange's own name; None when it is unknown, disabled or left out."""
+        """A pair's rules; None when it is unknown, disabled or left out."""
         market = self._market(symbol)
         return None if market is None else translate.instrument(self._venue, market)
 
@@ -543,7 +543,11 @@ class Market:
 
     async def _figures(self, symbols: Sequence[str]) -> None:
         """Tell the day's figures (of the last 24 hours: these markets never close)."""
-        able = [each for each in symbols if self._row.spot_tickers or not (self._market(each) or {}).get("spot")]
+        able = [
+            each
+            for each in symbols
+            if self._row.spot_tickers or not (self._exchange.markets.get(each) or {}).get("spot")
+        ]
         found = {symbol: _figures(symbol, each) for symbol, each in (await self._tickers(able)).items()}
         found = {symbol: figures for symbol, figures in found.items() if figures.high is not None}
         for symbol in symbols:
@@ -627,23 +631,31 @@ class Market:
             self._go(self._looked(), "a look at what is listened to")
 
     async def _looked(self) -> None:
+        now = self._reactor.seconds()
+        work: list[Coroutine[Any, Any, Any]] = []
+        if now - self._read_rules >= RULES:
+            self._read_rules = now
+            work.append(self._refresh())
+        lines = [line for line in self._lines.values() if self._market(line.symbol) is not None]
+        work += [self._silent(line) for line in lines if now - line.heard >= SILENT]
+        old = [line.symbol for line in lines if now - line.figures >= FIGURES]
+        if old:
+            work.append(self._figures(old))
+        followed = [each for each in self._funding if each in self._lines]
+        work += [self.funding(each) for each in followed if now - self._funding[each][0] >= FUNDED]
+        if self._row.status and now - self._asked_status >= STATUS:
+            self._asked_status = now
+            work.append(self._ask_status())
         try:
-            now = self._reactor.seconds()
-            for line in [each for each in self._lines.values() if now - each.heard >= SILENT]:
-                await self._silent(line)
-            old = [each.symbol for each in self._lines.values() if now - each.figures >= FIGURES]
-            if old:
-                await self._figures(old)
-            for symbol in [each for each in self._funding if each in self._lines]:
-                if now - self._funding[symbol][0] >= FUNDED:
-                    await self.funding(symbol)
-            if now - self._read_rules >= RULES:
-                self._read_rules = now
-                await self._refresh()
-            if self._row.status and now - self._asked_status >= STATUS:
-                self._asked_status = now
-                await self._ask_status()
+            for each in work:
+                try:
+                    await each
+                except GatewayError as error:
+                    if not self._over:
+                        log.info("{venue}: {error}", venue=self._venue, error=str(error))
         finally:
+            for each in work:
+                each.close()  # what was not come to
             self._busy = False
 
     async def _refresh(self) -> None:
