@@ -65,8 +65,10 @@ MAY_IMPORT = {
     "commands": "model",
     "feed": "brokers model",
     # signals
-    "signaling": "carrier intents sizing signals sources gateway ledger risk journal brokers model",
-    "carrier": "intents revisions sizing standing tickers gateway feed state brokers model",
+    "signaling": "carrier grounds intents sizing signals sources gateway ledger risk journal brokers model",
+    "carrier": "grounds turns intents revisions standing gateway feed state brokers model",
+    "grounds": "intents revisions sizing standing tickers gateway feed brokers model",
+    "turns": "model",
     "revisions": "amends gateway sizing standing model",
     "blotter": "bars carrier gateway feed ledger signals signals.algogene state brokers model",
     "standing": "state model",
