@@ -126,13 +126,20 @@ class Ledger:
             order = done.change.order
             if order is not None:
                 if done.then is not None:
-                    done.then(order)
+                    self._do(done.then, order)
                 if not isinstance(done.change.record.event, QUESTIONS):
                     answered[order.order_id] = order
         for order in answered.values():
             self._fire(order)
         while self._settling and self._settling[0][0] <= seq:
             self._settling.popleft()[1].callback(None)
+
+    def _do(self, then: Then, order: Order) -> None:
+        """Do what follows from a record; where that fails, what follows from the others is done all the same."""
+        try:
+            then(order)
+        except Exception:
+            log.failure("What was to follow from order {order_id} failed.", order_id=order.order_id)
 
     def _tell(self, change: Change) -> None:
         for listener in self.listeners:

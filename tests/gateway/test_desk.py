@@ -475,3 +475,41 @@ def test_a_venue_does_not_wait_for_what_is_looked_up_for_another() -> None:
     waiting.callback(None)
     bench.turn()
     assert kinds(bench)[-1] == "Executed"
+
+
+def test_a_step_that_fails_keeps_no_other_from_its_turn() -> None:
+    bench = Bench(order_timeout=5).up()
+    bench.broker.mode = "mute"
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    Deferred.fromCoroutine(bench.gateway.submit(request(), "me", Origin.RPC))
+    bench.turn()
+    bench.gateway.reconciler.watch = fails  # type: ignore[method-assign]
+    days: list[str] = []
+    bench.gateway.intake.start_day = days.append  # type: ignore[method-assign]
+    for _ in range(7):
+        bench.turn(1)
+    assert [each.reason for each in bench.gateway.state.working.values()] == [Reason.TIMEOUT]
+    assert set(days) == {"paper"}
+
+
+def test_what_follows_from_one_record_keeps_nothing_back_that_follows_from_another() -> None:
+    bench = Bench().up()
+    bench.journal.hold = True
+    first = Deferred.fromCoroutine(bench.gateway.submit(request(client_order_id="a"), "me", Origin.RPC))
+    second = Deferred.fromCoroutine(bench.gateway.submit(request(client_order_id="b"), "me", Origin.RPC))
+    send, failed = bench.broker.submit, []
+
+    def submit(order: Any) -> Any:
+        if not failed:
+            failed.append(order)
+            raise ZeroDivisionError
+        return send(order)
+
+    bench.broker.submit = submit  # type: ignore[method-assign]
+    bench.journal.hold = False
+    bench.turn()
+    assert outcome(second).order.status is S.FILLED
+    assert not first.called

@@ -648,6 +648,21 @@ def test_a_close_never_opens_a_position() -> None:
     assert list(bench.gateway.state.families) == []
 
 
+def test_where_the_market_stands_still_the_close_goes_out_with_its_next_price(logged: Logged) -> None:
+    bench = desk()
+    bench.broker.refuse[OrderType.MARKET] = Reason.NO_PRICE
+    order = enter(bench, hold=60)
+    bench.turn(61)
+    while len(bench.broker.sent) < 7:
+        bench.turn(1)
+    bench.broker.refuse.clear()
+    quote(bench, "100")
+    assert bench.gateway.state.positions["ACC"] == {}
+    assert bench.broker.sent[-1].client_order_id == f"{order.order_id}:close.7"
+    for _ in range(6):
+        logged.expect("Exits of order")
+
+
 def test_where_the_market_is_closed_the_close_goes_out_with_its_next_price(logged: Logged) -> None:
     bench = desk()
     bench.broker.refuse[OrderType.MARKET] = Reason.MARKET_CLOSED
