@@ -67,7 +67,7 @@ class Ledger:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._settling: deque[tuple[int, Deferred[None]]] = deque()
-        self._answers: dict[str, list[Deferred[Order]]] = {}
+        self._answers: dict[str, list[tuple[int, Deferred[Order]]]] = {}
 
     def start(self) -> None:
         """Begin writing."""
@@ -199,9 +199,9 @@ class Ledger:
     # answers
 
     def expect(self, order_id: str) -> Deferred[Order]:
-        """Fires with the order after the next thing that happens to it."""
+        """Fires with the order after the next thing that happens to it, and not by what was recorded before."""
         answer: Deferred[Order] = Deferred()
-        self._answers.setdefault(order_id, []).append(answer)
+        self._answers.setdefault(order_id, []).append((self.state.seq, answer))
         return answer
 
     async def answer(self, order: Order, expected: Deferred[Order]) -> Order:
@@ -217,8 +217,12 @@ class Ledger:
             expected.callback(self.state.order(order.order_id) or order)
 
     def _fire(self, order: Order) -> None:
-        for answer in self._answers.pop(order.order_id, ()):
-            if not answer.called:
+        waiting = self._answers.pop(order.order_id, [])
+        later = [each for each in waiting if each[0] >= order.seq]
+        if later:
+            self._answers[order.order_id] = later
+        for since, answer in waiting:
+            if since < order.seq and not answer.called:
                 answer.callback(order)
 
     def refusal(self) -> Refused:
