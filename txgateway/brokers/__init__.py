@@ -87,6 +87,9 @@ class Prices(Protocol):
     def trouble(self) -> str:
         """Why nothing is shown now, in words; empty while the venue's link stands."""
 
+    def link(self) -> int:
+        """The number of the link that stands, or stood last: what another one showed is old."""
+
     def now(self) -> datetime:
         """The venue's clock."""
 
