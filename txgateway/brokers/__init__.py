@@ -137,7 +137,10 @@ class Setup:
 
 
 class Broker(Protocol):
-    """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name."""
+    """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name.
+
+    It lives on the daemon's reactor beside all others: it may be slow, and it may fail, but it never blocks.
+    """
 
     venue: str
     can: Can
