@@ -102,6 +102,8 @@ def test_orders_go_on(make_daemon: MakeDaemon, trouble: str, first: str) -> None
     assert daemon.call("replace_order", id=resting["permid"], quantity=2)["quantity"] == 2
     assert daemon.call("query_positions")["GOOD"] == {"IBM": 20}
     assert daemon.call("query_account", account="GOOD")["_cash"]
+    if trouble in ("failing", "broken", "raising", "unmade", "unloadable"):
+        assert set(daemon.call("query_balances")) == {"GOOD"}, "what can be had is given"
     daemon.call("cancel_order", id=resting["permid"])
     until(lambda: daemon.call("query_order", id=resting["permid"])["order_status"] == "CANCELED", daemon)
     if trouble in ASKED:

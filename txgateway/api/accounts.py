@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
+
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import Text, Upper, command
 from txgateway.model.account import AccountReport, Position
-from txgateway.model.errors import Reason, Refused
+from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.rights import Right
 
 
@@ -48,15 +50,24 @@ async def query_account(api: Api, caller: Caller, account: Upper, fields: Text |
 
 @command(Right.READ, narrow=True)
 async def query_balances(api: Api, caller: Caller, account: Upper | None = None) -> dict[str, AccountReport]:
-    """Give account -> currency -> {total, available, reserved}, of one account or of all."""
+    """Give account -> currency -> {total, available, reserved}, of one account or of all.
+
+    Of all, those whose venue cannot be asked now are left out, unless none can.
+    """
     names = api.accounts(caller) if account is None else [account]
-    reports = {}
+    brokers = []
     for name in names:
         venue = api.gateway.venue_of(name)
         if venue is None or not caller.grant.reaches(name):
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {name!r} is unknown: query_accounts lists them.")
-        reports[name] = await api.brokers[venue].balances(name)
-    return reports
+        brokers.append(api.brokers[venue])
+    asked = [Deferred.fromCoroutine(broker.balances(name)) for broker, name in zip(brokers, names, strict=True)]
+    answers = await DeferredList(asked, consumeErrors=True)
+    failures: list[Any] = [each for done, each in answers if not done]
+    unexpected = [each for each in failures if not each.check(GatewayError)]
+    if unexpected or (failures and len(failures) == len(answers)):
+        (unexpected or failures)[0].raiseException()
+    return {name: report for name, (done, report) in zip(names, answers, strict=True) if done}
 
 
 @command(Right.READ, narrow=True)
