@@ -97,6 +97,7 @@ MAY_IMPORT = {
     "circumstances": "model",
     "snapshots": "state codec journal model",
     "absent": "brokers model",
+    "flaps": "",
     "relay": "feed intake brokers model",
     "bounded": "vitals brokers model",
     "vitals": "model",
