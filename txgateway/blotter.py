@@ -376,7 +376,7 @@ class Blotter:
         return kept[-count:]
 
     async def _symbol(self, source: Source, written: str) -> str:
-        _, symbol = await self._carrier.named(source, Instruction(act=Act.ORDER, symbol=written))
+        _, symbol = await self._carrier.grounds.named(source, Instruction(act=Act.ORDER, symbol=written))
         return symbol
 
 

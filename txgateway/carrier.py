@@ -1,9 +1,9 @@
 """Carries signals out: each instruction's orders through the desk, once, and the signal's end on record.
 
 Every order has a key made of its signal's id, so that going over a signal again, after a crash, sends nothing twice.
-What an order's key does not show is on record before it is done. Those of one account and symbol go one after another,
-in the order they came. A close never opens a position: what is still working is ended first, and what others' hands
-closed is not closed again.
+What an order's key does not show is on record before it is done. Those of one account and symbol take turns, in the
+order they came. A close never opens a position: what is still working is ended first, and what others' hands closed is
+not closed again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway import sizing
-from txgateway.brokers import Broker, Can
+from txgateway.brokers import Broker
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.intents import Intent, act_of, as_planned, intent_of, order_of
+from txgateway.grounds import Grounds, grant_of
+from txgateway.intents import act_of, as_planned, intent_of, order_of
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     ExitTriggered,
@@ -31,14 +31,12 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, TimeInForce
-from txgateway.model.rights import Grant, Right
+from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin
 from txgateway.model.signal import Act, Instruction, Measure, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.revisions import Revisions
-from txgateway.sizing import Ground
 from txgateway.standing import Standing
 from txgateway.state import Change
-from txgateway.tickers import candidates, mapped
+from txgateway.turns import Turn, Turns
 
 log = Logger()
 
@@ -47,8 +45,6 @@ END_SECONDS = 30.0
 """How long the end of a strategy's working orders is waited for before it is closed."""
 TICK_SECONDS = 5.0
 """How often is looked for signals that are still to be carried out."""
-DOLLARS = frozenset({"USD", "USDT", "USDC", "FDUSD"})
-"""Currencies that are as good as each other to find a size by."""
 BY = "gateway:signals"
 """Who asks for what a signal needs besides its own orders; no user has such a name."""
 
@@ -59,18 +55,11 @@ class _NotNow(Exception):
 
 @dataclass(slots=True)
 class _Report:
-    """What came of a signal so far. The lines of its instructions' symbols are held until its end is on record."""
+    """What came of a signal so far. Its turn is held until its end is on record."""
 
     orders: dict[str, None] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
-    symbols: dict[int, str] = field(default_factory=dict)
-    lines: list[DeferredLock] = field(default_factory=list)
-
-    def release(self) -> None:
-        """Let the next of the same symbol begin."""
-        lines, self.lines = self.lines, []
-        for line in lines:
-            line.release()
+    turn: Turn = field(default_factory=Turn)
 
 
 class Carrier:
@@ -88,16 +77,13 @@ class Carrier:
     ) -> None:
         self.standing = Standing(gateway.state)
         self.revisions = Revisions(gateway, self.standing)
+        self.grounds = Grounds(gateway, feed, brokers, self.standing, self.revisions, new_id)
+        self._turns = Turns(self.grounds.named)
         self._gateway = gateway
         self._state = gateway.state
-        self._feed = feed
-        self._brokers = brokers
         self._find_source = find_source
         self._reactor = reactor
         self._clock = clock
-        self._new_id = new_id
-        self._doors: dict[str, DeferredLock] = {}
-        self._lines: dict[tuple[str, str], DeferredLock] = {}
         self._running: set[str] = set()
         self._arrived: set[str] = set()
         self._ends: dict[str, list[Deferred[None]]] = {}
@@ -172,7 +158,10 @@ class Carrier:
         report, reason = _Report(), None
         many = len(signal.instructions) > 1
         try:
-            await self._join(signal, list(enumerate(signal.instructions))[signal.over :], report)
+            found = self._find_source(signal.source)
+            if found is not None:
+                coming = list(enumerate(signal.instructions))[signal.over :]
+                await self._turns.join(replace(found, account=signal.account), signal.plans, coming, report.turn)
             for at, instruction in enumerate(signal.instructions):
                 if at < signal.over:
                     continue
@@ -203,7 +192,7 @@ class Carrier:
             log.info("signal {signal} is gone over again later", signal=signal.signal_id)
         finally:
             self._running.discard(signal.signal_id)
-            report.release()
+            report.turn.release()
 
     def _advance(
         self,
@@ -258,44 +247,6 @@ class Carrier:
             )
         )
 
-    async def _join(
-        self, signal: Signal, instructions: list[tuple[int, Instruction]], report: _Report, strict: bool = False
-    ) -> None:
-        """Wait for the turn of all symbols that these are about: what comes later comes after all of them.
-
-        What cannot be named yet is left for later, unless it is `strict`. A cancel of every symbol waits for all.
-        """
-        found = self._find_source(signal.source)
-        if found is None:
-            return
-        source = replace(found, account=signal.account)
-        door = self._doors.setdefault(source.account, DeferredLock())
-        await door.acquire()  # held only until the lines are joined: so that two never overtake each other on the way
-        try:
-            every = False
-            for at, instruction in instructions:
-                plan = signal.plans[at] if at < len(signal.plans) else None
-                if plan is not None and plan.symbol:
-                    report.symbols[at] = plan.symbol
-                elif instruction.act is Act.CANCEL and not instruction.symbol:
-                    every = True
-                else:
-                    try:
-                        report.symbols[at] = (await self.named(source, instruction))[1]
-                    except Exception:  # it is said when its turn comes
-                        if strict:
-                            raise
-            joined = set(report.symbols.values())
-            if every:
-                joined |= {symbol for account, symbol in self._lines if account == source.account}
-            lines = [self._lines.setdefault((source.account, symbol), DeferredLock()) for symbol in sorted(joined)]
-            turns = [line.acquire() for line in lines]
-        finally:
-            door.release()
-        for line, turn in zip(lines, turns, strict=True):
-            await turn
-            report.lines.append(line)
-
     # one instruction
 
     async def _carry_out(self, signal: Signal, at: int, instruction: Instruction, report: _Report) -> None:
@@ -303,14 +254,14 @@ class Carrier:
         if source is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"Source {signal.source} was taken away before this was sent.")
         source = replace(source, account=signal.account)  # whatever it trades by now
-        if at not in report.symbols and (instruction.symbol or instruction.act is not Act.CANCEL):
-            report.release()  # it could not be said before what comes before it was done
-            await self._join(signal, [(at, instruction)], report, strict=True)
+        if at not in report.turn.symbols and (instruction.symbol or instruction.act is not Act.CANCEL):
+            report.turn.release()  # it could not be said before what comes before it was done
+            await self._turns.join(source, signal.plans, [(at, instruction)], report.turn, strict=True)
         if instruction.act is Act.CANCEL:
             await self._cancel(signal, at, instruction, source, report)
             return
         plan = signal.plans[at] if at < len(signal.plans) else None
-        symbol = report.symbols[at]
+        symbol = report.turn.symbols[at]
         instruction = replace(instruction, symbol=instruction.symbol or symbol)
         await self._move(signal, at, instruction, source, symbol, plan, report)
 
@@ -331,10 +282,10 @@ class Carrier:
             report.orders[sent.order_id] = None
             _require_taken(sent)
             return
-        ground = await self.ground(source, replace(instruction, symbol=symbol))
+        ground = await self.grounds.ground(source, replace(instruction, symbol=symbol))
         position = self.standing.at(source.account, symbol, source.name, instruction.strategy)
         if signal.shadow:
-            report.said.append(await self.rehearse(source, instruction, ground))
+            report.said.append(await self.grounds.rehearse(source, instruction, ground))
             return
         act = act_of(source, instruction, self.standing.now(position))
         if act is Act.AMEND:
@@ -364,7 +315,7 @@ class Carrier:
         late = intent.opens and until is not None and self._clock() > until
         if late:
             intent = replace(intent, opens=ZERO)
-        day = self._day(source)
+        day = self.grounds.day(source)
         closes = intent.closes - done
         closes -= self._trigger(signal, at, position, instruction, closes, before, report)
         if closes and intent.opens and (intent.apart or closes != intent.closes):
@@ -485,7 +436,7 @@ class Carrier:
 
     async def _cancel(self, signal: Signal, at: int, instruction: Instruction, source: Source, report: _Report) -> None:
         """End a strategy's working orders, of one symbol or of all; in its turn, after what came before."""
-        wanted = report.symbols.get(at, "")
+        wanted = report.turn.symbols.get(at, "")
         ends = signal.ends if at == signal.over else ()
         if not ends:
             positions = self._state.strategies.of(source.name, instruction.strategy)
@@ -538,104 +489,11 @@ class Carrier:
         order = self._state.order(order_id)
         return order is not None and order.status not in CLOSED
 
-    # what is asked about, here and before an answer
-
-    async def named(self, source: Source, instruction: Instruction) -> tuple[Instruction, str]:
-        """The instruction with its symbol, and the venue's for it; a close that names none means the one position."""
-        if not instruction.symbol:
-            symbol = self._only_symbol(source, instruction)
-            return replace(instruction, symbol=symbol), symbol
-        return instruction, await self._symbol(source, instruction.symbol)
-
-    def _only_symbol(self, source: Source, instruction: Instruction) -> str:
-        strategies = self._state.strategies
-        held = {each.symbol for each in strategies.of(source.name, instruction.strategy)}
-        held |= strategies.coming(source.name, instruction.strategy)
-        if len(held) == 1:
-            return held.pop()
-        name = instruction.strategy_name or instruction.strategy or source.name
-        if not held:
-            raise Refused(Reason.NO_POSITION, f"Strategy {name} has no position and no order: there is nothing to do.")
-        what = f"positions in {', '.join(sorted(held))}"
-        raise Refused(Reason.NO_POSITION, f"The signal names no symbol, and strategy {name} has {what}.")
-
-    async def _symbol(self, source: Source, written: str) -> str:
-        """The venue's symbol for what the sender wrote: by the source's map, else the first form that is known."""
-        venue, known = self.venue_of(source), mapped(source.symbols, written)
-        for each in candidates(written) if known is None else [known]:
-            if await self._feed.instrument(venue, each) is not None:
-                return each
-        what = f"Symbol {written[:80]!r} is unknown at venue {venue}"
-        if known is not None:
-            what = f"Symbol {written[:80]!r} is mapped to {known!r}, which venue {venue} does not know"
-        raise Refused(Reason.UNKNOWN_SYMBOL, f"{what}: change `symbols` of source {source.name}.")
-
-    async def ground(self, source: Source, instruction: Instruction) -> Ground:
-        """What a size is found by; the instruction's symbol is the venue's."""
-        venue = self.venue_of(source)
-        instrument, quote = await self._feed.market(venue, instruction.symbol)
-        if instrument is None:
-            raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {instruction.symbol!r} is unknown at venue {venue}.")
-        equity = None
-        if sizing.needs_equity(instruction, source):
-            report = await self._brokers[venue].balances(source.account)
-            equity, currency = report.equity, report.values.get("currency", instrument.currency)
-            if currency != instrument.currency and not {currency, instrument.currency} <= DOLLARS:
-                text = f"Account {source.account} is kept in {currency} and {instrument.symbol} is paid in"
-                text = f"{text} {instrument.currency}: no size can be found by what the account is worth."
-                raise Refused(Reason.NO_SIZE, f"{text} Give source {source.name} another sizing.")
-        return Ground(instrument, quote, equity)
-
-    def request_for(
-        self, source: Source, instruction: Instruction, intent: Intent, ground: Ground
-    ) -> OrderRequest | None:
-        """The order by which the checks can judge an intent; None where nothing is to be sent."""
-        signed = intent.opens if intent.apart else intent.opens - intent.closes
-        if not signed:
-            return None
-        request = order_of(source, instruction, signed, ground, self._day(source), opens=not intent.closes)
-        return replace(request, client_order_id=self._new_id())
-
-    async def rehearse(self, source: Source, instruction: Instruction, ground: Ground) -> str:
-        """What would be sent now, in a sentence."""
-        position = self.standing.at(source.account, ground.instrument.symbol, source.name, instruction.strategy)
-        if instruction.act is Act.AMEND:
-            await self.revisions.check(instruction, position, ground.instrument)
-            return f"Would change order {position.entry}."
-        intent = intent_of(source, instruction, ground, self.standing.now(position))
-        request = self.request_for(source, instruction, intent, ground)
-        if request is None:
-            return "Nothing would be sent."
-        denial = await self._gateway.preview(request, source.name, Origin.WEBHOOK, grant_of(source))
-        price = request.limit_price if request.limit_price is not None else request.stop_price
-        at = "" if price is None else f" at {price:f}"
-        words = f"{request.side} {request.quantity:f} {request.symbol} {request.order_type}{at}"
-        return (
-            f"Would send {words}." if denial is None else f"{words} would be refused ({denial.reason}): {denial.text}"
-        )
-
-    def venue_of(self, source: Source) -> str:
-        """The venue of a source's account; Refused when there is none."""
-        venue = self._gateway.venue_of(source.account)
-        if venue is None:
-            text = f"Account {source.account!r} is unknown: query_accounts lists them; change source {source.name}."
-            raise Refused(Reason.UNKNOWN_ACCOUNT, text)
-        return venue
-
-    def _day(self, source: Source) -> TimeInForce:
-        can = self._brokers[self.venue_of(source)].can
-        return TimeInForce.DAY if Can.DAY in can else TimeInForce.GTC
-
 
 def _ends(signal: Signal, instruction: Instruction) -> datetime | None:
     """When an instruction's order is ended, if it works still."""
     good = instruction.good_seconds
     return None if good is None else signal.time + timedelta(seconds=good)
-
-
-def grant_of(source: Source) -> Grant:
-    """A source may trade its own account, and nothing else."""
-    return Grant((Right.TRADE,), (source.account,))
 
 
 NEVER_THERE = {Reason.STOPPING, Reason.JOURNAL_FAILED, Reason.NEVER_ARRIVED}

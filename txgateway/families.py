@@ -30,6 +30,7 @@ from txgateway.model.events import (
     OrderEvent,
     OrderReplaced,
     OrderSubmitted,
+    ReplaceRejected,
     ReplaceRequested,
     StopHeld,
 )
@@ -45,9 +46,10 @@ class Family:
     """An entry and its exits. `orders` are all exits there ever were, `alive` those that are not closed.
 
     `exited` is what they filled (an undo aside: that is `undone`). `asked` are exits whose cancel somebody asked for,
-    and who. A leg that a person ended is `given_up`; one whose price a person set stands `by_hand`. `prices` are the
-    last that were sent or held. `began` is the first fill's time, `closing` why all is to be closed at the market,
-    `ended` why nothing more is to be done.
+    and who. A leg that a person ended is `given_up`; one whose price a person set, here or at the broker, stands
+    `by_hand`. `changing` are exits of whose replace the answer is to come, `sought` the prices that were asked for,
+    `prices` the last that were sent or held. `began` is the first fill's time, `closing` why all is to be closed at the
+    market, `ended` why nothing more is to be done.
     """
 
     entry: str
@@ -72,6 +74,8 @@ class Family:
     undone: Decimal = ZERO
     given_up: list[Leg] = field(default_factory=list)
     by_hand: list[Leg] = field(default_factory=list)
+    changing: list[str] = field(default_factory=list)
+    sought: dict[Leg, Decimal] = field(default_factory=dict)
     prices: dict[Leg, Decimal] = field(default_factory=dict)
     closing: str = ""
     ended: str = ""
@@ -335,6 +339,19 @@ def _entry_changed(family: Family, event: Event, order: Order | None) -> None:
         family.open = order.status not in CLOSED
 
 
+def _stand(family: Family, leg: Leg, by_hand: bool) -> None:
+    """Note whether a person set a leg's price."""
+    family.by_hand = [each for each in family.by_hand if each is not leg] + [leg] * by_hand
+
+
+def _answered(family: Family, order_id: str) -> bool:
+    """An exit was told of: whether a replace of it was asked for here."""
+    if order_id not in family.changing:
+        return False
+    family.changing.remove(order_id)
+    return True
+
+
 def _exit_changed(family: Family, event: OrderEvent, order: Order | None) -> None:
     order_id = event.order_id
     leg = family.orders.get(order_id) or (order.leg if order is not None else None)
@@ -356,15 +373,24 @@ def _exit_changed(family: Family, event: OrderEvent, order: Order | None) -> Non
         if event.reason is Reason.USER and family.asked.get(order_id) != KEEPER and leg not in family.given_up:
             family.given_up.append(leg)
     elif isinstance(event, ReplaceRequested):
-        priced = event.limit_price is not None or event.stop_price is not None
-        if event.by != KEEPER and priced and leg not in family.by_hand:
-            family.by_hand.append(leg)
+        asked = event.stop_price if leg is Leg.STOP_LOSS else event.limit_price
+        if asked is not None:
+            family.sought[leg] = asked
+            _stand(family, leg, event.by != KEEPER)
+        if order_id not in family.changing:
+            family.changing.append(order_id)
+    elif isinstance(event, ReplaceRejected):
+        _answered(family, order_id)
     if order is None:
         return
     price = order.stop_price if leg is Leg.STOP_LOSS else order.limit_price
     if price is not None and isinstance(event, OrderSubmitted | OrderReplaced):
+        known = price in (family.prices.get(leg), family.sought.get(leg))
+        if isinstance(event, OrderReplaced) and not _answered(family, order_id) and not known:
+            _stand(family, leg, True)
         family.prices[leg] = price
     if order.status in CLOSED:
+        _answered(family, order_id)
         family.alive.pop(order_id, None)
     else:
         family.alive[order_id] = leg

@@ -637,18 +637,30 @@ class Gateway:
     def _watch_clock(self) -> None:
         """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
         self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
-        self.outbound.watch()
-        self.reconciler.watch()
-        self.differences.watch()
+        for step in (
+            self.outbound.watch,
+            self.reconciler.watch,
+            self.differences.watch,
+            self._start_days,
+            self.tickets.watch,
+            self.amends.watch,
+            self.errands.watch,
+            self.leases.watch,
+            self.guard.revalue,
+            self._ask_prices,
+        ):
+            try:
+                step()
+            except Exception:
+                log.failure("What is done each second failed at {step}; the rest is done.", step=step.__qualname__)
+                self.intake.unexpected("what is done each second")
+
+    def _start_days(self) -> None:
         for venue in self._brokers:
             if self.intake.status[venue] is VenueStatus.UP:
                 self.intake.start_day(venue)
-        self.tickets.watch()
-        self.amends.watch()
-        self.errands.watch()
-        if self.state.leases:
-            self.leases.watch()
-        self.guard.revalue()
+
+    def _ask_prices(self) -> None:
         for place in self.guard.unpriced() - self._asked:
             if self.intake.status.get(place[0]) is VenueStatus.UP:
                 self._asked.add(place)

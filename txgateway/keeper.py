@@ -195,7 +195,7 @@ class Keeper:
             if better:
                 memory.best = price
             for trouble in memory.troubles.values():
-                if trouble.reason is Reason.MARKET_CLOSED:
+                if trouble.reason in (Reason.MARKET_CLOSED, Reason.NO_PRICE):
                     trouble.until = 0.0
             if better or memory.troubles or exits.reached(family, family.prices.get(Leg.STOP_LOSS), price):
                 self._look_at(entry)

@@ -67,7 +67,7 @@ class Ledger:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
         self._settling: deque[tuple[int, Deferred[None]]] = deque()
-        self._answers: dict[str, list[Deferred[Order]]] = {}
+        self._answers: dict[str, list[tuple[int, Deferred[Order]]]] = {}
 
     def start(self) -> None:
         """Begin writing."""
@@ -126,13 +126,20 @@ class Ledger:
             order = done.change.order
             if order is not None:
                 if done.then is not None:
-                    done.then(order)
+                    self._do(done.then, order)
                 if not isinstance(done.change.record.event, QUESTIONS):
                     answered[order.order_id] = order
         for order in answered.values():
             self._fire(order)
         while self._settling and self._settling[0][0] <= seq:
             self._settling.popleft()[1].callback(None)
+
+    def _do(self, then: Then, order: Order) -> None:
+        """Do what follows from a record; where that fails, what follows from the others is done all the same."""
+        try:
+            then(order)
+        except Exception:
+            log.failure("What was to follow from order {order_id} failed.", order_id=order.order_id)
 
     def _tell(self, change: Change) -> None:
         for listener in self.listeners:
@@ -192,9 +199,9 @@ class Ledger:
     # answers
 
     def expect(self, order_id: str) -> Deferred[Order]:
-        """Fires with the order after the next thing that happens to it."""
+        """Fires with the order after the next thing that happens to it, and not by what was recorded before."""
         answer: Deferred[Order] = Deferred()
-        self._answers.setdefault(order_id, []).append(answer)
+        self._answers.setdefault(order_id, []).append((self.state.seq, answer))
         return answer
 
     async def answer(self, order: Order, expected: Deferred[Order]) -> Order:
@@ -210,8 +217,12 @@ class Ledger:
             expected.callback(self.state.order(order.order_id) or order)
 
     def _fire(self, order: Order) -> None:
-        for answer in self._answers.pop(order.order_id, ()):
-            if not answer.called:
+        waiting = self._answers.pop(order.order_id, [])
+        later = [each for each in waiting if each[0] >= order.seq]
+        if later:
+            self._answers[order.order_id] = later
+        for since, answer in waiting:
+            if since < order.seq and not answer.called:
                 answer.callback(order)
 
     def refusal(self) -> Refused:

@@ -447,7 +447,7 @@ def _short(value: Any) -> str:
 # ---------------------------------------------------------------- what the server says
 
 
-def refusal_of(error: GatewayError) -> Refused | None:
+def refusal_of(error: Exception) -> Refused | None:
     """The refusal that an error is: an answer like any other."""
     if isinstance(error, Refused):
         return error

@@ -102,6 +102,10 @@ class _Followed:
         status = self._relay.intake.status[self.source]
         return "" if status in CONNECTED else f"venue {self.source}, whose prices these are, is {status}"
 
+    def link(self) -> int:
+        """How often it has connected."""
+        return self._relay.intake.connects[self.source]
+
     def now(self) -> datetime:
         """The venue's clock."""
         return self._broker.now()

@@ -32,6 +32,7 @@ from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
 from txgateway.carrier import Carrier
 from txgateway.config import Config, Venue
 from txgateway.feed import Feed
+from txgateway.flaps import REST, Flaps
 from txgateway.gateway import Desk, Gateway
 from txgateway.ids import Ids
 from txgateway.journal.sqlite import SqliteJournal
@@ -132,6 +133,7 @@ class GatewayService(Service):
         self._timers: dict[str, Any] = {}
         self._down_since: dict[str, float] = {}
         self._vitals = {venue.name: Vitals(reactor.seconds) for venue in config.venues}
+        self._flaps = {venue.name: Flaps(reactor.seconds) for venue in config.venues}
         self._told: dict[str, tuple[float, int]] = {}
         self._stopping: Deferred[None] | None = None
         self._new_id = Ids(clock, random.Random().randrange)
@@ -479,12 +481,30 @@ class GatewayService(Service):
                 if isinstance(event, VenueError):
                     self._complain(event)
                 else:
-                    self.gateway.report(event, venue)
+                    self._status(event)
             else:
                 vitals.told(event)
                 self.gateway.report(event, venue)
 
         return report
+
+    def _status(self, event: VenueStatusChanged) -> None:
+        """A venue's status is another; one that connects again and again is stopped, and left alone for a while."""
+        venue, flaps = event.venue, self._flaps[event.venue]
+        if flaps.resting:
+            return
+        self.gateway.report(event, venue)
+        if event.status is VenueStatus.RECONCILING and flaps.too_many():
+            flaps.resting = True
+            text = f"it connects again and again: it is stopped, and connected again in {REST:g} s"
+            self.gateway.report(VenueStatusChanged(venue, VenueStatus.DOWN, text, self._clock()), venue)
+            self._complain(VenueError(venue, 0, text))
+            self._later(f"rest {venue}", REST, self._end_rest, venue)
+            self._reactor.callLater(0, self.brokers[venue].stopService)  # not in the middle of what it says
+
+    def _end_rest(self, venue: str) -> None:
+        self._flaps[venue].resting = False
+        Deferred.fromCoroutine(self._reconnect(venue, self.brokers[venue]))
 
     def _complain(self, event: VenueError) -> None:
         """Count, log and tell what a venue complains of; no more a second than clients can take."""

@@ -16,8 +16,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from txgateway.brokers import Broker
-from txgateway.carrier import Carrier, grant_of
+from txgateway.carrier import Carrier
 from txgateway.gateway import Gateway
+from txgateway.grounds import grant_of
 from txgateway.intents import Intent, intent_of
 from txgateway.journal import Journal
 from txgateway.ledger import signal_key
@@ -333,8 +334,8 @@ class Signaling:
                 continue
 
     async def _ground(self, source: Source, instruction: Instruction) -> tuple[Instruction, Ground]:
-        named, symbol = await self.carrier.named(source, instruction)
-        return named, await self.carrier.ground(source, replace(named, symbol=symbol))
+        named, symbol = await self.carrier.grounds.named(source, instruction)
+        return named, await self.carrier.grounds.ground(source, replace(named, symbol=symbol))
 
     async def _plan(self, source: Source, message: Message) -> tuple[Plan, ...]:
         """Where each instruction goes, judged against what was taken in before; Refused where one cannot be."""
@@ -353,7 +354,7 @@ class Signaling:
             intent = intent_of(source, named, ground, standing.intended(position))
             if intent.opens and named.act in (Act.OPEN, Act.REOPEN):
                 self._require_only(position, named)
-            request = self.carrier.request_for(source, named, intent, ground)
+            request = self.carrier.grounds.request_for(source, named, intent, ground)
             cost = ZERO
             if request is not None:
                 self._require_hours(source, ground)
@@ -396,7 +397,7 @@ class Signaling:
     def _require_hours(self, source: Source, ground: Ground) -> None:
         """Who is told the outcome is told that the market is closed."""
         session = ground.instrument.session
-        if session is not None and not is_open(session, self._brokers[self.carrier.venue_of(source)].now()):
+        if session is not None and not is_open(session, self._brokers[self.carrier.grounds.venue_of(source)].now()):
             text = f"The market of {ground.instrument.symbol} is closed: send it when it is open."
             raise Refused(Reason.MARKET_CLOSED, text)
 
@@ -410,7 +411,7 @@ class Signaling:
         instrument, quote, opens = ground.instrument, ground.quote, abs(intent.opens)
         if instrument.asset_class in (AssetClass.FUTURE, AssetClass.PERPETUAL) or quote is None or not opens:
             return ZERO
-        report = await self._brokers[self.carrier.venue_of(source)].balances(source.account)
+        report = await self._brokers[self.carrier.grounds.venue_of(source)].balances(source.account)
         power = report.buying_power
         if power is None or instrument.currency != report.values.get("currency", instrument.currency):
             return ZERO
@@ -434,7 +435,7 @@ class Signaling:
                 if instruction.act is Act.CANCEL:
                     said.append("Would end the strategy's working orders.")
                 else:
-                    said.append(await self.carrier.rehearse(source, *await self._ground(source, instruction)))
+                    said.append(await self.carrier.grounds.rehearse(source, *await self._ground(source, instruction)))
             except Refused as error:
                 said.append(f"Would be refused ({error.reason}): {error.text}")
         return said or [message.about or "There is nothing to be done for it."]

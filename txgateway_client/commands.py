@@ -346,7 +346,10 @@ class Commands(ABC):
         return self._read("query_positions", data=data or None)
 
     def query_balances(self, account: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return total, available and reserved of each currency, by account."""
+        """Return total, available and reserved of each currency, by account.
+
+        Of all accounts, those whose venue cannot be asked now are left out, unless none can.
+        """
         return self._read("query_balances", account=account)
 
     # -- orders, tickets, executions

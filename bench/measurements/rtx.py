@@ -3,8 +3,8 @@
 txTrader keeps nothing on a disk: an order of ours waits for the journal's sync before it goes out, and each fill before
 it is told. txTrader has one order's check, the account's name; ours has all its limits.
 It knows accounts and prices as we do, and asks rtgw for orders, executions, positions and account data each time anew,
-which we are told of as they change: there the emulator's speed is in its figures, and the CPU time of the daemon alone,
-in the note, is the fairer one.
+which we are told of as they change (account data we ask for too): there the emulator's speed is in its figures, and the
+CPU time of the daemon alone, in the note, is the fairer one.
 """
 
 from __future__ import annotations

@@ -451,6 +451,54 @@ def test_a_kind_whose_library_is_missing() -> None:
     )
 
 
+def test_a_venue_whose_library_is_missing_is_no_mistake_where_there_is_another() -> None:
+    def check(options: Mapping[str, Any]) -> dict[str, str]:
+        if "port" in options:
+            raise ImportError("No module named 'ib_async'")
+        return {}
+
+    toml = '[venues.ib]\nkind = "tws"\nport = 7497\n[venues.paper]\nkind = "paper"\n'
+    config = load(toml=toml, check=check)
+    assert [bool(venue.trouble) for venue in config.venues] == [True, False]
+    assert "(DOWN: the broker tws cannot be loaded (No module named 'ib_async'); install what it needs)" in (
+        config.venues[0].describe()
+    )
+    both = toml.replace('kind = "paper"', 'kind = "paper"\nport = 1')
+    assert len(mistakes(toml=both, check=check)) == 2
+
+
+@pytest.mark.parametrize(
+    ("feed", "source", "says"),
+    [
+        ("venue:ib", "tws", None),
+        ("venue:ib", "paper", "venue ib is a paper venue, too, and has no live prices"),
+        ("venue:paper", "tws", "a venue cannot trade on its own prices; name another"),
+        ("venue:none", "tws", "there is no venue none; name one of ib"),
+        ("venue:none", "paper", "there is no venue none; there is none but paper"),
+    ],
+)
+def test_whose_prices_a_paper_venue_trades_on(feed: str, source: str, says: str | None) -> None:
+    own = f'[venues.paper]\nkind = "paper"\naccounts = ["P"]\nfeed = "{feed}"\n'
+    toml = f'{own}[venues.ib]\nkind = "{source}"\naccounts = ["I"]\n'
+    if says is None:
+        assert load(toml=toml).venues[0].options["feed"] == feed
+        return
+    assert [each.startswith(f"{TOML} [venues.paper] feed={feed}: {says}") for each in mistakes(toml=toml)] == [True]
+    by_variable = toml.replace(f'feed = "{feed}"\n', "")
+    if source == "tws":
+        (mistake,) = mistakes({"TXGATEWAY_PAPER_FEED": feed}, toml=by_variable)
+        assert mistake.startswith(f"TXGATEWAY_PAPER_FEED={feed}: {says}")
+
+
+def test_two_paper_venues_in_a_ring_are_two_mistakes() -> None:
+    toml = '[venues.a]\nkind = "paper"\naccounts = ["A"]\nfeed = "venue:b"\n'
+    toml += '[venues.b]\nkind = "paper"\naccounts = ["B"]\nfeed = "venue:a"\n'
+    assert [each.partition(":")[0] for each in mistakes(toml=toml)] == [
+        f"{TOML} [venues.a] feed=venue",
+        f"{TOML} [venues.b] feed=venue",
+    ]
+
+
 @pytest.mark.parametrize(
     ("toml", "says"),
     [

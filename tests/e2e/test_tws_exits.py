@@ -152,6 +152,22 @@ def test_killed_while_exits_rest_they_stand_and_what_one_fills_is_taken_off_the_
     assert len(exits(tws)) == 2
 
 
+def test_both_filled_while_the_daemon_is_dead_the_excess_is_taken_back(daemon: Daemon, tws: Tws) -> None:
+    entry = enter(daemon)
+    tws.do("fill", order=entry, size=100)
+    both = rest(daemon, tws, LMT=100, STP=100)
+    daemon.kill()
+    tws.do("fill", order=both["LMT"]["ref"], size=100)
+    tws.do("fill", order=both["STP"]["ref"], size=30)
+    assert held(tws) == -30
+    daemon.start().up()
+    until(lambda: held(tws) == 0, daemon)
+    rest(daemon, tws)
+    settled(daemon, tws, 0)
+    found = daemon.call("query_differences", all=True)
+    assert [each["severity"] for each in found if each["what"] == "exits"] == ["CRITICAL"], found
+
+
 @pytest.mark.parametrize(("gone", "kept"), [("LMT", "STP"), ("STP", "LMT")])
 def test_an_exit_canceled_by_hand_in_tws_leaves_the_other_alone(daemon: Daemon, tws: Tws, gone: str, kept: str) -> None:
     entry = enter(daemon)
@@ -193,7 +209,7 @@ def test_exits_are_replaced_here_and_by_hand_in_tws(daemon: Daemon, tws: Tws) ->
     tws.do("fill", order=entry, size=50)
     both = rest(daemon, tws, LMT=100, STP=100)
     assert both["STP"]["stop"] == "175", "a price that was set here stays"
-    until(lambda: working(tws)["LMT"][1]["limit"] == "190", daemon)
+    assert both["LMT"]["limit"] == "191", "and one that was set in TWS"
     tws.do("trade", symbol="IBM", price="174.90")
     until(lambda: held(tws) == 0, daemon)
     rest(daemon, tws)

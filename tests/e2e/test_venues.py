@@ -102,6 +102,8 @@ def test_orders_go_on(make_daemon: MakeDaemon, trouble: str, first: str) -> None
     assert daemon.call("replace_order", id=resting["permid"], quantity=2)["quantity"] == 2
     assert daemon.call("query_positions")["GOOD"] == {"IBM": 20}
     assert daemon.call("query_account", account="GOOD")["_cash"]
+    if trouble in ("failing", "broken", "raising", "unmade", "unloadable"):
+        assert set(daemon.call("query_balances")) == {"GOOD"}, "what can be had is given"
     daemon.call("cancel_order", id=resting["permid"])
     until(lambda: daemon.call("query_order", id=resting["permid"])["order_status"] == "CANCELED", daemon)
     if trouble in ASKED:
@@ -218,6 +220,20 @@ def test_a_flood_of_one_venue_is_no_hindrance(make_daemon: MakeDaemon) -> None:
         assert daemon.stop() == 0
         stream.close()
     assert took["flooding"] < 20 * took["sound"]
+
+
+def test_a_venue_that_connects_again_and_again_is_given_a_rest(make_daemon: MakeDaemon) -> None:
+    daemon = good_up(venues(make_daemon(), "flapping").start())
+    taken = ("Filled", "Accepted")  # the market shows only so much in a second
+    while "again and again" not in venue(daemon)["last_error"]:
+        assert daemon.call("market_order", **GOOD)["status"] in taken
+    bad = venue(daemon)
+    assert (bad["status"], bad["reconnects"]) == ("DOWN", 299)
+    assert "again and again" in bad["status_text"]
+    for _ in range(20):
+        assert daemon.call("market_order", **GOOD)["status"] in taken
+    assert venue(daemon)["reconnects"] == 299
+    assert daemon.stop() == 0
 
 
 def test_a_venue_is_disconnected_and_connected_by_its_name(make_daemon: MakeDaemon) -> None:

@@ -251,6 +251,29 @@ class Flooding(Sound):
         return super().stopService()
 
 
+class Flapping(Sound):
+    """It connects, and is gone, hundreds of times a second."""
+
+    well = False
+
+    def startService(self) -> None:
+        if not self.well:
+            self.flap()
+        else:
+            super().startService()
+
+    def flap(self) -> None:
+        self.say(VenueStatus.RECONCILING)
+        self.say(VenueStatus.DOWN)
+        self.timer = self.setup.reactor.callLater(0.002, self.flap)
+
+    def stopService(self) -> Any:
+        if not self.well:
+            self.timer.cancel()
+        self.well = True
+        return super().stopService()
+
+
 class Grasping(Sound):
     """It says that everybody's accounts are its own."""
 
@@ -267,7 +290,7 @@ class Unmade(Sound):
 
 KINDS = {
     each.__name__.lower(): each
-    for each in (Sound, Slow, Failing, Blocking, Deaf, Raising, Broken, Flooding, Grasping, Unmade)
+    for each in (Sound, Slow, Failing, Blocking, Deaf, Raising, Broken, Flooding, Flapping, Grasping, Unmade)
 }
 
 

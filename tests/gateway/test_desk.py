@@ -16,11 +16,14 @@ from txgateway.model.events import (
     Executed,
     OrderAccepted,
     OrderCanceled,
+    OrderReplaced,
     OrderSubmitted,
     VenueStatus,
     VenueStatusChanged,
 )
+from txgateway.model.limits import Limit
 from txgateway.model.order import OrderReport, OrderStatus, OrderType, Origin, Side
+from txgateway.model.scope import GATEWAY
 from txgateway.state import State
 
 S = OrderStatus
@@ -57,6 +60,51 @@ def test_nothing_is_sent_or_told_before_it_is_on_disk() -> None:
     assert len(bench.broker.sent) == 1
     assert settled.called
     assert outcome(reply).order.status is S.FILLED
+
+
+@pytest.mark.parametrize("question", ["cancel", "replace"])
+def test_what_was_on_its_way_to_the_disk_answers_no_later_question(question: str) -> None:
+    """A change asked for right after the order was accepted is answered by the broker's answer to it."""
+    bench = Bench().up()
+    bench.broker.mode = "mute"
+    entering = Deferred.fromCoroutine(
+        bench.gateway.submit(request(order_type=OrderType.LIMIT, limit_price=D(90)), "me", Origin.RPC)
+    )
+    bench.turn()
+    (order,) = bench.broker.sent
+    bench.journal.hold = True
+    bench.gateway.report(OrderAccepted(order.order_id, "B1", bench.now()))
+    asked = (
+        bench.gateway.cancel(order.order_id, "me")
+        if question == "cancel"
+        else bench.gateway.replace(order.order_id, None, D(91), None, "me")
+    )
+    answer = Deferred.fromCoroutine(asked)
+    bench.journal.hold = False
+    bench.journal.sync()
+    assert outcome(entering).order.status is S.NEW
+    assert not answer.called
+    canceled = OrderCanceled(order.order_id, Reason.USER, "", bench.now())
+    replaced = OrderReplaced(order.order_id, D(100), D(91), None, bench.now())
+    bench.gateway.report(canceled if question == "cancel" else replaced)
+    bench.turn()
+    after = outcome(answer)
+    assert (after.status, after.limit_price) == ((S.CANCELED, 90) if question == "cancel" else (S.NEW, 91))
+
+
+def test_a_reply_waits_for_the_broker_though_there_is_something_to_warn_of() -> None:
+    bench = Bench().up()
+    bench.gateway.set_limit(GATEWAY, Limit.MAX_QUANTITY, "off", "5", "boss")
+    bench.turn()
+    bench.broker.mode = "mute"
+    reply = Deferred.fromCoroutine(bench.gateway.submit(request(), "me", Origin.RPC))
+    bench.turn()
+    assert "RiskWarned" in kinds(bench)
+    assert not reply.called
+    (order,) = bench.broker.sent
+    bench.gateway.report(OrderAccepted(order.order_id, "B1", bench.now()))
+    bench.turn()
+    assert outcome(reply).order.status is S.NEW
 
 
 def test_a_key_seen_before_gives_the_stored_order_and_sends_nothing() -> None:
@@ -475,3 +523,41 @@ def test_a_venue_does_not_wait_for_what_is_looked_up_for_another() -> None:
     waiting.callback(None)
     bench.turn()
     assert kinds(bench)[-1] == "Executed"
+
+
+def test_a_step_that_fails_keeps_no_other_from_its_turn() -> None:
+    bench = Bench(order_timeout=5).up()
+    bench.broker.mode = "mute"
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    Deferred.fromCoroutine(bench.gateway.submit(request(), "me", Origin.RPC))
+    bench.turn()
+    bench.gateway.reconciler.watch = fails  # type: ignore[method-assign]
+    days: list[str] = []
+    bench.gateway.intake.start_day = days.append  # type: ignore[method-assign]
+    for _ in range(7):
+        bench.turn(1)
+    assert [each.reason for each in bench.gateway.state.working.values()] == [Reason.TIMEOUT]
+    assert set(days) == {"paper"}
+
+
+def test_what_follows_from_one_record_keeps_nothing_back_that_follows_from_another() -> None:
+    bench = Bench().up()
+    bench.journal.hold = True
+    first = Deferred.fromCoroutine(bench.gateway.submit(request(client_order_id="a"), "me", Origin.RPC))
+    second = Deferred.fromCoroutine(bench.gateway.submit(request(client_order_id="b"), "me", Origin.RPC))
+    send, failed = bench.broker.submit, []
+
+    def submit(order: Any) -> Any:
+        if not failed:
+            failed.append(order)
+            raise ZeroDivisionError
+        return send(order)
+
+    bench.broker.submit = submit  # type: ignore[method-assign]
+    bench.journal.hold = False
+    bench.turn()
+    assert outcome(second).order.status is S.FILLED
+    assert not first.called

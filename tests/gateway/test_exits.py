@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
@@ -238,6 +239,74 @@ def test_a_price_that_a_person_sets_stands_and_a_quantity_is_refused() -> None:
     assert shown(bench, order) == {"sl": (100, D(90)), "tp": (100, D(120))}
     with pytest.raises(Refused, match="as large as what is left"):
         bench.do(bench.gateway.replace(legs[Leg.STOP_LOSS].order_id, D(10), None, None, "me"))
+
+
+def at_the_broker(bench: Bench, order: Order, tell: bool = True, **terms: D) -> None:
+    """A person changes an order at the broker."""
+    venue: Any = bench.broker
+    venue._change(order.order_id, **terms)
+    held = venue.book[order.order_id]
+    if tell:
+        bench.gateway.report(
+            OrderReplaced(order.order_id, held.quantity, held.limit_price, held.stop_price, bench.now())
+        )
+    bench.turn()
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_price_that_a_person_sets_at_the_broker_stands_and_a_quantity_does_not(away: bool) -> None:
+    bench = desk()
+    order = enter(bench, 50, take_profit="110", trailing_stop="5")
+    legs = working(bench, order)
+    if away:
+        bench.broker.stopService()
+        bench.turn()
+    at_the_broker(bench, legs[Leg.STOP_LOSS], tell=not away, stop_price=D(90))
+    at_the_broker(bench, legs[Leg.TAKE_PROFIT], tell=not away, limit_price=D(120), quantity=D(70))
+    if away:
+        bench.up()
+        bench.turn(5)
+    assert shown(bench, order) == {"sl": (50, D(90)), "tp": (50, D(120))}
+    quote(bench, "108")
+    bench.turn(10)
+    trade(bench, order.order_id)
+    assert shown(bench, order) == {"sl": (100, D(90)), "tp": (100, D(120))}
+    again = restarted(bench)
+    state = again.gateway.state
+    assert type(state).load([line.strip() for line in state.dump()]).families.find(order.order_id) == family(
+        again, order
+    )
+    quote(again, "109")
+    again.turn(10)
+    assert shown(again, order) == {"sl": (100, D(90)), "tp": (100, D(120))}
+
+
+def test_an_answer_to_our_own_change_is_no_persons() -> None:
+    """Whatever the broker makes of it: another price, half of it first, all of it once more, the answer too late."""
+    bench = desk()
+    order = enter(bench, 50, trailing_stop="5")
+    stop = working(bench, order)[Leg.STOP_LOSS]
+    venue: Any = bench.broker
+    venue.deaf = True
+    quote(bench, "103")
+    at_the_broker(bench, stop, stop_price=D("97.9"))
+    assert family(bench, order).by_hand == [], "it is taken for the answer"
+    venue.listen()
+    bench.turn()
+    assert shown(bench, order) == {"sl": (50, D(98))}
+    at_the_broker(bench, stop)
+    venue.deaf = True
+    bench.turn(2)
+    quote(bench, "104")
+    venue.unheard.clear()
+    at_the_broker(bench, stop, quantity=D(49))
+    at_the_broker(bench, stop, quantity=D(50), stop_price=D(99))
+    venue.deaf = False
+    assert family(bench, order).by_hand == []
+    bench.turn(2)
+    quote(bench, "106")
+    assert shown(bench, order) == {"sl": (50, D(101))}
+    assert restarted(bench).gateway.state.families.find(order.order_id) == family(bench, order)
 
 
 def test_all_that_is_attached_can_be_ended() -> None:
@@ -646,6 +715,21 @@ def test_a_close_never_opens_a_position() -> None:
     bench.turn(61)
     assert len(bench.broker.sent) == 3
     assert list(bench.gateway.state.families) == []
+
+
+def test_where_the_market_stands_still_the_close_goes_out_with_its_next_price(logged: Logged) -> None:
+    bench = desk()
+    bench.broker.refuse[OrderType.MARKET] = Reason.NO_PRICE
+    order = enter(bench, hold=60)
+    bench.turn(61)
+    while len(bench.broker.sent) < 7:
+        bench.turn(1)
+    bench.broker.refuse.clear()
+    quote(bench, "100")
+    assert bench.gateway.state.positions["ACC"] == {}
+    assert bench.broker.sent[-1].client_order_id == f"{order.order_id}:close.7"
+    for _ in range(6):
+        logged.expect("Exits of order")
 
 
 def test_where_the_market_is_closed_the_close_goes_out_with_its_next_price(logged: Logged) -> None:

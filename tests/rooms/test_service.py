@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -162,3 +163,23 @@ async def test_a_new_day_begins_by_the_venues_clock(tmp_path: Path) -> None:
         clock.move(1)
         await rolled.addTimeout(30, reactor)
         assert state.trading_day("paper") - first == timedelta(days=1)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_venue_that_connects_again_and_again_is_connected_once_more_after_its_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("txgateway.flaps.MANY", 5)
+    monkeypatch.setattr("txgateway.service.REST", 0.05)
+    async with running(tmp_path) as service:
+        report = service._report_of("paper")
+        service._flaps["paper"]._last = deque(maxlen=5)
+        for _ in range(5):
+            report(VenueStatusChanged("paper", VenueStatus.DOWN, "", service._clock()))
+            report(VenueStatusChanged("paper", VenueStatus.RECONCILING, "", service._clock()))
+        assert service.gateway.intake.status["paper"] is VenueStatus.DOWN
+        report(VenueStatusChanged("paper", VenueStatus.RECONCILING, "it does not listen", service._clock()))
+        assert service.gateway.intake.status["paper"] is VenueStatus.DOWN
+        venue = service.api.call("query_venues", ME, {})["paper"]
+        assert "it connects again and again" in venue.last_error
+        await told(service, VenueStatus.UP)

@@ -115,7 +115,7 @@ def test_who_is_told_the_outcome_is_told_that_the_broker_does_not_answer() -> No
 def test_an_error_of_ours_ends_the_signal_before_it_comes_after_newer_ones(logged: Logged) -> None:
     house = House().up()
     house.send(**BUY)
-    house.carrier.ground = _fails(ZeroDivisionError("oh"))  # type: ignore[method-assign]
+    house.carrier.grounds.ground = _fails(ZeroDivisionError("oh"))  # type: ignore[method-assign]
     signal = house.send(symbol="IBM", side="CLOSE")
     assert (signal.outcome, signal.reason) == (Outcome.REFUSED, Reason.UNFINISHED)
     logged.expect("failed")

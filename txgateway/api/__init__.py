@@ -20,6 +20,7 @@ from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
+from txgateway.model.errors import BadArgument
 from txgateway.model.events import AdminActed, Record, Severity, VenueStatus
 from txgateway.model.execution import Execution
 from txgateway.model.exits import ExitPlan
@@ -29,6 +30,7 @@ from txgateway.model.latency import NEVER_MEASURED, Latency
 from txgateway.model.market import Bar
 from txgateway.model.order import Order
 from txgateway.model.rights import Right
+from txgateway.model.scope import Scope, ScopeKind
 from txgateway.model.venue import PositionMode, RateLimit
 from txgateway.proquant import ProQuantService
 from txgateway.signaling import Signaling
@@ -441,6 +443,26 @@ class Api:
         """Every account of every venue, or those of a caller, sorted."""
         names = sorted(account for broker in self.brokers.values() for account in broker.accounts())
         return names if caller is None else [each for each in names if caller.grant.reaches(each)]
+
+    def scope(self, text: str, done: str, every: str = "") -> Scope:
+        """The scope that was written; what is `done` to one that there is not (halted, limited) would protect nobody.
+
+        Names are looked at but for accounts, which venues tell of late, and for `every`, which stands for each.
+        """
+        try:
+            scope = Scope.parse(text)
+        except ValueError as error:
+            raise BadArgument(f"{error}.") from None
+        name = scope.name
+        if not name.isprintable() or len(name) > 200:
+            raise BadArgument("scope must have a printable name of at most 200 characters.")
+        if every and name == every:
+            return scope
+        if scope.kind is ScopeKind.VENUE and name not in self.brokers:
+            raise BadArgument(f"venue {name!r} is unknown: there are {', '.join(self.brokers)}.")
+        if scope.kind is ScopeKind.SYMBOL and "@" in name:
+            raise BadArgument(f"a symbol is {done} at every venue: write symbol:{name.partition('@')[0]}.")
+        return scope
 
     def current_account(self) -> str:
         """The account selected last, else the configured one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from txgateway.access import Caller
@@ -53,15 +54,24 @@ async def query_account(api: Api, caller: Caller, account: Upper, fields: Text |
 
 @command(Right.READ, narrow=True)
 async def query_balances(api: Api, caller: Caller, account: Upper | None = None) -> dict[str, AccountReport]:
-    """Give account -> currency -> {total, available, reserved}, of one account or of all."""
+    """Give account -> currency -> {total, available, reserved}, of one account or of all.
+
+    Of all, those whose venue cannot be asked now are left out, unless none can.
+    """
     names = api.accounts(caller) if account is None else [account]
-    reports = {}
+    brokers = []
     for name in names:
         venue = api.gateway.venue_of(name)
         if venue is None or not caller.grant.reaches(name):
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {name!r} is unknown: query_accounts lists them.")
-        reports[name] = await api.brokers[venue].balances(name)
-    return reports
+        brokers.append(api.brokers[venue])
+    asked = [Deferred.fromCoroutine(broker.balances(name)) for broker, name in zip(brokers, names, strict=True)]
+    answers = await DeferredList(asked, consumeErrors=True)
+    failures: list[Any] = [each for done, each in answers if not done]
+    unexpected = [each for each in failures if not each.check(GatewayError)]
+    if unexpected or (failures and len(failures) == len(answers)):
+        (unexpected or failures)[0].raiseException()
+    return {name: report for name, (done, report) in zip(names, answers, strict=True) if done}
 
 
 @command(Right.READ, narrow=True)
@@ -88,13 +98,16 @@ async def query_positions(
 async def _told(api: Api, venues: Iterable[str]) -> dict[tuple[str, str], Position]:
     """What the venues themselves tell of positions now."""
     told: dict[tuple[str, str], Position] = {}
-    for venue in sorted(venues):
-        try:
-            positions = await api.brokers[venue].positions()
-        except GatewayError as error:
-            log.warn("Venue {venue} does not tell of its positions: {error}", venue=venue, error=str(error))
-            continue
-        told.update({(each.account, each.symbol): each for each in positions})
+    names = sorted(venues)
+    asked = [Deferred.fromCoroutine(api.brokers[venue].positions()) for venue in names]
+    answers: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
+    for venue, (done, answer) in zip(names, answers, strict=True):
+        if done:
+            told.update({(each.account, each.symbol): each for each in answer})
+        elif answer.check(GatewayError):
+            log.warn("Venue {venue} does not tell of its positions: {error}", venue=venue, error=answer.value)
+        else:
+            answer.raiseException()
     return told
 
 

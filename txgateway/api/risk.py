@@ -88,23 +88,11 @@ async def set_risk(
 
 def _scope(api: Api, text: str) -> Scope:
     """The scope that was written, by the names that are known: a limit of nothing would protect nobody."""
-    try:
-        scope = Scope.parse(text)
-    except ValueError as error:
-        raise BadArgument(f"{error}.") from None
-    name = scope.name
-    if not name.isprintable() or len(name) > 200:
-        raise BadArgument("scope must have a printable name of at most 200 characters.")
-    if name == EACH:
-        return scope
-    if scope.kind is ScopeKind.VENUE and name not in api.brokers:
-        raise BadArgument(f"venue {name!r} is unknown: there are {', '.join(api.brokers)}.")
-    if scope.kind is ScopeKind.SYMBOL and "@" in name:
-        raise BadArgument(f"a symbol is limited at every venue: write symbol:{name.partition('@')[0]}.")
-    if scope.kind is ScopeKind.ACCOUNT:
+    scope = api.scope(text, "limited", every=EACH)
+    if scope.kind is ScopeKind.ACCOUNT and scope.name != EACH:
         known = api.accounts()
-        found = next((each for each in (name, name.upper()) if each in known), None)
+        found = next((each for each in (scope.name, scope.name.upper()) if each in known), None)
         if found is None:
-            raise BadArgument(f"account {name!r} is unknown: query_accounts lists them.")
+            raise BadArgument(f"account {scope.name!r} is unknown: query_accounts lists them.")
         return Scope(scope.kind, found)
     return scope

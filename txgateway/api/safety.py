@@ -107,19 +107,9 @@ def _reason(text: str) -> str:
 
 def _scope(api: Api, text: str) -> Scope:
     """The scope that was written, by the names that are known: a halt of nothing would protect nobody."""
-    try:
-        scope = Scope.parse(text)
-    except ValueError as error:
-        raise BadArgument(f"{error}.") from None
-    name = scope.name
-    if not name.isprintable() or len(name) > 200:
-        raise BadArgument("scope must have a printable name of at most 200 characters.")
-    if scope.kind is ScopeKind.VENUE and name not in api.brokers:
-        raise BadArgument(f"venue {name!r} is unknown: there are {', '.join(api.brokers)}.")
-    if scope.kind is ScopeKind.SYMBOL and "@" in name:
-        raise BadArgument(f"a symbol is halted at every venue: write symbol:{name.partition('@')[0]}.")
+    scope = api.scope(text, "halted")
     if scope.kind is ScopeKind.ACCOUNT:
-        return Scope(scope.kind, _account(api, name))
+        return Scope(scope.kind, _account(api, scope.name))
     return scope
 
 

@@ -95,6 +95,9 @@ class Prices(Protocol):
     def trouble(self) -> str:
         """Why nothing is shown now, in words; empty while the venue's link stands."""
 
+    def link(self) -> int:
+        """The number of the link that stands, or stood last: what another one showed is old."""
+
     def now(self) -> datetime:
         """The venue's clock."""
 
@@ -142,7 +145,10 @@ class Setup:
 
 
 class Broker(Protocol):
-    """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name."""
+    """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name.
+
+    It lives on the daemon's reactor beside all others: it may be slow, and it may fail, but it never blocks.
+    """
 
     venue: str
     can: Can

@@ -27,6 +27,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         self.down = ""
+        self.number = 1
         self.clock: Callable[[], datetime] = lambda: START
         self.rules = {
             "IBM": Instrument(symbol="IBM", venue="live", tick_size=D(0), lot_size=D(0)),
@@ -40,6 +41,9 @@ class Elsewhere:
 
     def trouble(self) -> str:
         return self.down
+
+    def link(self) -> int:
+        return self.number
 
     def now(self) -> datetime:
         return self.clock()
@@ -80,6 +84,7 @@ class Elsewhere:
 
     def find(self) -> None:
         self.down = ""
+        self.number += 1
         self.changed()
 
 
@@ -142,6 +147,18 @@ def test_a_link_that_is_lost_untold_is_seen_by_the_next_order(paper: Venue, live
     live.down = "venue live, whose prices these are, is DOWN"
     assert paper.kinds(paper.send()) == ["OrderRejected"]
     assert paper.kinds(paper.send(limit=150)) == ["OrderAccepted"]
+
+
+def test_a_link_that_is_lost_and_back_before_it_is_told_is_another_one(paper: Venue, live: Elsewhere) -> None:
+    listen(paper, live)
+    rests = paper.send(limit=99)
+    live.number += 1
+    assert paper.kinds(paper.send()) == ["OrderRejected"], "it was filled at what the old link had shown"
+    live.number += 1
+    live.hear(Statistics("IBM", close=D(98)))
+    live.quote("98.4", "98.5")
+    assert paper.fills(rests)[0].price == D("98.5")
+    assert paper.kinds(paper.send()) == ["OrderAccepted", "Executed"]
 
 
 def test_what_is_held_is_worth_its_last_price(paper: Venue, live: Elsewhere) -> None:

@@ -42,12 +42,13 @@ class VenueFeed:
         """Whether each subscribed symbol has been shown since the link last came."""
         self._hear: Hear | None = None
         self._stands = False
+        self._link = 0
 
     def start(self, hear: Hear) -> None:
         """Follow the venue; its link may come later."""
         self._hear = hear
-        self._stands = bool(self._prices.trouble())
-        self._prices.follow(self._heard, self._changed)
+        self._stands, self._link = bool(self._prices.trouble()), self._prices.link()
+        self._prices.follow(self._heard, self._look)
 
     def stop(self) -> None:
         """Leave it."""
@@ -115,8 +116,7 @@ class VenueFeed:
 
     def poll(self) -> datetime:
         """What is shown is heard as it comes; here it is only seen whether the link still stands."""
-        if self._prices.trouble() and not self._stands:
-            self._changed()
+        self._look()
         return self.now()
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
@@ -132,6 +132,7 @@ class VenueFeed:
         )
 
     def _heard(self, event: Quote | Trade | Statistics) -> None:
+        self._look()
         if self._hear is None:
             return
         if isinstance(event, Quote):
@@ -143,22 +144,26 @@ class VenueFeed:
             self._subscribed[event.symbol] = True
         self._hear([event])
 
-    def _changed(self) -> None:
-        """The venue's link came or went: what it showed last is nothing to trade on, and is told to be gone."""
-        trouble = self._prices.trouble()
-        if self._hear is None or bool(trouble) is self._stands:
+    def _look(self) -> None:
+        """See whether the venue's link came or went: what it showed before is nothing to trade on, and told to be gone.
+
+        A link may be lost and be back before anybody is told so; then it is another one.
+        """
+        trouble, link = self._prices.trouble(), self._prices.link()
+        if self._hear is None or (bool(trouble) is self._stands and link == self._link):
             return
-        self._stands = bool(trouble)
-        if not trouble:
-            log.info("{venue}: the prices of {source} are there.", venue=self._venue, source=self._prices.source)
-            self._hear([])
-            return
+        stood, self._stands, self._link = self._stands, bool(trouble), link
         gone = [symbol for symbol, shown in self._subscribed.items() if shown]
         self._subscribed = dict.fromkeys(self._subscribed, False)
-        now = self.now()
-        self._hear([Withdrawn(symbol, now) for symbol in gone])
-        text = f"the market stands still: {trouble}. Nothing is filled until it is back."
-        self._report(VenueError(self._venue, 0, text))
+        if gone:
+            now = self.now()
+            self._hear([Withdrawn(symbol, now) for symbol in gone])
+        if trouble and not stood:
+            text = f"the market stands still: {trouble}. Nothing is filled until it is back."
+            self._report(VenueError(self._venue, 0, text))
+        elif not trouble:
+            log.info("{venue}: the prices of {source} are there.", venue=self._venue, source=self._prices.source)
+            self._hear([])
 
 
 def _is_paid(instrument: Instrument) -> bool:

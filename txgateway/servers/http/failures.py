@@ -5,19 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from txgateway.model.errors import (
-    Ambiguous,
-    BadArgument,
-    GatewayError,
-    JournalError,
-    NotAllowed,
-    NotUp,
-    Reason,
-    Refused,
-    TimedOut,
-    TooMany,
-    Unsupported,
-)
+from txgateway.lines import code_of
+from txgateway.model.errors import Ambiguous, BadArgument, JournalError, NotAllowed, NotUp, TimedOut, TooMany
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +32,23 @@ class Failed:
 
 
 NOT_UP = "NOT_UP"
-INVALID_PARAMS = -32602
-_KINDS: dict[type[GatewayError], tuple[int, int, str]] = {
-    BadArgument: (400, INVALID_PARAMS, "BAD_ARGUMENT"),
-    NotUp: (503, -32000, NOT_UP),
-    JournalError: (500, -32002, "JOURNAL_FAILED"),
-    NotAllowed: (403, -32003, "NOT_ALLOWED"),
-    TooMany: (429, -32006, "TOO_MANY_REQUESTS"),
-    TimedOut: (504, -32004, "TIMED_OUT"),
-    Ambiguous: (504, -32005, "AMBIGUOUS"),
+_HTTP = {
+    BadArgument: 400,
+    NotUp: 503,
+    JournalError: 500,
+    NotAllowed: 403,
+    TooMany: 429,
+    TimedOut: 504,
+    Ambiguous: 504,
 }
 _INTERNAL = Failed(500, -32603, "INTERNAL", "The gateway made an error over this; its log says which.")
 
 
-def refusal_of(error: BaseException) -> Refused | None:
-    """The refusal that an exception is: an answer like any other, not a failure."""
-    if isinstance(error, Refused):
-        return error
-    return Refused(Reason.UNSUPPORTED, str(error)) if isinstance(error, Unsupported) else None
-
-
-def failed(error: BaseException) -> Failed:
+def failed(error: Exception) -> Failed:
     """How a failure is told. Only our own errors' texts are shown: others may hold what is nobody's business."""
-    for kind, (http, rpc, reason) in _KINDS.items():
+    for kind, http in _HTTP.items():
         if isinstance(error, kind):
-            return Failed(http, rpc, reason, str(error))
+            return Failed(http, *code_of(error), str(error))
     return _INTERNAL
 
 

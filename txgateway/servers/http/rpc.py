@@ -30,10 +30,11 @@ from txgateway import documents, render, wire
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS, Command
+from txgateway.lines import refusal_of
 from txgateway.model.errors import BadArgument
 from txgateway.servers.http import logs
 from txgateway.servers.http.answers import TURN, Answers, HttpSettings
-from txgateway.servers.http.failures import failed, is_unexpected, refusal_of
+from txgateway.servers.http.failures import failed, is_unexpected
 
 log = Logger()
 

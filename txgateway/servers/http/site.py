@@ -19,13 +19,14 @@ from txgateway import documents, wire
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import COMMANDS
+from txgateway.lines import refusal_of
 from txgateway.logins import Logins, credentials
 from txgateway.model.errors import BadArgument
 from txgateway.model.order import Origin
 from txgateway.render import Fragments
 from txgateway.servers.http import logs
 from txgateway.servers.http.answers import Answers, HttpSettings
-from txgateway.servers.http.failures import failed, is_unexpected, refusal_of
+from txgateway.servers.http.failures import failed, is_unexpected
 from txgateway.servers.http.rpc import Rpc
 
 log = Logger()
