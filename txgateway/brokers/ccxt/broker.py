@@ -89,7 +89,7 @@ class CcxtBroker:
         name = options.get("exchange", "binance")
         if "exchange" not in wrong:
             try:
-                exchange.kind_of(name)
+                exchange.check(name)
             except ValueError as error:
                 wrong["exchange"] = str(error)
         return wrong

@@ -48,6 +48,17 @@ def kind_of(name: str) -> Any:
     return getattr(ccxt.pro, name)
 
 
+NEEDED = ("createOrder", "cancelOrder", "fetchOpenOrders", "fetchMyTrades", "fetchBalance")
+"""Without these nobody can tell what became of an order."""
+
+
+def check(name: str) -> None:
+    """ValueError where ccxt has no exchange of this name, or it cannot do what is needed."""
+    lacking = [each for each in NEEDED if has(name).get(each) in (None, False)]
+    if lacking:
+        raise ValueError(f"ccxt {ccxt.__version__} has no {', '.join(lacking)} of {name}: it cannot be traded here")
+
+
 def has(name: str) -> Mapping[str, Any]:
     """What ccxt says that an exchange can."""
     found: Mapping[str, Any] = kind_of(name)().has
@@ -102,6 +113,7 @@ _RULES = (
 
 def _config(options: CcxtOptions, row: Peculiarities) -> dict[str, Any]:
     more: dict[str, Any] = dict(row.options)
+    more["warnOnFetchOpenOrdersWithoutSymbol"] = False
     more["recvWindow"] = int(min(options.patience, 10) * 1000)  # what comes later than we wait for it is not taken
     if options.market:
         more["defaultType"] = options.market

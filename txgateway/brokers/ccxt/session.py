@@ -397,11 +397,21 @@ class Session:
     async def open_list(self) -> list[Seen]:
         """Every open order."""
         found: dict[str, Seen] = {}
-        for each in await self._paged("fetch_open_orders", None, None):
+        for each in await self._open():
             seen = translate.seen(each, self.order_id(str(each.get("clientOrderId") or "")))
             if seen is not None:
                 found[seen.broker_id] = seen
         return list(found.values())
+
+    async def _open(self) -> list[Mapping[str, Any]]:
+        """All at once; pair by pair, of those that were traded here, where the exchange wants a pair."""
+        try:
+            return await self._paged("fetch_open_orders", None, None)
+        except GatewayError as error:
+            if error.__cause__ is None or "ArgumentsRequired" not in errors.names(error.__cause__):
+                raise
+        listed = [await self._paged("fetch_open_orders", symbol, None) for symbol in self.traded()]
+        return [each for some in listed for each in some]
 
     async def find(self, order: Order, external: bool) -> Seen | None:
         """An order by our id (another's by the exchange's); None when the exchange says that it has none."""
