@@ -38,7 +38,7 @@ layers: $(VENV)/installed-dev
 	$(BIN) -m pytest tests/test_layers.py $(ARGS)
 
 pytest: $(VENV)/installed-dev
-	$(BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 format: $(VENV)/installed-dev
 	$(BIN) -m ruff check --fix --quiet . || true

@@ -154,12 +154,12 @@ class Daemon:
         return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
 
 
-def until(condition: Any, daemon: Daemon | None = None) -> Any:
+def until(condition: Any, daemon: Daemon | None = None, patience: float = PATIENCE) -> Any:
     """What the condition gives, once it is true. Between two looks it waits for nothing but a moment."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < deadline, f"waited {PATIENCE:g} s in vain\n{daemon.tail() if daemon else ''}"
+        assert time.monotonic() < deadline, f"waited {patience:g} s in vain\n{daemon.tail() if daemon else ''}"
         time.sleep(0.005)

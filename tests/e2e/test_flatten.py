@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.daemon import Daemon, until
+from tests.daemon import PATIENCE, Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
 from tests.e2e.test_life import txgateway
@@ -159,7 +159,7 @@ def test_a_closed_market_is_said_and_monday_closes_it(make_daemon: MakeDaemon) -
     assert again["number"] == report["number"], "it is the same flatten, asked about again"
     daemon.kill()
     on("2024-03-04", daemon)
-    until(lambda: daemon.call("query_flattens") == [], daemon)
+    until(lambda: daemon.call("query_flattens") == [], daemon, 2 * PATIENCE)  # refused so often it may pause a minute
     assert held(daemon) == {}
     assert daemon.call("query_halts")[0]["scope"] == "account:API_ACCOUNT"
 

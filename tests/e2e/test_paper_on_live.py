@@ -221,3 +221,40 @@ def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
         assert daemon.stop() == 0
     finally:
         tws.kill()
+
+
+def test_a_lively_market_whose_link_drops_again_and_again(make_daemon: MakeDaemon) -> None:
+    """Whatever was filled, refused or left to rest in between: the books agree, and the live market saw no order."""
+    rtgw = Rtgw("--tick", "0.02").start()
+    try:
+        daemon = rehearsal(make_daemon(), rtgw)
+        daemon.environment["RECONCILE_SECONDS"] = "1"
+        both_up(daemon.start())
+        statuses = set()
+        for number in range(150):
+            side = -5 if number % 3 == 2 else 5
+            if number % 2:
+                price = daemon.call("query_symbol", symbol="IBM")["last"]
+                made = daemon.call("limit_order", **PAPER, quantity=side, limit_price=price)
+            else:
+                made = daemon.call("market_order", **PAPER, quantity=side)
+            statuses.add((made["order_status"], made.get("reason") or ""))
+            if number % 25 == 10:
+                rtgw.do("drop")
+        both_up(daemon)
+        daemon.call("global_cancel")
+        until(lambda: not daemon.call("query_open_orders"), daemon)
+        filled = [each for each in daemon.call("query_executions").values() if each["ACCOUNT"] == "REHEARSAL"]
+        net = sum(each["VOLUME"] * (1 if each["BUYORSELL"].upper().startswith("B") else -1) for each in filled)
+        assert daemon.call("query_positions")["REHEARSAL"].get("IBM", 0) == net
+        before = daemon.call("query_venues")["paper"]["last_reconciled"]
+        until(lambda: daemon.call("query_venues")["paper"]["last_reconciled"] > before, daemon)
+        assert daemon.call("query_differences") == []
+        assert ("FILLED", "") in statuses
+        assert {status for status, _ in statuses} <= {"FILLED", "NEW", "PARTIALLY_FILLED", "REJECTED", "DENIED"}
+        assert {reason for _, reason in statuses} <= {"", "NO_PRICE", "VENUE_DOWN"}
+        assert rtgw.do("status")["orders"] == 0
+        assert daemon.call("query_venues")["realtick"]["reconnects"] >= 1
+        assert daemon.stop() == 0
+    finally:
+        rtgw.end()

@@ -125,7 +125,8 @@ def test_broker_error_sending_failed_in_the_middle(daemon: Daemon) -> None:
     assert doubted["order_status"] in {"UNKNOWN", "NEW", "REJECTED"}
 
 
-def test_restarted_the_gateway_was_restarted_over_the_order(daemon: Daemon) -> None:
+def test_restarted_the_gateway_was_restarted_over_the_order(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(RECONCILE_SECONDS="0").start().up()  # a look in the meantime would find it
     daemon.call("set_fault", fault="lost_ack", count=1)
     with ThreadPoolExecutor() as pool:
         sent = send_without_waiting(daemon, pool, "over-1")

@@ -202,8 +202,8 @@ def test_exits_are_replaced_here_and_by_hand_in_tws(daemon: Daemon, tws: Tws) ->
     entry = enter(daemon)
     tws.do("fill", order=entry, size=50)
     both = rest(daemon, tws, LMT=50, STP=50)
-    moved = daemon.call("replace_order", id=both["STP"]["ref"], stop_price=175)
-    assert moved["stop_price"] == 175
+    daemon.call("replace_order", id=both["STP"]["ref"], stop_price=175)
+    until(lambda: daemon.call("query_order", id=both["STP"]["ref"])["stop_price"] == 175, daemon)
     tws.do("change", order=both["LMT"]["ref"], limit="191")
     until(lambda: daemon.call("query_order", id=both["LMT"]["ref"])["limit_price"] == 191, daemon)
     tws.do("fill", order=entry, size=50)

@@ -91,10 +91,14 @@ async def test_answers_that_are_not_read_end_the_connection(build: Any) -> None:
     house = await build(settings=Settings(lines=50, close_seconds=0.05))
     client = await house.login()
     client.read(False)
-    while house.factory.sessions:
-        client.say("symbols")
-        client.say("help")
-        await house.publisher.turn()
+
+    def left() -> bool:
+        for _ in range(100):
+            client.say("symbols")
+            client.say("help")
+        return not house.factory.sessions
+
+    await house.until(left)
     assert house.publisher.outlets == set()
 
 
