@@ -120,7 +120,6 @@ def test_submit_order_sends_what_was_given() -> None:
         "order_type": "STOP_LIMIT",
         "limit_price": 10,
         "stop_price": 11,
-        "time_in_force": "DAY",
         "route": "R",
         "tag": "T",
         "client_order_id": "k",
