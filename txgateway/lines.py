@@ -78,8 +78,9 @@ The server says by itself (without an option unless one is named in brackets):
 
 `-data` carries `seq`, its place in the journal, as a member. One record's lines come in the order order, execution,
 position; each notification just before its data. Other venues' instruments are SYM@venue in quotes, trades and symbol
-objects. A client that reads slowly gets the newest quote, trade and book of each instrument only, and every other line;
-when too many wait for it, it is told so and disconnected, and can resume.
+objects; a symbol may have a colon in it (BTC/USDT:USDT), and the last one of a line ends it. A client that reads slowly
+gets the newest quote, trade and book of each instrument only, and every other line; when too many wait for it, it is
+told so and disconnected, and can resume.
 """
 
 from __future__ import annotations

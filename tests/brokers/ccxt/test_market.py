@@ -314,3 +314,23 @@ async def test_rules_are_read_anew(make: Make, name: str, monkeypatch: pytest.Mo
     assert await hall.broker.instrument(hall.symbol) is None
     monkeypatch.setattr(market_module, "RULES", 0.1)
     await hall.until(lambda: hall.market.instrument(hall.symbol) == before, "the rules are the exchange's again")
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
+async def test_a_book_of_a_moving_market_is_the_exchanges_own(make: Make, name: str) -> None:
+    hall = await make(name, tick=0.01)
+    hall.control.do_free(hall.subject.pair)
+    hall.broker.subscribe(hall.symbol)
+    hall.broker.subscribe_depth(hall.symbol)
+    await hall.until(lambda: len(hall.shown(Depth)) > 8, "the book is told as it moves")
+    for depth in hall.shown(Depth):
+        assert depth.bids[0].price < depth.asks[0].price
+        prices = [each.price for each in depth.bids]
+        assert prices == sorted(set(prices), reverse=True)
+    assert hall.market._books[hall.symbol].gaps <= 2, "at the beginning, if ever"
+    hall.quote(50021, 50032)
+    await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50032, "it stands still")
+    asked = await hall.broker.depth(hall.symbol, 1000)
+    last = hall.shown(Depth)[-1]
+    assert (last.bids, last.asks) == (asked.bids[: len(last.bids)], asked.asks[: len(last.asks)])

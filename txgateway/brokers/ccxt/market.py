@@ -271,6 +271,7 @@ class Market:
             await asyncio.wait([ending])
         while not self._over:
             self._subscribing(name, symbol)
+            asked = self._reactor.seconds()
             try:
                 call = getattr(self._exchange, method)
                 # In a task of its own: ccxt's future, shared by all who wait for it, is not canceled with us.
@@ -285,6 +286,8 @@ class Market:
             except Exception as error:
                 if self._is_over():
                     return
+                if self._reactor.seconds() - asked > RECENT:
+                    tries = 0
                 if not errors.is_of_a_link(error):
                     log.failure("{venue}: the {name} of {symbol} failed.", venue=self._venue, name=name, symbol=symbol)
                 elif tries == 0:
