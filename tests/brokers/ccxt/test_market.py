@@ -290,6 +290,23 @@ async def test_a_status_that_is_not_ok_is_told(make: Make, monkeypatch: pytest.M
 
 
 @pytest_twisted.ensureDeferred
+async def test_an_exchange_that_does_not_tell_the_time_is_told_of(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = await make("binance")
+    await hall.market._ask_status()
+    real = hall.market._exchange.fetch_time
+
+    async def silent() -> Any:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(hall.market._exchange, "fetch_time", silent)
+    await hall.market._ask_status()
+    monkeypatch.setattr(hall.market._exchange, "fetch_time", real)
+    await hall.market._ask_status()
+    texts = [each.text for each in hall.shown(VenueError)]
+    assert texts == ["the exchange does not answer", "the exchange works again"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_stream_that_ends_is_subscribed_again(make: Make) -> None:
     hall = await make("binance")
     hall.broker.subscribe(hall.symbol)

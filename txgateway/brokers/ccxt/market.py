@@ -646,7 +646,7 @@ class Market:
             work.append(self._figures(old))
         followed = [each for each in self._funding if each in self._lines]
         work += [self.funding(each) for each in followed if now - self._funding[each][0] >= FUNDED]
-        if self._row.status and now - self._asked_status >= STATUS:
+        if now - self._asked_status >= STATUS:
             self._asked_status = now
             work.append(self._ask_status())
         try:
@@ -695,13 +695,19 @@ class Market:
                     self._follow(name, line.symbol, watch)
 
     async def _ask_status(self) -> None:
-        """Whether the exchange says that it works."""
-        found = await self._ask(self._exchange.fetch_status())
-        status = str(found.get("status") or "ok")
-        if status != self._status:
+        """Whether the exchange says that it works, or where it cannot be asked that, whether it tells the time."""
+        status = "ok"
+        try:
+            if self._row.status:
+                status = str((await self._ask(self._exchange.fetch_status())).get("status") or "ok")
+            elif self._exchange.has.get("fetchTime"):
+                await self._ask(self._exchange.fetch_time())
+        except GatewayError:
+            status = ""
+        if status != self._status and not self._over:
             self._status = status
-            what = "works again" if status == "ok" else f"says of itself: {status}"
-            self._complain(f"the exchange {what}")
+            says = f"says of itself: {status}" if status else "does not answer"
+            self._complain(f"the exchange {'works again' if status == 'ok' else says}")
 
     def _go(self, work: Coroutine[Any, Any, None], what: str) -> None:
         """Let something run by itself; what the exchange does not answer is asked again another time."""
