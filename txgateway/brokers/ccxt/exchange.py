@@ -183,6 +183,12 @@ def _heard(base: Any) -> Any:
             super().on_connected(client, message)
             self.ears.opened(client.url)
 
+        def create_ws_auth(self, name: str, products: Any) -> Any:
+            """Coinbase's proof in a stream: there ccxt takes an Ed25519 key for a legacy one."""
+            if self.secret.startswith("-----BEGIN") or not (len(self.secret) == 88 or self.secret.endswith("=")):
+                return super().create_ws_auth(name, products)
+            return {"jwt": self.create_auth_token(self.seconds(), None, None, True)}
+
         def parse_ws_order(self, order: Any, market: Any = None) -> Any:
             found = super().parse_ws_order(order, market)
             self.ears.order(found)

@@ -1,0 +1,33 @@
+"""Every kind of key that Coinbase Advanced Trade gives is good for requests and for the private stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_twisted
+
+from tests.brokers.ccxt.subject import Coinbase
+from txgateway.brokers import Can
+from txgateway.brokers.conformance import cases
+
+[FILLS] = [case for case in cases(Can.MARKET) if str(case).startswith("C13")]
+
+
+class Keyed(Coinbase):
+    """With a key of a kind: its names in the emulator's `keys`."""
+
+    names: tuple[str, str]
+
+    def more(self) -> dict[str, Any]:
+        keys = self.control.do_keys()
+        return {**super().more(), "key": keys[self.names[0]], "secret": keys[self.names[1]]}
+
+
+@pytest.mark.parametrize("kind", ["legacy", "ECDSA", "Ed25519"])
+@pytest_twisted.ensureDeferred
+async def test_an_order_is_placed_and_its_fill_is_told(kind: str, tmp_path: Path) -> None:
+    pairs = {"legacy": ("key", "secret"), "ECDSA": ("cdp", "cdp_secret"), "Ed25519": ("cdp2", "cdp2_secret")}
+    subject = type(kind, (Keyed,), {"names": pairs[kind]})
+    await FILLS.run(subject(tmp_path))
