@@ -41,6 +41,7 @@ class Entry:
 
     `told_*` is what was told; `fills` what each fill was, by its id; `before` was filled when we first heard of it.
     `asked` is a replace without an answer. Until `unsettled` (the reactor's seconds) it may still arrive.
+    `refused`: it surely did not; `lost`: the exchange has no such order. What it shows all the same is there.
     """
 
     name: str
@@ -64,6 +65,8 @@ class Entry:
     told_end: bool = False
     cancel_asked: bool = False
     unsettled: float = 0.0
+    refused: bool = False
+    lost: bool = False
     asked: tuple[Decimal, Decimal | None] | None = None
 
     @property
@@ -120,7 +123,7 @@ class Book:
 
     def open(self) -> list[Entry]:
         """Those that work, as far as was heard."""
-        return [entry for entry in self._all() if not entry.over]
+        return [entry for entry in self._all() if not entry.over and not entry.lost]
 
     def wanting(self) -> list[Entry]:
         """Those of which fills are missing."""
@@ -152,7 +155,7 @@ class Book:
 
     def dropped(self, entry: Entry) -> None:
         """It surely did not arrive: nothing is known of it."""
-        entry.status, entry.told_end = S.REJECTED, True
+        entry.status, entry.told_end, entry.refused = S.REJECTED, True, True
 
     def _forget(self) -> None:
         for entry in [each for each in self._all() if each.over and not each.wants][:MOST]:
@@ -168,6 +171,9 @@ class Book:
             entry = Entry(name=seen.name, symbol=seen.symbol, told_accepted=True, before=seen.filled or ZERO)
             if seen.name:
                 self._named[seen.name] = entry
+        if entry.refused and seen.status not in (S.REJECTED, S.UNKNOWN):
+            entry.status, entry.told_accepted, entry.told_end, entry.refused = S.PENDING_NEW, False, False, False
+        entry.lost = False
         self._identify(entry, seen)
         events = self._progress(entry, seen, now)
         waiting = self._waiting.pop(entry.broker_id, [])

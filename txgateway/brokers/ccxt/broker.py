@@ -458,6 +458,8 @@ class CcxtBroker:
             raise Unsupported(text)
         if self._row.forgets_unfilled and order.broker_order_id:
             return await self._forgotten(session, order)
+        if entry is not None:
+            entry.lost = True
         return None
 
     def _unsettled(self, entry: Entry | None, order: Order) -> float:

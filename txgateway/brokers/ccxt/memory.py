@@ -98,7 +98,25 @@ class Memory:
         if text and not text.endswith("\n"):
             with self._path.open("ab") as file:
                 file.write(b"\n")
+        long = text.count("\n") > 4 * MOST
         for kept in (self._names, self._numbers):
             while len(kept) > MOST:
                 del kept[next(iter(kept))]
+        if long:
+            self._write_anew()
         return self._names
+
+    def _write_anew(self) -> None:
+        """What is remembered, without what was forgotten."""
+        assert self._names is not None
+        records = [
+            *({"symbol": symbol} for symbol in self._symbols),
+            *({"client": client, "order": order} for client, order in self._names.items()),
+            *({"id": number, "order": order} for number, order in self._numbers.items()),
+        ]
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)

@@ -184,7 +184,12 @@ class Session:
         if self.over:
             return True
         self.market.count(url, message)
-        words = self.row.decode(message, self._names) if self.row.decode is not None else None
+        try:
+            words = self.row.decode(message, self._names) if self.row.decode is not None else None
+        except Exception:
+            log.failure("{venue}: a private frame could not be read.", venue=self.venue)
+            self._later("a poll for what could not be read", 0.5, self.poll)
+            return True
         if words is None:
             return self.market.take(url, message)
         for word in words:
@@ -566,7 +571,7 @@ class Session:
     async def _look(self) -> None:
         self._timers.pop("the back-up poll", None)
         now = self._reactor.seconds()
-        every = OFTEN if now - self._last_word > QUIET else SELDOM
+        every = OFTEN if now - self._last_word > QUIET or not self.row.watch else SELDOM
         try:
             if now - self._last_poll >= every:
                 self._last_poll = now
