@@ -50,7 +50,7 @@ class Exchange(Subject):
     symbol, account, quantity = "BTC/USDT", "MAIN", Decimal("0.1")
     low_price, high_price = Decimal(20000), Decimal(90000)
     unknown_symbol = "NOSUCH/USDT"
-    patience, stillness = 3000, 20
+    patience, stillness = 3000, 12
     endpoint = EndpointCall("time", EndpointApi.PUBLIC, "GET")
 
     def __init__(self, folder: Path, tick: float = 0.0, **options: Any) -> None:
