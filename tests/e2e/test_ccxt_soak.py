@@ -88,10 +88,12 @@ def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) ->
         terms = {"account": ACCOUNT, "symbol": place.symbol, "route": "", "quantity": (1 + number % 7) / 100}
         key = {"client_order_id": f"soak-{number}"}
         if number % 3 == 0:
-            post("market_order", **terms, **key)
-            return
-        order = post("limit_order", **terms, **key, limit_price=40000)
-        if number % 3 == 1 and "permid" in order:
+            order = post("market_order", **terms, **key)
+        else:
+            order = post("limit_order", **terms, **key, limit_price=40000)
+        if order.get("reason") == "VENUE_DOWN":
+            daemon.up()
+        elif number % 3 == 1 and "permid" in order:
             post("cancel_order", id=order["permid"])
 
     with ThreadPoolExecutor(8) as pool:
@@ -105,7 +107,7 @@ def soak(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) ->
             for each in work:
                 each.result()
             exchange.do("clear")
-            quote(place, exchange)
+            quote(place, exchange, chance.choice((0.05, 1_000_000)))
             daemon.up()
     for _ in range(3):
         with suppress(AssertionError):
@@ -133,9 +135,9 @@ def made(name: str, place: Place, exchange: Process, make_daemon: MakeDaemon) ->
     return make_daemon(CONFIG=str(toml), API_ACCOUNT=ACCOUNT, RISK=risk, **quick)
 
 
-def quote(place: Place, exchange: Process) -> None:
-    """As deep a market as it takes."""
-    exchange.do("quote", symbol=place.pair, bid=50000, ask=50010, bid_size=1_000_000, ask_size=1_000_000)
+def quote(place: Place, exchange: Process, size: float = 1_000_000) -> None:
+    """A market as deep as it takes, or so thin that orders are filled in pieces, and some are not."""
+    exchange.do("quote", symbol=place.pair, bid=50000, ask=50010, bid_size=size, ask_size=size)
 
 
 def held(place: Place, exchange: Process) -> float:

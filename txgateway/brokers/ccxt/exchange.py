@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import ccxt.pro
 from twisted.logger import Logger
 
+from txgateway.brokers.ccxt import errors
 from txgateway.brokers.ccxt.feeds import Feeds
 from txgateway.brokers.ccxt.limits import MARGIN, Request, request
 from txgateway.brokers.ccxt.options import CcxtOptions
@@ -178,6 +179,17 @@ def _heard(base: Any) -> Any:
                     super().handle_message(client, message)
             except Exception:
                 log.failure("A frame of {name} could not be taken in.", name=self.id)
+
+        def spawn(self, method: Any, *arguments: Any) -> Any:
+            """What ccxt does aside, such as an answer to a ping: nobody else looks at how that ends."""
+            future = super().spawn(method, *arguments)
+            future.add_done_callback(self._ended_aside)
+            return future
+
+        def _ended_aside(self, future: Any) -> None:
+            error = None if future.cancelled() else future.exception()
+            if error is not None and not errors.is_of_a_link(error):
+                log.error("What ccxt did aside at {name} failed: {error!r}", name=self.id, error=error)
 
         def on_connected(self, client: Any, message: Any = None) -> None:
             super().on_connected(client, message)
