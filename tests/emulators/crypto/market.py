@@ -206,7 +206,7 @@ class Market:
     def rate(self, instrument: Instrument, at: float) -> Decimal:
         """The funding rate of the interval that ends at or after a time."""
         ends = int(-(-at // (instrument.interval * 3600)))
-        return D(round(2 * chance(self.seed, instrument.name, "funding", ends) - 0.5, 4)) / 10000
+        return D(str(round(2 * chance(self.seed, instrument.name, "funding", ends) - 0.5, 4))) / 10000
 
     def next_funding(self, instrument: Instrument) -> int:
         """When funding is due next."""

@@ -85,6 +85,7 @@ async def test_funding_is_paid_and_listed(peer: Peer, woo: Control) -> None:
     assert (row["symbol"], row["paymentType"], row["fundingFee"]) == ("PERP_BTC_USDT", "Pay", "0.500005")
     rate = (await peer.ask("GET", "/v3/public/fundingRate", symbol="PERP_BTC_USDT"))["data"]["rows"][0]
     assert rate["nextFundingTime"] > woo.emulator.ms()
+    assert len(rate["estFundingRate"]) <= 11
     history = (await peer.ask("GET", "/v3/public/fundingRateHistory", symbol="PERP_BTC_USDT"))["data"]["rows"]
     assert history[0]["fundingRate"] == rate["lastFundingRate"]
     assert len(history) == 25
