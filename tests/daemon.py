@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -163,3 +166,11 @@ def until(condition: Any, daemon: Daemon | None = None, patience: float = PATIEN
             return found
         assert time.monotonic() < deadline, f"waited {patience:g} s in vain\n{daemon.tail() if daemon else ''}"
         time.sleep(0.005)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """What is made once in a folder beside the tests: tests that run at the same time wait for each other."""
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.daemon import alone
+
 REQUIREMENTS = """\
 txtrader-client==1.5.4 --hash=sha256:8ca2bc3db493853009c27ddcc683c9e3c241cdda7b93e9d25dba286b129b7506
 txtrader-monitor==1.1.8 --hash=sha256:a02e54b87ef8d48f43a4c235f529ca16a7fe6d44cfd8cdd7032fd6547b3ba6d0
@@ -20,8 +22,11 @@ SCRIPT = Path(__file__).with_name("published_monitor.py")
 
 def install() -> Path:
     """The folder that has both packages; filled by pip the first time."""
-    if FOLDER.is_dir():
-        return FOLDER
+    with alone(FOLDER):
+        return FOLDER if FOLDER.is_dir() else _fetch()
+
+
+def _fetch() -> Path:
     with tempfile.TemporaryDirectory(dir=FOLDER.parent) as made:
         target, wanted = Path(made) / "packages", Path(made) / "requirements.txt"
         wanted.write_text(REQUIREMENTS)

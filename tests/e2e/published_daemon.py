@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from tests.daemon import PATIENCE, until
+from tests.daemon import PATIENCE, alone, until
 
 HASH = "sha256:5e7d52aeeabe5796bcad0620e722e85e5d7af6f57e566774bc9f79ca5d12a985"
 """Of its wheel on PyPI: what is tested is what was published, unmodified."""
@@ -21,6 +21,11 @@ FOLDER = Path(sys.prefix) / "published-txtrader-daemon"
 
 def install() -> Path:
     """The Python that has it; made by pip the first time."""
+    with alone(FOLDER):
+        return _made()
+
+
+def _made() -> Path:
     python, made = FOLDER / "bin" / "python", FOLDER / "made"
     if not made.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(FOLDER)], check=True)
@@ -55,6 +60,7 @@ class PublishedDaemon:
         file = next(FOLDER.glob("lib/python*/site-packages/txtrader/txtrader.tac"))
         options = ["--nodaemon", "--reactor=poll", "--logfile=-", "--pidfile=", f"--python={file}"]
         settings = {"API_PORT": str(self.gateway_port), "HTTP_PORT": "0", "TCP_PORT": "0", "PASSWORD": "published"}
+        settings |= {f"TIMEOUT_{each}": f"{PATIENCE:g}" for each in ("DEFAULT", "ACCOUNT", "ADDSYMBOL", "BARCHART")}
         settings |= {"ENABLE_TICKER": "1", "ENABLE_AUTO_RESET": "0", "LOG_API_MESSAGES": "1", "LOG_LEVEL": "INFO"}
         env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "TZ": "America/New_York"}
         began = self.log.stat().st_size if self.log.exists() else 0
