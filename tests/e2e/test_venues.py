@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -197,29 +196,27 @@ def test_one_connection_asks_one_venue_while_the_other_does_not_answer(make_daem
 
 
 def test_a_flood_of_one_venue_is_no_hindrance(make_daemon: MakeDaemon) -> None:
-    """Orders beside the flood take no more than so many times as long as without; nobody who streams is cut off."""
-    took: dict[str, float] = {}
-    for kind in ("sound", "flooding"):
-        daemon = venues(make_daemon(), kind).start()
-        until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)  # noqa: B023
-        daemon.call("add_symbol", symbol="XYZ@bad")
-        stream = Stream(daemon, {"order-data": 1})
-        stream.expect(".Authorized")
-        daemon.call("market_order", **GOOD)
-        start = perf_counter()
-        orders = [daemon.call("market_order", **GOOD) for _ in range(100)]
-        took[kind] = perf_counter() - start
-        assert {each["status"] for each in orders} == {"Filled"}
-        for order in orders:
-            stream.data("good.order-data ", permid=order["permid"], status="Filled")
-        if kind == "flooding":
-            bad = until(lambda: (found := venue(daemon))["errors"] > 200 and found, daemon)  # noqa: B023
-            assert "complaint" in bad["last_error"]
-            said = daemon.log.read_text().count("error 7 complaint")
-            assert said < bad["errors"] / 2, "each complaint was told, and logged"
-        assert daemon.stop() == 0
-        stream.close()
-    assert took["flooding"] < 20 * took["sound"]
+    """While one floods, each of another's orders is answered at once, and told; nobody who streams is cut off."""
+    daemon = venues(make_daemon(), "flooding").start()
+    until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)
+    daemon.call("add_symbol", symbol="XYZ@bad")
+    stream = Stream(daemon, {"order-data": 1})
+    stream.expect(".Authorized")
+    told = []
+    orders = []
+    for _ in range(100):
+        orders.append(daemon.call("market_order", **GOOD))
+        told.append(venue(daemon)["errors"])
+    assert {each["status"] for each in orders} == {"Filled"}
+    assert told[-1] > told[0], "the flood was over before the orders"
+    for order in orders:
+        stream.data("good.order-data ", permid=order["permid"], status="Filled")
+    bad = until(lambda: (found := venue(daemon))["errors"] > 200 and found, daemon)
+    assert "complaint" in bad["last_error"]
+    said = daemon.log.read_text().count("error 7 complaint")
+    assert said < bad["errors"] / 2, "each complaint was told, and logged"
+    stream.close()
+    assert daemon.stop() == 0
 
 
 def test_a_venue_that_connects_again_and_again_is_given_a_rest(make_daemon: MakeDaemon) -> None:
