@@ -373,3 +373,22 @@ async def test_an_exchange_that_is_in_no_table_is_read_by_ccxt(make: Make, monke
     await hall.until(lambda: hall.shown(Trade)[-1].price == 50025, "the trade is told")
     assert hall.shown(Trade)[-1].size == 2
     hall.broker.unsubscribe(hall.symbol)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_frame_that_is_missing_makes_coinbases_book_anew(make: Make) -> None:
+    hall = await make("coinbase")
+    hall.broker.subscribe(hall.symbol)
+    hall.broker.subscribe_depth(hall.symbol)
+    await hall.until(lambda: hall.shown(Depth), "the book is told")
+    book = hall.market._books[hall.symbol]
+    for url in hall.market._numbers:
+        hall.market._numbers[url] -= 3  # as if so many had not come
+    hall.quote(50021, 50032)
+    await hall.until(lambda: book.gaps, "the gap is seen")
+    hall.quote(50022, 50033)
+    await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50033, "the book is whole again")
+    asked = await hall.broker.depth(hall.symbol, 1000)
+    last = hall.shown(Depth)[-1]
+    assert (last.bids, last.asks) == (asked.bids[: len(last.bids)], asked.asks[: len(last.asks)])
+    assert hall.statuses()[-1] is VenueStatus.RECONCILING
