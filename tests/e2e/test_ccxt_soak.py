@@ -20,7 +20,7 @@ from txgateway.brokers.ccxt.peculiarities import TABLE
 pytestmark = pytest.mark.soak
 
 ACCOUNT = "MAIN"
-ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "3000"))
+ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "1500"))
 SEED = os.environ.get("TXGATEWAY_SOAK_SEED", "5")
 FAULTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lost_ack", {}),

@@ -15,6 +15,7 @@ from twisted.internet.task import deferLater
 
 from tests.brokers.ccxt.subject import SUBJECTS, Exchange
 from txgateway.brokers import Can
+from txgateway.brokers.ccxt import feeds
 from txgateway.brokers.ccxt import market as market_module
 from txgateway.brokers.ccxt.public import Change
 from txgateway.model.errors import GatewayError, Reason, Refused
@@ -351,3 +352,43 @@ async def test_a_book_of_a_moving_market_is_the_exchanges_own(make: Make, name: 
     asked = await hall.broker.depth(hall.symbol, 1000)
     last = hall.shown(Depth)[-1]
     assert (last.bids, last.asks) == (asked.bids[: len(last.bids)], asked.asks[: len(last.asks)])
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_exchange_that_is_in_no_table_is_read_by_ccxt(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "TABLE", {})
+    hall = await make("binance")
+    assert hall.market._row.decode is None
+    assert Can.DEPTH in hall.broker.can
+    assert hall.broker.rate_limits() == []
+    hall.broker.subscribe(hall.symbol)
+    await hall.until(lambda: hall.shown(Quote) and hall.shown(Trade) and hall.shown(Statistics), "all is told once")
+    hall.broker.subscribe_depth(hall.symbol)
+    await deferLater(reactor, 0.3)
+    hall.quote(50021, 50032)
+    await hall.until(lambda: hall.shown(Quote)[-1].ask == 50032, "the quote is told")
+    await hall.until(lambda: hall.shown(Depth) and hall.shown(Depth)[-1].asks[0].price == 50032, "the book is told")
+    assert hall.shown(Depth)[-1].asks[0].size == 7
+    hall.control.do_trade(hall.subject.pair, 50025, 2)
+    await hall.until(lambda: hall.shown(Trade)[-1].price == 50025, "the trade is told")
+    assert hall.shown(Trade)[-1].size == 2
+    hall.broker.unsubscribe(hall.symbol)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_frame_that_is_missing_makes_coinbases_book_anew(make: Make) -> None:
+    hall = await make("coinbase")
+    hall.broker.subscribe(hall.symbol)
+    hall.broker.subscribe_depth(hall.symbol)
+    await hall.until(lambda: hall.shown(Depth), "the book is told")
+    book = hall.market._books[hall.symbol]
+    for url in hall.market._numbers:
+        hall.market._numbers[url] -= 3  # as if so many had not come
+    hall.quote(50021, 50032)
+    await hall.until(lambda: book.gaps, "the gap is seen")
+    hall.quote(50022, 50033)
+    await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50033, "the book is whole again")
+    asked = await hall.broker.depth(hall.symbol, 1000)
+    last = hall.shown(Depth)[-1]
+    assert (last.bids, last.asks) == (asked.bids[: len(last.bids)], asked.asks[: len(last.asks)])
+    assert hall.statuses()[-1] is VenueStatus.RECONCILING

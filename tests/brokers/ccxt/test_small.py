@@ -152,6 +152,13 @@ def test_not_found_is_only_what_the_exchange_says() -> None:
     assert not errors.not_found(ccxt.RequestTimeout("timed out"), absent)
 
 
+def test_what_was_answered_or_had_its_time_is_over() -> None:
+    assert errors.is_over(ccxt.RequestTimeout("binance POST https://x/order"))
+    assert errors.is_over(ccxt.DDoSProtection("binance 429"))
+    assert not errors.is_over(ccxt.RequestTimeout('binance {"code":-1007,"msg":"Timeout waiting for response."}'))
+    assert not errors.is_over(ccxt.ExchangeNotAvailable("binance POST https://x/order"))
+
+
 def test_no_signature_is_shown() -> None:
     text = errors.sentence(ccxt.RequestTimeout("binance GET https://x/y?symbol=A&timestamp=1&signature=abc failed"))
     assert "abc" not in text

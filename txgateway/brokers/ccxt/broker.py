@@ -241,16 +241,16 @@ class CcxtBroker:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
         self._remember(order.order_id)
         entry = self._book.sent(order)
-        entry.unsettled = self._reactor.seconds() + self._options.patience + 0.5
+        entry.unsettled = self._reactor.seconds() + 2 * self._options.patience
         call = session.exchange.create_order(
             sent.symbol, sent.form, sent.side, sent.quantity, sent.limit, dict(sent.params)
         )
         try:
             answer = await session.command(f"Order {order.order_id}", call)
         except Ambiguous as doubt:
-            if doubt.__cause__ is not None and errors.rate_limited(doubt.__cause__):
-                # It was answered, and is not on its way.
-                entry.unsettled = min(entry.unsettled, self._reactor.seconds() + 0.5)
+            # What was answered, or sent so long ago, is not on its way any more.
+            over = doubt.__cause__ is not None and errors.is_over(doubt.__cause__)
+            entry.unsettled = self._reactor.seconds() + 0.5 + (0.0 if over else self._options.patience)
             raise
         except Refused:
             entry.unsettled = 0.0

@@ -83,6 +83,14 @@ def timed_out(error: BaseException) -> bool:
     return "RequestTimeout" in names(error) or isinstance(error, TimeoutError)
 
 
+def is_over(error: BaseException) -> bool:
+    """Whether what it ended can arrive no more: too many requests were answered, or as much time as it had is over.
+
+    An exchange that says itself that it has timed out may still be at it.
+    """
+    return rate_limited(error) or (timed_out(error) and '"code"' not in str(error))
+
+
 def sentence(error: BaseException) -> str:
     """What it says, short, without the signature and keys that an address may carry."""
     text = " ".join(str(error).split())

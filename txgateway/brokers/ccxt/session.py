@@ -45,6 +45,8 @@ AT_ONCE = (0.02, 0.3, 1.0, 2.0, 5.0, 10.0)
 LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
 """The back-up poll is looked after each `LOOK` seconds: it comes after `SELDOM`, or `OFTEN` once the private stream has
 been quiet for `QUIET`."""
+CLOCK = 600.0
+"""So often, at the least, is the clock set by the exchange's: one that is wrong has every order refused."""
 FRESH = 120.0
 """So old may what is known of the balances be."""
 KEPT = timedelta(days=7)
@@ -83,7 +85,7 @@ class Session:
         self._tasks: list[asyncio.Future[Any]] = []
         self._timers: dict[str, Any] = {}
         self._chasing: set[str] = set()
-        self._last_word = self._last_poll = reactor.seconds()
+        self._last_word = self._last_poll = self._set_time = reactor.seconds()
         self._polled = self.now()
         self._names = Names(self.order_id, self._symbol)
         self.exchange = exchange.make(options, row, feeds, self)
@@ -356,6 +358,8 @@ class Session:
             reason = errors.refusal(error, self.row.sure)
             text = errors.sentence(error)
             if reason is not None:
+                if "InvalidNonce" in errors.names(error):
+                    self._later("the clock", 0.0, self.set_time)
                 raise Refused(reason, f"{what} was refused by venue {self.venue}: {text}.") from error
             if not errors.is_of_a_link(error):
                 log.failure("{what} ended badly.", what=what)
@@ -363,6 +367,7 @@ class Session:
 
     async def set_time(self) -> None:
         """Set the clock by the exchange's."""
+        self._set_time = self._reactor.seconds()
         if not self.exchange.has.get("fetchTime"):
             return
         asked = self._clock()
@@ -573,6 +578,8 @@ class Session:
         now = self._reactor.seconds()
         every = OFTEN if now - self._last_word > QUIET or not self.row.watch else SELDOM
         try:
+            if now - self._set_time >= CLOCK:
+                await self.set_time()
             if now - self._last_poll >= every:
                 self._last_poll = now
                 await self.poll()
