@@ -11,12 +11,15 @@ Reader = Callable[[Any], Any]
 Readers = Mapping[str, tuple[Any, Reader]]
 
 
-def read(options: Mapping[str, Any], readers: Readers, ignored: Collection[str] = ()) -> dict[str, Any]:
-    """Every option's value; ValueError names the first that is wrong."""
+def read(
+    options: Mapping[str, Any], readers: Readers, ignored: Collection[str] = (), secret: Collection[str] = ()
+) -> dict[str, Any]:
+    """Every option's value; ValueError names the first that is wrong, and shows it unless it is `secret`."""
     wrong = mistakes(options, readers, ignored)
     if wrong:
         name, instead = next(iter(wrong.items()))
-        raise ValueError(f"{name}={options.get(name)!r}: {instead}.")
+        shown = "" if name in secret else f"={options.get(name)!r}"
+        raise ValueError(f"{name}{shown}: {instead}.")
     return {name: reader(options.get(name, default)) for name, (default, reader) in readers.items()}
 
 

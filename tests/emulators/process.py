@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Any, ClassVar, Self
+from typing import IO, Any, Self
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 class Process:
     """`python -m` the emulator's module, on a free port. `options` as on its command line: `("--tick", "0")`."""
 
-    module: ClassVar[str]
+    module: str
 
     def __init__(self, *options: str, errors: Path | None = None) -> None:
         self.options = options

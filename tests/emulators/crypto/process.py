@@ -7,17 +7,15 @@ import asyncio
 import json
 import logging
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from tests.emulators import process
 from tests.emulators.crypto.control import Control, ControlLines
 from tests.emulators.crypto.server import Emulator, Key, Options
-
-ROOT = Path(__file__).parents[3]
 
 
 def parse(name: str, arguments: list[str] | None = None) -> argparse.Namespace:
@@ -88,57 +86,9 @@ async def _run(emulator: Emulator, control: Control, given: argparse.Namespace) 
     await emulator.stop()
 
 
-class Process:
-    """`python -m tests.emulators.NAME` ; `options` as on its command line: `Process("woo", "--seed", "1")`."""
+class Process(process.Process):
+    """`python -m tests.emulators.NAME`; `options` as on its command line: `Process("woo", "--seed", "1")`."""
 
     def __init__(self, name: str, *options: str, errors: Path | None = None) -> None:
-        self.name = name
-        self.options = options
-        self.errors = errors
-        """Where its log goes."""
-        self.port = 0
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Process:
-        """Start it, and wait until its port is bound. A restart binds the same port."""
-        module = f"tests.emulators.{self.name}"
-        command = [sys.executable, "-m", module, "--stdin", "--port", str(self.port), *self.options]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        if self.errors is None:
-            self.process = subprocess.Popen(command, cwd=ROOT, **pipes)
-        else:
-            with self.errors.open("a") as errors:
-                self.process = subprocess.Popen(command, cwd=ROOT, stderr=errors, **pipes)
-        self.port = self._read()["port"]
-        return self
-
-    def _pipe(self, name: str) -> IO[str]:
-        pipe = getattr(self.process, name)
-        assert pipe is not None
-        return pipe
-
-    def _read(self) -> Any:
-        line = self._pipe("stdout").readline()
-        assert line, "the emulator has ended"
-        return json.loads(line)
-
-    def do(self, command: str, **arguments: Any) -> Any:
-        """A control command; its result."""
-        self._pipe("stdin").write(json.dumps({"do": command, **arguments}) + "\n")
-        self._pipe("stdin").flush()
-        answer = self._read()
-        assert "error" not in answer, answer["error"]
-        return answer["ok"]
-
-    def kill(self) -> None:
-        """kill -9."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(10)
-        self._pipe("stdin").close()
-        self._pipe("stdout").close()
-
-    def end(self) -> None:
-        """However the test went."""
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
+        super().__init__(*options, errors=errors)
+        self.module = f"tests.emulators.{name}"

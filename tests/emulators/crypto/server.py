@@ -15,11 +15,12 @@ from typing import Any
 from aiohttp import web
 
 from tests.emulators.crypto.exchange import ACKS, Exchange, Moved
-from tests.emulators.crypto.faults import Fault, Faults
+from tests.emulators.crypto.faults import Faults
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.link import Link
 from tests.emulators.crypto.market import Market
 from tests.emulators.crypto.orders import Account, Balance, Ticket, Told
+from tests.emulators.faults import Fault
 
 log = logging.getLogger("emulator")
 D = Decimal

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tests.emulators.rtgw.faults import Fault
+from tests.emulators.faults import Fault
 from tests.emulators.rtgw.link import Connection, Link
 from tests.emulators.rtgw.orders import Row
 from tests.emulators.rtgw.tables import CLOCK, SERVICES

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from random import Random
-from typing import Any
+from dataclasses import dataclass
+
+from tests.emulators import faults
 
 KINDS = {
     "lost_ack": "The poke is done; neither its ack nor its status nor any row of that moment is told.",
@@ -33,55 +33,7 @@ KINDS = {
 
 
 @dataclass(slots=True)
-class Fault:
-    """One that is set. `count` None: for ever."""
+class Faults(faults.Faults):
+    """Those that are set."""
 
-    kind: str
-    count: int | None = 1
-    chance: float = 1.0
-    seconds: float | None = None
-    symbol: str = ""
-    when: str = ""
-    arrives: bool | None = None
-    happened: int = 0
-
-    def after(self, otherwise: float) -> float:
-        """Its seconds, or these."""
-        return otherwise if self.seconds is None else self.seconds
-
-
-@dataclass(slots=True)
-class Faults:
-    """Those that are set; the chance is seeded, so that a run can be had again."""
-
-    seed: str = "1"
-    all: list[Fault] = field(default_factory=list)
-    chance: Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.chance = Random(self.seed)
-
-    def set(self, kind: str, **more: Any) -> None:
-        """Set one, beside those that are set already."""
-        if kind not in KINDS:
-            raise ValueError(f"no fault {kind!r}; there are: {', '.join(KINDS)}")
-        self.all.append(Fault(kind, **more))
-
-    def clear(self, kind: str = "") -> None:
-        """Take away those of a kind, or all."""
-        self.all = [fault for fault in self.all if kind and fault.kind != kind]
-
-    def happens(self, kind: str, symbol: str = "") -> Fault | None:
-        """The first of this kind that happens now; it is counted."""
-        for fault in self.all:
-            if fault.kind != kind or fault.count == 0 or (fault.symbol and fault.symbol != symbol):
-                continue
-            if fault.chance >= 1 or self.chance.random() < fault.chance:
-                fault.count = None if fault.count is None else fault.count - 1
-                fault.happened += 1
-                return fault
-        return None
-
-    def coin(self) -> bool:
-        """Yes or no."""
-        return self.chance.random() < 0.5
+    known = KINDS

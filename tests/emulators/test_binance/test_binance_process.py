@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.emulators.binance.server import Binance, BinanceControl
-from tests.emulators.crypto.process import ROOT, Process, options, parse
+from tests.emulators.crypto.process import Process, options, parse
 from tests.emulators.crypto.server import Options
+from tests.emulators.process import ROOT
 from tests.emulators.test_binance.peer import Peer, on_loop, until
 
 

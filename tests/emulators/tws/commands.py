@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from twisted.python import log
 
+from tests.emulators.faults import Fault
 from tests.emulators.tws import messages
-from tests.emulators.tws.faults import Fault
 from tests.emulators.tws.feeds import Feeds
 from tests.emulators.tws.link import Link
 from tests.emulators.tws.orders import read_order

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
+
+from txgateway import options as table
 
 DOMAINS = ("live", "testnet", "demo")
 MARKETS = ("", "spot", "swap")
@@ -50,30 +51,14 @@ class CcxtOptions:
 
 def read(options: Mapping[str, Any]) -> CcxtOptions:
     """The settings; ValueError names the first that is wrong."""
-    wrong = mistakes(options)
-    if wrong:
-        name, instead = next(iter(wrong.items()))
-        said = "" if name in SECRET else f"={options.get(name)!r}"
-        raise ValueError(f"{name}{said}: {instead}.")
-    found = {name: reader(options.get(name, default)) for name, (default, reader) in _READERS.items()}
+    found = table.read(options, _READERS, secret=SECRET)
     found["account"] = found.pop("accounts")
     return CcxtOptions(**found)
 
 
 def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
     """What to give instead, for each option that cannot be used."""
-    wrong: dict[str, str] = {}
-    for name, value in options.items():
-        if name not in _READERS:
-            close = get_close_matches(name, [*_READERS], n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            wrong[name] = f"there is no such option{hint}; correct it or take it away"
-            continue
-        try:
-            _READERS[name][1](value)
-        except ValueError as error:
-            wrong[name] = str(error)
-    return wrong
+    return table.mistakes(options, _READERS)
 
 
 SECRET = frozenset({"key", "secret", "password"})
@@ -140,14 +125,6 @@ def _words(pattern: str, instead: str) -> Callable[[Any], tuple[str, ...]]:
     return read_words
 
 
-def _seconds(value: Any) -> float:
-    text = str(value)
-    number = float(text) if re.fullmatch(r"\d{0,4}\.?\d{1,6}", text) else 0.0
-    if isinstance(value, bool) or not 0.1 <= number <= 3600:
-        raise ValueError("give seconds, from 0.1 to 3600")
-    return number
-
-
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("give true or false")
@@ -165,7 +142,7 @@ def _share(value: Any) -> float:
 _PAIRS = _words(r"[A-Z0-9.$*-]{1,32}(/[A-Z0-9.$*-]{1,32})?(:[A-Z0-9-]{1,32})?", "give pairs or quote currencies")
 _CURRENCIES = _words(r"[A-Z0-9.$*-]{1,32}", 'give currencies, such as ["USDT", "USD"]')
 
-_READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+_READERS: table.Readers = {
     "exchange": ("binance", _exchange),
     "key": ("", _text),
     "secret": ("", _text),
@@ -178,8 +155,8 @@ _READERS: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "accounts": ("api_account", _account),
     "symbols": ("", _PAIRS),
     "quotes": ("USDT,USDC,USD,EUR", _CURRENCIES),
-    "silence": (15, _seconds),
-    "patience": (10, _seconds),
+    "silence": (15, table.seconds(0.1)),
+    "patience": (10, table.seconds(0.1)),
     "throttle": (True, _flag),
     "share": (1, _share),
     "raw": (False, _flag),
