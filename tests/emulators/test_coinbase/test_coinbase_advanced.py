@@ -133,7 +133,7 @@ async def test_ioc_fok_and_gtd_end(trade: AdvancedPeer, coinbase: CoinbaseContro
     assert (ioc["status"], ioc["filled_size"]) == ("CANCELLED", "1")
     fok = await trade.row(await trade.order({"limit_limit_fok": {"base_size": "9", "limit_price": "50001.01"}}))
     assert (fok["status"], fok["filled_size"], fok["time_in_force"]) == ("CANCELLED", "0", "FILL_OR_KILL")
-    soon = coinbase.emulator.now() + 0.05
+    soon = coinbase.emulator.now() + 0.4
     terms = {"base_size": "0.01", "limit_price": "40000", "end_time": str(soon)}
     gtd = await trade.order({"limit_limit_gtd": terms})
     assert (await trade.row(gtd))["time_in_force"] == "GOOD_UNTIL_DATE_TIME"
@@ -219,7 +219,8 @@ async def test_market_data(trade: AdvancedPeer, coinbase: CoinbaseControl) -> No
     ticker = await ask("products/BTC-USD/ticker?limit=1")
     assert (ticker["best_bid"], ticker["trades"][0]["side"]) == ("50000", "SELL")
     now = int(coinbase.emulator.now())
-    candles = (await ask(f"products/BTC-USD/candles?granularity=ONE_MINUTE&start={now - 600}&end={now}"))["candles"]
+    start = now // 60 * 60 - 540
+    candles = (await ask(f"products/BTC-USD/candles?granularity=ONE_MINUTE&start={start}&end={now}"))["candles"]
     starts = [int(each["start"]) for each in candles]
     assert starts == sorted(starts, reverse=True)
     assert len(starts) == 10
@@ -251,7 +252,7 @@ async def test_the_user_channel_tells_how_orders_are(trade: AdvancedPeer, coinba
 
 @on_loop
 async def test_a_feed_is_proven_and_asked_for_what_there_is(make: Callable[..., CoinbaseControl]) -> None:
-    trade = AdvancedPeer(make(more={"patience": 0.05, "beat": 0.02}))
+    trade = AdvancedPeer(make(more={"patience": 0.4, "beat": 0.02}))
     silent = await trade.connect("/ws/advanced")
     feed = await trade.connect("/ws/advanced")
     for message, text in (

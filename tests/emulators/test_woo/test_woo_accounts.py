@@ -121,6 +121,8 @@ async def test_market_data(peer: Peer, woo: Control) -> None:
 @on_loop
 async def test_rate_limits_are_kept_when_asked_for(peer: Peer, woo: Control) -> None:
     woo.do_limits(True)
+    began = woo.emulator.now()
+    woo.emulator.rates.now = lambda: began + woo.emulator.ahead
     for _ in range(5):
         await peer.order()
     usual = {"symbol": "SPOT_BTC_USDT", "side": "BUY", "type": "LIMIT", "price": "40000", "quantity": "0.01"}

@@ -88,7 +88,7 @@ async def test_fills_are_late_twice_or_in_the_wrong_order(peer: Peer, woo: Contr
     await peer.order(side="SELL", type="MARKET", price=None, quantity="2")
     found = await until(lambda: trades()[2:] if len(trades()) >= 5 else None)
     assert found != sorted(found)
-    woo.do_fault("late_fill", seconds=0.05)
+    woo.do_fault("late_fill", seconds=0.4)
     order = await peer.order(side="SELL", type="MARKET", price=None, quantity="0.1")
     assert (await peer.row(order))["status"] == "FILLED"
     count = len(found) + 2
