@@ -199,6 +199,14 @@ def test_the_clock_follows_the_exchange_and_never_goes_back() -> None:
     assert clock.now(ours) == ours + timedelta(seconds=5)
 
 
+def test_a_clock_of_ours_that_is_ahead_holds_nothing_up() -> None:
+    clock, ours = VenueClock(), datetime(2026, 1, 1, tzinfo=UTC)
+    assert clock.now(ours) == ours
+    clock.told(ours - timedelta(seconds=45), ours, ours)
+    assert clock.now(ours) == ours - timedelta(seconds=45)
+    assert clock.at(ours - timedelta(seconds=5)) == ours - timedelta(seconds=50)
+
+
 # ---------------------------------------------------------------- the file of names
 
 

@@ -480,7 +480,7 @@ class CcxtBroker:
 
     async def _forgotten(self, session: Session, order: Order) -> OrderReport:
         """An order that the exchange had, and shows no more: it was canceled with the fills that there are."""
-        since = order.created - timedelta(seconds=10)
+        since = self._time.at(order.created) - timedelta(seconds=10)
         fills = [each for each in await session.trades(order.symbol, since) if each.broker_id == order.broker_order_id]
         filled = sum((each.quantity for each in fills), ZERO)
         worth = sum((each.quantity * each.price for each in fills), ZERO)

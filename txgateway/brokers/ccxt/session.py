@@ -107,6 +107,7 @@ class Session:
         else:
             await self.ask(self.exchange.load_markets())
         await self.set_time()
+        self._polled = self.now()
         self._confirmed = Deferred()
         for name, params in self.row.watch:
             arguments = [sorted(each.symbol for each in self.market.instruments())] if self.row.every_pair else []
@@ -432,7 +433,7 @@ class Session:
             return await self._found(order.broker_order_id, order, {})
         if self.row.find:
             return await self._found(client, order, {self.row.find: client})
-        since = order.created - timedelta(minutes=1)
+        since = self._time.at(order.created) - timedelta(minutes=1)
         for each in await self._paged("fetch_orders", order.symbol, since):
             if each.get("clientOrderId") == client:
                 return translate.seen(each, order.order_id)
@@ -565,7 +566,7 @@ class Session:
         self._later(f"fills of {symbol}", waits[turn], look)
 
     async def _catch_up(self, symbol: str, wanting: list[Entry]) -> None:
-        times = [entry.order.created for entry in wanting if entry.order is not None]
+        times = [self._time.at(entry.order.created) for entry in wanting if entry.order is not None]
         since = min(times) - timedelta(seconds=10) if len(times) == len(wanting) else self._polled - timedelta(hours=1)
         for fill in await self.trades(symbol, since):
             self.filled(fill, asked_for=True)
