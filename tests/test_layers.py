@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "feed": "brokers model",
     # signals
     "signaling": "carrier grounds intents sizing signals sources gateway ledger risk journal brokers model",
-    "carrier": "grounds turns intents revisions standing gateway feed state brokers model",
+    "carrier": "grounds turns intents revisions sizing standing gateway feed state brokers model",
     "grounds": "intents revisions sizing standing tickers gateway feed brokers model",
     "turns": "model",
     "revisions": "amends gateway sizing standing model",

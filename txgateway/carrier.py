@@ -24,6 +24,7 @@ from txgateway.grounds import Grounds, grant_of
 from txgateway.intents import act_of, as_planned, intent_of, order_of
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
+    ExitsEnded,
     ExitTriggered,
     SignalAdvanced,
     SignalEnded,
@@ -31,9 +32,11 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin
+from txgateway.model.execution import Execution
+from txgateway.model.order import CLOSED, Order, OrderRequest, OrderStatus, OrderType, Origin, Side
 from txgateway.model.signal import Act, Instruction, Measure, Outcome, Plan, Signal, Source, StrategyPosition
 from txgateway.revisions import Revisions
+from txgateway.sizing import Ground
 from txgateway.standing import Standing
 from txgateway.state import Change
 from txgateway.turns import Turn, Turns
@@ -80,6 +83,7 @@ class Carrier:
         self.grounds = Grounds(gateway, feed, brokers, self.standing, self.revisions, new_id)
         self._turns = Turns(self.grounds.named)
         self._gateway = gateway
+        self._feed = feed
         self._state = gateway.state
         self._find_source = find_source
         self._reactor = reactor
@@ -133,9 +137,20 @@ class Carrier:
         if order is not None and order.parent in self._closings and not self._closes(order.parent):
             for each in self._closings.pop(order.parent):
                 _fire(each)
+        if isinstance(event, ExitsEnded):
+            for each in self._closings.pop(event.order_id, ()):
+                _fire(each)
+        if change.execution is not None:
+            fill = change.execution
+            if (fill.account, fill.symbol) in self._state.strategies.positions:
+                self._gateway.intake.go(self._let_go(fill), f"what a close has left of {fill.symbol}")
         if order is not None and order.signal in self._state.strategies.pending and _is_known_there(order):
             self._arrived.add(order.signal)
         if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
+            for account, symbol in list(self._state.strategies.positions):
+                if self._gateway.venue_of(account) == event.venue:
+                    work = self._let_go_at(event.venue, account, symbol)
+                    self._gateway.intake.go(work, f"what closes have left of {symbol}")
             self._go_on()
 
     def _tick(self) -> None:
@@ -151,6 +166,26 @@ class Carrier:
     def _is_up(self, signal: Signal) -> bool:
         venue = self._gateway.venue_of(signal.account)
         return venue is None or self._gateway.intake.status[venue] is VenueStatus.UP
+
+    # what a close has left
+
+    async def _let_go(self, fill: Execution) -> None:
+        await self._let_go_at(fill.venue, fill.account, fill.symbol, fill.side)
+
+    async def _let_go_at(self, venue: str, account: str, symbol: str, side: Side | None = None) -> None:
+        """What is less than a lot, left by what gave the rest up (`side`), is the account's: it cannot be closed."""
+        try:
+            instrument = await self._feed.instrument(venue, symbol)
+        except GatewayError:
+            return  # looked at again when the venue is up
+        if instrument is None or self._gateway.stopping or self._gateway.ledger.error is not None:
+            return
+        for position in list(self._state.strategies.positions.get((account, symbol), {}).values()):
+            gives = (each for each in position.working.values() if each * position.filled < 0)
+            over = not position.working if side is None else side.sign * position.filled < 0 and not any(gives)
+            if over and position.filled and not instrument.tradable(self.standing.held(position)):
+                left = f"{self.standing.held(position):f} are less than a lot, and cannot be closed: they are nobody's."
+                self._adjust(position, ZERO, left)
 
     # one signal
 
@@ -306,10 +341,10 @@ class Carrier:
         position = self._squared(self.standing.at(source.account, symbol, source.name, instruction.strategy))
         stands = self.standing.closable if act is Act.ORDER else self.standing.now
         now = stands(position) + done  # as it was when this was begun
-        if not now and act is Act.CLOSE and plan is not None:
+        if not ground.instrument.tradable(now) and act is Act.CLOSE and plan is not None:
             report.said.append("It is closed already, or closes by itself.")
             return
-        intent = intent_of(*as_planned(source, instruction, plan), ground, now)
+        intent = intent_of(*as_planned(source, instruction, plan), ground, now, position.taken)
         ends = _ends(signal, instruction)
         until = min((each for each in (signal.until, ends) if each is not None), default=None)
         late = intent.opens and until is not None and self._clock() > until
@@ -317,7 +352,9 @@ class Carrier:
             intent = replace(intent, opens=ZERO)
         day = self.grounds.day(source)
         closes = intent.closes - done
-        closes -= self._trigger(signal, at, position, instruction, closes, before, report)
+        closes -= self._trigger(signal, at, position, instruction, closes, ground, before, report)
+        if closes != intent.closes:
+            closes = ground.instrument.tradable(closes)
         if closes and intent.opens and (intent.apart or closes != intent.closes):
             plain = replace(instruction, order_type=OrderType.MARKET)
             first = await self._submit(signal, source, order_of(source, plain, -closes, ground, day, False), first_key)
@@ -356,19 +393,23 @@ class Carrier:
         held = self.standing.held(position)
         if held == position.filled:
             return position
+        text = f"it held {position.filled:f}, and the account's position says that others closed a part."
+        self._adjust(position, held, text)
+        return self.standing.at(position.account, position.symbol, position.source, position.strategy)
+
+    def _adjust(self, position: StrategyPosition, quantity: Decimal, text: str) -> None:
         self._gateway.ledger.record(
             StrategyAdjusted(
                 source=position.source,
                 strategy=position.strategy,
                 account=position.account,
                 symbol=position.symbol,
-                quantity=held,
-                text=f"it held {position.filled:f}, and the account's position says that others closed a part.",
+                quantity=quantity,
+                text=text,
                 by=BY,
                 time=self._clock(),
             )
         )
-        return self.standing.at(position.account, position.symbol, position.source, position.strategy)
 
     def _closed_before(self, signal: Signal, at: int, report: _Report) -> Decimal:
         """How much (signed) an earlier going over this instruction had closed by its exits' keeper: what was not asked
@@ -393,6 +434,7 @@ class Carrier:
         position: StrategyPosition,
         instruction: Instruction,
         closes: Decimal,
+        ground: Ground,
         before: Decimal,
         report: _Report,
     ) -> Decimal:
@@ -405,7 +447,7 @@ class Carrier:
         if not families:
             return ZERO
         priced = instruction.order_type not in (None, OrderType.MARKET)
-        if abs(whole) > abs(closes) or whole * closes < 0 or priced:
+        if abs(ground.instrument.tradable(whole)) > abs(closes) or whole * closes < 0 or priced:
             text = f"{abs(whole):f} {position.symbol} of the position have exits attached"
             raise Refused(Reason.UNSUPPORTED, f"{text}: close them whole, and at the market.")
         self._advance(signal, at, entries=(*(signal.entries if before else ()), *families), closing=before + whole)

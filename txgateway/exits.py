@@ -91,7 +91,8 @@ class View:
 
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
-    clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be sold.
+    clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be
+    sold; zero: any.
     """
 
     can: Can
@@ -105,7 +106,7 @@ class View:
 
     def whole(self, quantity: Decimal) -> Decimal:
         """What of a quantity can be sold: a fee that is taken out of what was bought leaves parts of a lot."""
-        return quantity - quantity % self.lot if 0 < self.lot < 1 and quantity > 0 else quantity
+        return quantity - quantity % self.lot if self.lot > 0 and quantity > 0 else quantity
 
 
 def name_of(step: Step) -> str:

@@ -275,6 +275,9 @@ class Flattens:
                 continue
             await self._remember(run, pair, theirs.get(pair, ZERO))
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
+            if quantity and await self._is_dust(pair, abs(quantity)):
+                text = f"{quantity:f} are less than a lot: nothing of it can be closed."
+                line, quantity = FlattenLine(*pair[1:], line.quantity, True, text), ZERO
             part.lines[pair] = line
             if quantity:
                 closings.append(Deferred.fromCoroutine(self._close(run, part, pair, quantity)))
@@ -496,6 +499,14 @@ class Flattens:
         wait = min(longest, first * 2 ** min(count - 1, 10))
         since = self._clock() - last.updated  # below zero when the clock was put back
         return f"{_said(last)} It is tried again." if timedelta(0) <= since < wait else ""
+
+    async def _is_dust(self, pair: Pair, quantity: Decimal) -> bool:
+        """Whether so little is left that the venue would take no order for it."""
+        try:
+            instrument, _ = await self._market(pair[0], pair[2])
+        except GatewayError:
+            return False  # as it will be said when it is closed
+        return instrument is not None and not instrument.tradable(quantity)
 
     async def _size(self, venue: str, symbol: str, quantity: Decimal) -> Decimal:
         """How much one order may close: whole lots, and no more than the venue takes at once."""

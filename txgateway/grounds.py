@@ -107,7 +107,7 @@ class Grounds:
         if instruction.act is Act.AMEND:
             await self._revisions.check(instruction, position, ground.instrument)
             return f"Would change order {position.entry}."
-        intent = intent_of(source, instruction, ground, self._standing.now(position))
+        intent = intent_of(source, instruction, ground, self._standing.now(position), position.taken)
         request = self.request_for(source, instruction, intent, ground)
         if request is None:
             return "Nothing would be sent."

@@ -42,8 +42,13 @@ def act_of(source: Source, instruction: Instruction, now: Decimal = ZERO) -> Act
     return Act.REOPEN if instruction.target is not None and instruction.target * now < 0 else Act.OPEN
 
 
-def intent_of(source: Source, instruction: Instruction, ground: Ground, now: Decimal) -> Intent:
-    """The way from what is held `now` (signed) to what is asked for; Refused where there is none."""
+def intent_of(source: Source, instruction: Instruction, ground: Ground, held: Decimal, taken: Decimal = ZERO) -> Intent:
+    """The way from what is `held` (signed) to what is asked for; Refused where there is none.
+
+    What is less than a lot of it stays, and does not count. `taken` is what fees have kept of what was bought: its
+    sender counts with it, so that a sale of all that it counts is one of all that is held.
+    """
+    now = ground.instrument.tradable(held)
     act = act_of(source, instruction, now)
     name = instruction.strategy_name or instruction.strategy or source.name
     symbol = ground.instrument.symbol
@@ -61,13 +66,17 @@ def intent_of(source: Source, instruction: Instruction, ground: Ground, now: Dec
         raise Refused(Reason.POSITION_EXISTS, text)
     if act is Act.TARGET:
         target = _target(source, instruction, ground)
-        return _moved(now, target - now, instruction)
+        counted = ground.instrument.tradable(held + taken) if held > 0 else now
+        delta = target - counted if target > counted else ZERO if target >= held > 0 else target - now
+        return _moved(now, delta, instruction)
     side = instruction.side
     if side is None:
         raise Refused(Reason.BAD_SIGNAL, "The signal does not say whether to buy or to sell.")
     signed = side.sign * sizing.quantity_of(instruction, source, side, ground)
     if act is Act.REOPEN:
         return Intent(now, signed, signed, apart=True)
+    if now > 0 and now <= -signed <= held + taken:
+        signed = -now
     return _moved(now, signed, instruction)
 
 

@@ -36,7 +36,7 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.exits import KEEPER, Leg
-from txgateway.model.instrument import Instrument
+from txgateway.model.instrument import AssetClass, Instrument
 from txgateway.model.market import Quote, Trade
 from txgateway.model.order import CLOSED, PENDING, Order, OrderStatus, Origin
 from txgateway.model.scope import Subject
@@ -236,7 +236,7 @@ class Keeper:
             memory.price,
             memory.best,
             frozenset(memory.troubles),
-            memory.rules.lot_size,
+            _lot(memory.rules),
         )
         steps = exits.due(family, self._gateway.state.order, view)
         self._settle(family, memory, steps)
@@ -487,6 +487,11 @@ class Keeper:
 
 def _key(kin: Family | Group) -> str:
     return kin.entry if isinstance(kin, Family) else group_key(kin.account, kin.name)
+
+
+def _lot(rules: Instrument) -> Decimal:
+    """The smallest part of a holding that can be sold; zero where it is not counted in lots."""
+    return rules.lot_size if rules.lot_size < 1 or rules.asset_class is AssetClass.CRYPTO else ZERO
 
 
 def _terms(order: Order) -> str:

@@ -351,7 +351,7 @@ class Signaling:
             symbol = ground.instrument.symbol
             standing = self.carrier.standing
             position = standing.at(source.account, symbol, source.name, instruction.strategy)
-            intent = intent_of(source, named, ground, standing.intended(position))
+            intent = intent_of(source, named, ground, standing.intended(position), position.taken)
             if intent.opens and named.act in (Act.OPEN, Act.REOPEN):
                 self._require_only(position, named)
             request = self.carrier.grounds.request_for(source, named, intent, ground)

@@ -57,7 +57,7 @@ def quantity_of(instruction: Instruction, source: Source, side: Side, ground: Gr
 def part_of(instruction: Instruction, source: Source, held: Decimal, ground: Ground) -> Decimal:
     """Units of a position of `held` (both above zero) that a close gives up; Refused with NO_SIZE where it is none.
 
-    Where the source sizes, the sender's units are not ours: its close is one of all.
+    Where the source sizes, the sender's units are not ours: its close is one of all. `held` can be traded as it is.
     """
     amount, symbol = instruction.amount, ground.instrument.symbol
     if amount is None or (amount.measure is Measure.PERCENT and amount.value >= HUNDRED):

@@ -1,6 +1,7 @@
 """Signals, and what each strategy of each source holds: folded from the journal with the rest of the state. Pure.
 
-A strategy's position is what its orders filled and, until they end, what its entries may still fill. What others do in
+A strategy's position is what its orders filled, less what fees kept of it, and, until they end, what its entries may
+still fill. A fee kept of what closes a short position is the account's, as one in money is. What others do in
 the same account (a person who closes by hand, a flatten) shows as a change of what the account holds beside all
 strategies: what goes against a position has closed it.
 """
@@ -205,11 +206,14 @@ class Strategies:
         was = before.filled_quantity if before is not None else ZERO
         if before is None and isinstance(event, OrderRestored | Executed):
             was = after.filled_quantity - (event.execution.quantity if isinstance(event, Executed) else ZERO)
-        filled = position.filled + after.side.sign * (after.filled_quantity - was)
+        taken = event.execution.taken if isinstance(event, Executed) else ZERO
+        signed = after.side.sign * (after.filled_quantity - was)
+        filled, kept = _less_fee(position, signed, taken)
         working = {each: left for each, left in position.working.items() if each != after.order_id}
         if after.leg is None and after.status not in CLOSED:
             working[after.order_id] = after.side.sign * after.leaves_quantity
         begins = bool(not position.filled and filled)
+        unmatched = signed - taken - (filled - position.filled)
         signal = self.signals.get(after.signal) if begins else None
         price = event.execution.price if isinstance(event, Executed) else after.average_price
         new = not position.filled and not position.working
@@ -225,8 +229,11 @@ class Strategies:
                 reference=position.reference or (mine.reference if mine is not None else ""),
                 average_price=_entered_at(position, filled - position.filled, price),
                 entry=after.order_id if new and after.leg is None else position.entry,
+                taken=kept,
             )
         )
+        if unmatched:
+            self._pass(place, unmatched)
         if begins:
             self._base(place, name, account_holds)
 
@@ -249,10 +256,8 @@ class Strategies:
         position = self.at(place, name)
         change, closed = event.quantity - position.filled, self.held(position, account_holds) - position.filled
         passed = change if change * closed <= 0 else change - (max if closed < 0 else min)(change, closed)
-        for other in list(self.positions.get(place, {}).values()):
-            if (other.source, other.strategy) != name:
-                self._put(replace(other, others=other.others - passed))
-        self._put(replace(position, filled=event.quantity))
+        self._pass(place, -passed)
+        self._put(replace(position, filled=event.quantity, taken=ZERO))
         if event.quantity:
             self._base(place, name, account_holds)
 
@@ -268,6 +273,11 @@ class Strategies:
             else:
                 continue
             self._put(replace(position, filled=left))
+
+    def _pass(self, place: Place, quantity: Decimal) -> None:
+        """So much more (signed) is the account's beside all strategies, and was nobody's doing."""
+        for position in list(self.positions.get(place, {}).values()):
+            self._put(replace(position, others=position.others + quantity))
 
     def _base(self, place: Place, name: Name, account_holds: Decimal) -> None:
         self._put(replace(self.at(place, name), others=account_holds - self.filled(place)))
@@ -297,6 +307,16 @@ class Strategies:
         if signal.outcome is Outcome.PENDING:
             self.pending[signal.signal_id] = signal
         self._keep(signal)
+
+
+def _less_fee(position: StrategyPosition, signed: Decimal, taken: Decimal) -> tuple[Decimal, Decimal]:
+    """What is held after a fill, and what fees have kept of it: no more than is held, and no sale is short by it."""
+    filled = position.filled + signed
+    own = min(taken, max(ZERO, filled))
+    filled, kept = filled - own, position.taken + own
+    back = min(kept, max(ZERO, -filled)) if signed < 0 else ZERO
+    filled, kept = filled + back, kept - back
+    return filled, own if filled and not position.filled else kept
 
 
 def _entered_at(position: StrategyPosition, signed: Decimal, price: Decimal) -> Decimal:

@@ -55,3 +55,9 @@ class Instrument:
     shortable: bool = True
     session: Session | None = None
     raw: Mapping[str, str] = field(default_factory=dict)
+
+    def tradable(self, quantity: Decimal) -> Decimal:
+        """What of a holding (signed) can be traded: fees that are kept out of what is bought leave parts of a lot."""
+        if self.asset_class is not AssetClass.CRYPTO or self.lot_size <= 0:
+            return quantity
+        return quantity - quantity % self.lot_size  # of Decimals the rest has the sign of the quantity

@@ -199,7 +199,7 @@ class StrategyPosition:
 
     `average_price` is what it was entered at, `entry` the order that began it.
     `others` is what the account held beside all strategies when the position began: what is closed by others' hands
-    shows against it.
+    shows against it. `taken` is what fees have kept of what was bought since then: its sender counts that as held.
     """
 
     source: str
@@ -214,6 +214,7 @@ class StrategyPosition:
     opened: datetime | None = None
     average_price: Decimal = Decimal(0)
     entry: str = ""
+    taken: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
