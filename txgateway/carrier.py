@@ -180,12 +180,15 @@ class Carrier:
             return  # looked at again when the venue is up
         if instrument is None or self._gateway.stopping or self._gateway.ledger.error is not None:
             return
-        for position in list(self._state.strategies.positions.get((account, symbol), {}).values()):
+        found = list(self._state.strategies.positions.get((account, symbol), {}).values())
+        for position in found:
+            left = (
+                position.filled if len(found) > 1 else self.standing.held(position)
+            )  # whose part hands closed is open
             gives = (each for each in position.working.values() if each * position.filled < 0)
             over = not position.working if side is None else side.sign * position.filled < 0 and not any(gives)
-            if over and position.filled and not instrument.tradable(self.standing.held(position)):
-                left = f"{self.standing.held(position):f} are less than a lot, and cannot be closed: they are nobody's."
-                self._adjust(position, ZERO, left)
+            if over and left and not instrument.tradable(left):
+                self._adjust(position, ZERO, f"{left:f} are less than a lot, and cannot be closed: they are nobody's.")
 
     # one signal
 

@@ -208,7 +208,7 @@ class Strategies:
             was = after.filled_quantity - (event.execution.quantity if isinstance(event, Executed) else ZERO)
         taken = event.execution.taken if isinstance(event, Executed) else ZERO
         signed = after.side.sign * (after.filled_quantity - was)
-        filled, kept = _less_fee(position, signed, taken)
+        filled, kept = _less_fee(position, signed, taken, ZERO if after.status in CLOSED else after.leaves_quantity)
         working = {each: left for each, left in position.working.items() if each != after.order_id}
         if after.leg is None and after.status not in CLOSED:
             working[after.order_id] = after.side.sign * after.leaves_quantity
@@ -309,14 +309,17 @@ class Strategies:
         self._keep(signal)
 
 
-def _less_fee(position: StrategyPosition, signed: Decimal, taken: Decimal) -> tuple[Decimal, Decimal]:
-    """What is held after a fill, and what fees have kept of it: no more than is held, and no sale is short by it."""
+def _less_fee(position: StrategyPosition, signed: Decimal, taken: Decimal, coming: Decimal) -> tuple[Decimal, Decimal]:
+    """What is held after a fill, and what fees have kept of what was bought since it began: never more than is held.
+
+    An order to sell all that was bought goes below zero by no more than they kept, `coming` included: all is sold then.
+    """
     filled = position.filled + signed
     own = min(taken, max(ZERO, filled))
     filled, kept = filled - own, position.taken + own
-    back = min(kept, max(ZERO, -filled)) if signed < 0 else ZERO
-    filled, kept = filled + back, kept - back
-    return filled, own if filled and not position.filled else kept
+    if signed < 0 and filled < 0 and coming - filled <= kept:
+        filled, kept = ZERO, kept + filled
+    return filled, own if filled and position.filled * filled <= 0 else kept
 
 
 def _entered_at(position: StrategyPosition, signed: Decimal, price: Decimal) -> Decimal:

@@ -195,7 +195,7 @@ def test_a_sale_of_all_that_was_bought_is_one_of_all_that_is_held() -> None:
     house.trade("BUY", "0.5")
     house.trade("SELL", "0.6")
     assert house.sizes()[-1] == ("SELL", "0.6"), "who asks for more than was bought gets it"
-    assert house.have() == D("-0.1")
+    assert house.have() == D("-0.1005")
 
 
 def test_a_target_that_is_reached_but_for_the_fee_is_reached() -> None:
@@ -260,26 +260,56 @@ def test_dust_that_a_crash_left_is_let_go_when_the_venue_is_up() -> None:
     same_everywhere(house)
 
 
-def test_a_sale_that_was_larger_by_the_fee_was_no_short_one() -> None:
+def test_whose_part_a_person_sold_stays_open_while_several_hold() -> None:
+    house = spot()
+    house.trade("BUY", "0.12345", "a")
+    house.trade("BUY", "0.5", "b")
+    house.by_hand(Side.SELL, "0.12332")
+    assert len(house.positions[("ACC", PAIR)]) == 2
+    house.trade("CLOSE", strategy="b")
+    assert house.have("b") == 0
+    assert house.have("a") == D("0.12332655") or not house.have("a")
+    assert house.account >= house.have("a")
+    same_everywhere(house)
+
+
+def test_a_fee_is_never_of_more_than_is_held() -> None:
+    """One kept of what covers a short position is the account's, and is taken from no other strategy."""
+    house = spot()
+    house.by_hand(Side.BUY, "1")
+    house.trade("BUY", "0.5", "long")
+    house.trade("SELL", "0.1", "short")
+    broker = house.bench.broker
+    broker.mode = "accept"
+    house.trade("BUY", "0.3", "short")
+    for part in ("0.05", "0.1", "0.15"):
+        house.bench.gateway.report(Executed(broker.fill(broker.sent[-1], D(part)), broker.now()), "paper")
+        house.bench.turn()
+    assert house.have("short") == D("0.2") - D("0.00025"), "0.0001 and 0.00015; what covered cost the account 0.00005"
+    assert house.have("long") == D("0.4995")
+    assert house.account == D("0.999") - D("0.00005") + house.have("short") + house.have("long")
+    same_everywhere(house)
+
+
+@pytest.mark.parametrize("parts", [["0.5"], ["0.2", "0.3"], ["0.4997", "0.0003"]])
+def test_a_sale_that_was_larger_by_the_fee_was_one_of_all(parts: list[str]) -> None:
     """As journals have it that were written before a close was for what is held."""
     house = spot()
     house.by_hand(Side.BUY, "1")
     house.trade("BUY", "0.5")
-    before = house.positions[("ACC", PAIR)]["tv", "a"].others
     house.trade("BUY", "0.1", "other")
-    broker = house.bench.broker
-    order = replace(broker.sent[1], order_id="old", client_order_id="old", side=Side.SELL, quantity=D("0.5"))
-    state = house.bench.gateway.state
-    position = state.strategies.positions[("ACC", PAIR)]["tv", "a"]
-    assert before == D("0.999")
-    fill = replace(broker.fill(order, D("0.5")), execution_id="old")
-    was = replace(order, filled_quantity=D(0), status=OrderStatus.NEW)
-    now = replace(order, filled_quantity=D("0.5"), status=OrderStatus.FILLED)
-    assert position.taken == D("0.0005")
-    state.strategies.take(Executed(fill, broker.now()), was, now, house.account - D("0.5"))
+    state, broker, account = house.bench.gateway.state, house.bench.broker, house.account
+    order = replace(broker.sent[1], order_id="old", side=Side.SELL, quantity=D("0.5"), status=OrderStatus.NEW)
+    for part in parts:
+        done = order.filled_quantity + D(part)
+        status = OrderStatus.FILLED if done == D("0.5") else OrderStatus.PARTIALLY_FILLED
+        before, order = order, replace(order, filled_quantity=done, status=status)
+        account -= D(part)
+        fill = Executed(broker.fill(order, D(part)), broker.now())
+        state.strategies.take(fill, before, order, account)
     assert list(state.strategies.positions[("ACC", PAIR)]) == [("tv", "other")]
     other = state.strategies.positions[("ACC", PAIR)]["tv", "other"]
-    assert state.strategies.held(other, house.account - D("0.5")) == D("0.0999")
+    assert state.strategies.held(other, account) == D("0.0999")
 
 
 STEP = some.one_of(
