@@ -182,9 +182,8 @@ class Carrier:
             return
         found = list(self._state.strategies.positions.get((account, symbol), {}).values())
         for position in found:
-            left = (
-                position.filled if len(found) > 1 else self.standing.held(position)
-            )  # whose part hands closed is open
+            # whose part it is that hands closed is open while several hold
+            left = position.filled if len(found) > 1 else self.standing.held(position)
             gives = (each for each in position.working.values() if each * position.filled < 0)
             over = not position.working if side is None else side.sign * position.filled < 0 and not any(gives)
             if over and left and not instrument.tradable(left):

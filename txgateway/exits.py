@@ -92,7 +92,7 @@ class View:
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
     clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be
-    sold; zero: any.
+    sold, zero: any.
     """
 
     can: Can

@@ -267,7 +267,7 @@ class Flattens:
         theirs = await self._theirs(run, part)
         about = [pair for pair in theirs or () if self._is_about(run.flatten.scope, pair)]
         ours = [pair for pair in self._ours(run.flatten.scope) if pair[0] == part.venue]
-        closings = []
+        closings: list[Deferred[object]] = []
         for pair in sorted({*part.lines, *about, *working, *ours}):
             if theirs is None:
                 text = f"Venue {part.venue} does not tell what is held."
@@ -275,17 +275,14 @@ class Flattens:
                 continue
             await self._remember(run, pair, theirs.get(pair, ZERO))
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))
-            if quantity and await self._is_dust(pair, abs(quantity)):
-                text = f"{quantity:f} are less than a lot: nothing of it can be closed."
-                line, quantity = FlattenLine(*pair[1:], line.quantity, True, text), ZERO
             part.lines[pair] = line
             if quantity:
                 closings.append(Deferred.fromCoroutine(self._close(run, part, pair, quantity)))
-        await gatherResults(closings, consumeErrors=True)
+        closes = any(await gatherResults(closings, consumeErrors=True))
         left = [line for line in part.lines.values() if not line.flat]
         if left:
             part.troubles.append(" ".join(f"{line.account} {line.symbol}: {line.text}" for line in left))
-        part.flat = not (part.troubles or closings or part.moved)
+        part.flat = not (part.troubles or closes or part.moved)
         parts = run.parts.values()
         if run.ended is None and all(each.flat for each in parts):
             lost = [each for found in parts for each in found.lost]
@@ -446,8 +443,8 @@ class Flattens:
         self._ledger.record(PositionReported(venue, account, symbol, theirs, price, self._clock()))
         self._differences.gone(key, "A flatten has taken the broker's position over, to close it.")
 
-    async def _close(self, run: _Run, part: _Part, pair: Pair, quantity: Decimal) -> None:
-        """Send the next closing order, unless the last one was refused just now."""
+    async def _close(self, run: _Run, part: _Part, pair: Pair, quantity: Decimal) -> bool:
+        """Send the next closing order, unless the last one was refused just now; False where none can be sent."""
         venue, account, symbol = pair
         flatten = run.flatten
         held = part.lines[pair].quantity
@@ -456,8 +453,12 @@ class Flattens:
             wait = self._refused_just_now(last, count)
             if wait:
                 part.lines[pair] = FlattenLine(account, symbol, held, False, wait)
-                return
+                return True
             size = await self._size(venue, symbol, abs(quantity))
+            if not size:
+                text = f"{quantity:f} are less than a lot: nothing of it can be closed."
+                part.lines[pair] = FlattenLine(account, symbol, held, True, text)
+                return False
             side = Side.SELL if quantity > 0 else Side.BUY
             key = flatten.key(symbol, count + 1)
             owner = flatten.scope.name if flatten.scope.kind in _OWNERS else FLATTENER
@@ -475,6 +476,7 @@ class Flattens:
         except GatewayError as error:
             text = str(error)
         part.lines[pair] = FlattenLine(account, symbol, held, False, text)
+        return True
 
     def _time_in_force(self, venue: str) -> TimeInForce:
         known = (each for each in TimeInForce if Can.time_in_force(each) in self._brokers[venue].can)
@@ -500,21 +502,14 @@ class Flattens:
         since = self._clock() - last.updated  # below zero when the clock was put back
         return f"{_said(last)} It is tried again." if timedelta(0) <= since < wait else ""
 
-    async def _is_dust(self, pair: Pair, quantity: Decimal) -> bool:
-        """Whether so little is left that the venue would take no order for it."""
-        try:
-            instrument, _ = await self._market(pair[0], pair[2])
-        except GatewayError:
-            return False  # as it will be said when it is closed
-        return instrument is not None and not instrument.tradable(quantity)
-
     async def _size(self, venue: str, symbol: str, quantity: Decimal) -> Decimal:
-        """How much one order may close: whole lots, and no more than the venue takes at once."""
+        """How much one order may close: whole lots, and no more than the venue takes at once; zero: it takes none."""
         instrument, _ = await self._market(venue, symbol)
         if instrument is None:
             return quantity
         if instrument.max_quantity:
             quantity = min(quantity, instrument.max_quantity)
+        quantity = instrument.tradable(quantity)
         return quantity - quantity % instrument.lot_size if quantity >= instrument.lot_size > 0 else quantity
 
 

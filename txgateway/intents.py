@@ -66,8 +66,9 @@ def intent_of(source: Source, instruction: Instruction, ground: Ground, held: De
         raise Refused(Reason.POSITION_EXISTS, text)
     if act is Act.TARGET:
         target = _target(source, instruction, ground)
-        counted = ground.instrument.tradable(held + taken) if held > 0 else now
-        delta = target - counted if target > counted else ZERO if target >= held > 0 else target - now
+        counted = ground.instrument.tradable(held + taken) if now > 0 else now
+        there = target >= now > 0 or not ground.instrument.tradable(target - held)
+        delta = target - counted if target > counted else ZERO if there else target - now
         return _moved(now, delta, instruction)
     side = instruction.side
     if side is None:

@@ -123,7 +123,8 @@ def test_what_it_holds_outlives_a_crash_and_is_closed_after_it(daemon: Daemon) -
 def test_flatten_ends_with_less_than_a_lot(daemon: Daemon) -> None:
     send(daemon, "plain", strategy="last", side="BUY", quantity=0.12345)
     report = daemon.call("flatten", scope="source:plain", reason="over")
-    assert report
-    until(lambda: not [each for each in daemon.call("query_flattens") if not each.get("flat")], daemon)
+    assert report["scope"] == "source:plain"
+    until(lambda: not daemon.call("query_flattens"), daemon)
     holds(daemon, "last", 0)
+    assert daemon.call("flatten", scope="source:plain", reason="once more")["flat"] is True, "less than a lot is left"
     assert not [each for each in daemon.call("query_orders").values() if each["order_status"] in ("DENIED", "REJECTED")]

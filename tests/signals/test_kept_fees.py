@@ -249,6 +249,27 @@ def test_lots_of_one_and_what_is_closed_by_its_exits() -> None:
     same_everywhere(house)
 
 
+def test_what_has_exits_is_closed_by_their_keeper_and_reversed_at_once() -> None:
+    house = spot()
+    house.by_hand(Side.BUY, "5")
+    broker = house.bench.broker
+    broker.mode = "accept"
+    house.trade("BUY", "0.12345", stop_loss="90")
+    house.bench.gateway.report(Executed(broker.fill(broker.sent[-1], D("0.12345")), broker.now()), "paper")
+    house.bench.turn(2)
+    assert house.sizes()[-1] == ("SELL", "0.12332")
+    broker.mode = "fill"
+    assert house.send(symbol=PAIR, strategy="a", target="-0.1").outcome is Outcome.DONE
+    assert house.sizes()[-2:] == [("SELL", "0.12332"), ("SELL", "0.1")]
+    assert house.have() == D("-0.1") + D("0.00000655")
+    assert house.send(symbol=PAIR, strategy="a", target="-0.1").outcome is Outcome.DONE
+    assert house.sizes()[-1] == ("SELL", "0.1"), "it is there but for less than a lot"
+    house.trade("CLOSE")
+    assert house.sizes()[-1] == ("BUY", "0.09999")
+    assert not house.positions
+    same_everywhere(house)
+
+
 def test_dust_that_a_crash_left_is_let_go_when_the_venue_is_up() -> None:
     house = spot()
     house.trade("BUY", "0.12345")
