@@ -93,6 +93,17 @@ NUMBERED = pytest.mark.parametrize("name", ["binance", "binanceusdm", "woo", "wo
 
 @EVERY
 @pytest_twisted.ensureDeferred
+async def test_a_pair_has_its_last_trade_when_its_first_quote_is_told(make: Make, name: str) -> None:
+    """Whoever waits for the first quote never reads a price of nothing."""
+    hall = await make(name)
+    hall.broker.subscribe(hall.symbol)
+    hall.quote(50001, 50003)
+    await hall.until(lambda: hall.shown(Quote), "a quote is told")
+    assert isinstance(next(each for each in hall.told if isinstance(each, Quote | Trade)), Trade)
+
+
+@EVERY
+@pytest_twisted.ensureDeferred
 async def test_prices_come_as_they_change(make: Make, name: str) -> None:
     hall = await make(name)
     hall.broker.subscribe(hall.symbol)

@@ -12,6 +12,7 @@ import pytest
 
 from txgateway.brokers.paper.options import Opening
 from txgateway.brokers.paper.sessions import Schedule, Sessions
+from txgateway.brokers.paper.turn import Worth
 from txgateway.model.errors import Reason
 from txgateway.model.events import Executed, OrderRejected
 from txgateway.model.order import OrderStatus
@@ -430,8 +431,20 @@ def test_what_cannot_be_taken_is_rejected_with_a_sentence(floor: Any, terms: dic
         floor.exchange.show(replace(floor.exchange.matcher("IBM").quote, symbol="USDJPY"))
     _, events = floor.send(**terms)
     assert isinstance(events[0], OrderRejected)
-    assert events[0].reason is Reason.REJECTED
+    assert events[0].reason is (Reason.UNSUPPORTED if "JPY" in part else Reason.REJECTED)
     assert part in events[0].text
+
+
+def test_what_a_currency_is_worth() -> None:
+    prices = {"EURUSD": D("1.1"), "USD/CHF": D("0.8"), "GBP/USD": D("1.25")}
+
+    class Shown:
+        def price(self, symbol: str) -> Decimal | None:
+            return prices.get(symbol)
+
+    worth = Worth(Shown())  # type: ignore[arg-type]
+    found = [worth.rate(each) for each in ("USD", "EUR", "CHF", "GBP", "USDT", "JPY")]
+    assert found == [D(1), D("1.1"), D("1.25"), D("1.25"), D(1), None]
 
 
 def test_an_order_that_the_cash_cannot_pay_whole_ends(make_floor: Callable[..., Any]) -> None:

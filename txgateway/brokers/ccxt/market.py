@@ -56,6 +56,9 @@ class _Line:
     """One pair that somebody listens to."""
 
     symbol: str
+    whole: bool = False
+    """The present trade was asked for: until then no quote is told, for a pair without a price would be shown."""
+    held: Quote | None = None
     quote: Quote | None = None
     trade: Trade | None = None
     began: float = 0.0
@@ -366,7 +369,10 @@ class Market:
         if line.quote is not None and quote.time < line.quote.time:
             return  # an answer that took longer than the stream
         line.quote = quote
-        self._report(quote)
+        if line.whole:
+            self._report(quote)
+        else:
+            line.held = quote
 
     def _tell_trade(self, line: _Line, deal: Deal) -> None:
         line.trade = Trade(line.symbol, deal.price, deal.size, deal.time)
@@ -510,16 +516,28 @@ class Market:
     # ---------------------------------------------------------------- questions
 
     async def _present(self, symbol: str) -> None:
-        """Tell the quote and the last trade as they are, and the day's figures."""
-        found = await self._fetch_book(symbol, 5)
-        line = self._lines.get(symbol)
-        if line is None or self._over:
-            return
-        if line.quote is None:
-            self._tell_quote(line, _top(symbol, found))
-        if self._row.trades is not None:
-            await self._last_trade(line)
+        """Tell the last trade and the quote as they are, and the day's figures."""
+        line = self._lines[symbol]
+        try:
+            if self._row.trades is not None:
+                await self._last_trade(line)
+        except GatewayError as error:
+            log.info("{venue}: the last trade of {symbol}: {text}", venue=self._venue, symbol=symbol, text=str(error))
+        finally:
+            self._show(line)
+        before = line.quote
+        if before is None:
+            found = await self._fetch_book(symbol, 5)
+            if line.quote is before and self._lines.get(symbol) is line and not self._over:
+                self._tell_quote(line, _top(symbol, found))
         await self._figures([symbol])
+
+    def _show(self, line: _Line) -> None:
+        """From now on its quotes are told, the one first that came meanwhile."""
+        line.whole = True
+        held, line.held = line.held, None
+        if held is not None and self._lines.get(line.symbol) is line and not self._over:
+            self._report(held)
 
     async def _last_trade(self, line: _Line) -> None:
         found = await self._ask(self._exchange.fetch_trades(line.symbol, None, 1))

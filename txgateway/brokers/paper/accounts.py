@@ -119,8 +119,9 @@ class Account:
             text = f"Cash account {self.name} trades in {BASE} only, and {held.symbol} is in {held.currency}."
             return Reason.REJECTED, text
         if self._rate(held.currency) is None:
-            text = f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid."
-            return Reason.REJECTED, text
+            text = f"Nobody knows what {held.currency} is worth in {BASE}, so {held.symbol} cannot be paid: "
+            text += f"listen to the pair of the two first, such as {held.currency}{BASE}."
+            return Reason.UNSUPPORTED, text
         now = self._resting.get(held.symbol) or _Resting(held.asset_class, held.currency)
         if not held.buys:
             left = self.quantity(held.symbol) - now.sells - held.leaves

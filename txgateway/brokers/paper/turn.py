@@ -14,6 +14,8 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote, Statistics, Trade
 
 ONE = Decimal(1)
+DOLLARS = frozenset({"USDT", "USDC", "FDUSD", "TUSD", "USDP", "PYUSD"})
+"""Coins that are made to be worth a dollar each."""
 
 
 class Market(Protocol):
@@ -77,8 +79,14 @@ class Worth:
         return self._market.price(symbol)
 
     def rate(self, currency: str) -> Decimal | None:
-        """What one unit of a currency is worth in BASE, by the pair of the two."""
+        """What one unit of a currency is worth in BASE, by the pair of the two; a coin that stands for it is one."""
         if currency == BASE:
             return ONE
-        price = self._market.price(f"{BASE}{currency}")
-        return ONE / price if price else self._market.price(f"{currency}{BASE}")
+        for between in ("", "/"):
+            price = self._market.price(f"{BASE}{between}{currency}")
+            if price:
+                return ONE / price
+            price = self._market.price(f"{currency}{between}{BASE}")
+            if price:
+                return price
+        return ONE if currency in DOLLARS else None
