@@ -19,7 +19,7 @@ LARGEST = Decimal(10) ** 15
 def check_form(request: OrderRequest) -> Denial | None:
     """What can be judged from the request alone: sizes, and prices that belong to its type."""
     if not _sane(request.quantity):
-        return Denial(Reason.BAD_QUANTITY, f"Quantity {request.quantity} must be a number above zero, and 1e15 at most.")
+        return Denial(Reason.BAD_QUANTITY, f"Quantity {request.quantity} must be a number above zero, 1e15 at most.")
     for name, price, wanted in (
         ("limit_price", request.limit_price, request.order_type.has_limit),
         ("stop_price", request.stop_price, request.order_type.has_stop),
@@ -29,7 +29,7 @@ def check_form(request: OrderRequest) -> Denial | None:
         if not wanted and price is not None:
             return Denial(Reason.BAD_PRICE, f"A {request.order_type} order takes no {name}: leave it out.")
         if price is not None and not _sane(price):
-            return Denial(Reason.BAD_PRICE, f"{name} {price} must be a number above zero, and 1e15 at most.")
+            return Denial(Reason.BAD_PRICE, f"{name} {price} must be a number above zero, 1e15 at most.")
     return None
 
 
