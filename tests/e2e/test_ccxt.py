@@ -45,7 +45,7 @@ def make_ccxt(make_daemon: MakeDaemon, port: int, **more: str) -> Daemon:
         "RECONCILE_SECONDS": "2",
         "LOG_HTTP_REQUESTS": "0",
     }
-    return make_daemon(**environment, **more)
+    return make_daemon(**{**environment, **more})
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +86,22 @@ def test_it_comes_up_with_its_account(daemon: Daemon) -> None:
     account = daemon.call("query_account", account=ACCOUNT)
     assert account["_cash"] == 100_000_000
     assert SECRET not in daemon.log.read_text()
+
+
+def test_a_wrong_key_is_told_in_the_exchanges_words(binance: Process, make_daemon: MakeDaemon) -> None:
+    daemon = make_ccxt(make_daemon, binance.port, CCXT_KEY="another").start()
+    until(lambda: "Invalid API-key, IP, or permissions" in daemon.log.read_text(), daemon)
+    assert "private stream" not in daemon.log.read_text()
+    assert "Traceback" not in daemon.log.read_text()
+
+
+def test_a_check_finds_what_the_exchange_needs(make_daemon: MakeDaemon) -> None:
+    checked = make_ccxt(make_daemon, 1, CCXT_KEY="", CCXT_EXCHANGE="woo", CCXT_DOMAIN="demo").run("--check")
+    told = checked.stdout + checked.stderr
+    assert checked.returncode == 2
+    assert all(f"TXGATEWAY_CCXT_{each}" in told for each in ("KEY", "UID", "DOMAIN"))
+    assert SECRET not in told
+    assert make_ccxt(make_daemon, 1).run("--check").returncode == 0
 
 
 def test_orders_fill_and_the_position_is_less_by_the_fee(daemon: Daemon, binance: Process) -> None:

@@ -27,7 +27,7 @@ from txgateway.brokers.ccxt.session import Session
 from txgateway.brokers.ccxt.words import Fill, Seen
 from txgateway.futures import deferred
 from txgateway.model.account import AccountReport, Position
-from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
+from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, TimedOut, Unsupported
 from txgateway.model.events import (
     CancelRejected,
     OrderReplaced,
@@ -92,6 +92,8 @@ class CcxtBroker:
                 exchange.check(name)
             except ValueError as error:
                 wrong["exchange"] = str(error)
+            else:
+                wrong = {**exchange.unfit(name, options), **wrong}
         return wrong
 
     # life
@@ -636,9 +638,16 @@ class CcxtBroker:
         try:
             return await deferred(_awaited(work))
         except Exception as error:
-            if errors.refusal(error, None) is not None or _is_exchanges(error):
+            status = errors.http_refusal(error)
+            if status:
+                text = f"Venue {self.venue} answered {status} to {call.method} {call.path}: check the path"
+                raise Refused(Reason.REJECTED, f"{text}, and whether it is public or private.") from error
+            if errors.refusal(error, None) is not None or errors.is_answer(error):
                 raise Refused(Reason.REJECTED, f"Venue {self.venue} refused it: {errors.sentence(error)}.") from error
-            raise session.said(error) from error
+            said = session.said(error)
+            if isinstance(said, GatewayError) and not isinstance(said, TimedOut):
+                raise Refused(Reason.VENUE_DOWN, str(said)) from error
+            raise said from error
 
     def rate_limits(self) -> Sequence[RateLimit]:
         """How much of our share of its limits is left."""
@@ -647,11 +656,6 @@ class CcxtBroker:
 
 def _is_perpetual(instrument: Instrument) -> bool:
     return instrument.asset_class is AssetClass.PERPETUAL
-
-
-def _is_exchanges(error: Exception) -> bool:
-    """Whether the exchange itself said no, in whatever class ccxt has for it."""
-    return "ExchangeError" in errors.names(error)
 
 
 async def _awaited(work: Awaitable[Any]) -> Any:

@@ -83,6 +83,17 @@ def timed_out(error: BaseException) -> bool:
     return "RequestTimeout" in names(error) or isinstance(error, TimeoutError)
 
 
+def http_refusal(error: BaseException) -> str:
+    """The HTTP status by which it was refused, such as `404 Not Found`, where ccxt knows no more of it; else empty."""
+    found = re.match(r"\w+ [A-Z]+ \S+ (4\d\d [A-Za-z' -]*[A-Za-z])", str(error)) if is_of_ccxt(error) else None
+    return found[1] if found is not None and not timed_out(error) and not rate_limited(error) else ""
+
+
+def is_answer(error: BaseException) -> bool:
+    """Whether the exchange itself said no, in whatever class ccxt has for it."""
+    return "ExchangeError" in names(error) or bool(http_refusal(error))
+
+
 def is_over(error: BaseException) -> bool:
     """Whether what it ended can arrive no more: too many requests were answered, or as much time as it had is over.
 

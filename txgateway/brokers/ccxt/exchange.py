@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import ccxt.pro
 from twisted.logger import Logger
 
-from txgateway.brokers.ccxt import errors
+from txgateway.brokers.ccxt import errors, peculiarities
 from txgateway.brokers.ccxt.feeds import Feeds
 from txgateway.brokers.ccxt.limits import MARGIN, Request, request
 from txgateway.brokers.ccxt.options import CcxtOptions
@@ -45,7 +46,11 @@ class Ears(Protocol):
 def kind_of(name: str) -> Any:
     """ccxt's class; ValueError where it has none of this name."""
     if name not in ccxt.pro.exchanges:
-        raise ValueError(f"ccxt {ccxt.__version__} has no exchange {name} with streams; see its list of exchanges")
+        close = get_close_matches(name, ccxt.pro.exchanges, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(
+            f"ccxt {ccxt.__version__} has no exchange {name} with streams{hint}; see its list of exchanges"
+        )
     return getattr(ccxt.pro, name)
 
 
@@ -58,6 +63,30 @@ def check(name: str) -> None:
     lacking = [each for each in NEEDED if has(name).get(each) in (None, False)]
     if lacking:
         raise ValueError(f"ccxt {ccxt.__version__} has no {', '.join(lacking)} of {name}: it cannot be traded here")
+
+
+_CREDENTIALS = {"apiKey": "key", "secret": "secret", "password": "password", "uid": "uid"}
+"""What a key consists of, by ccxt's names and by ours."""
+
+
+def unfit(name: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What to give instead, for each option that does not fit the exchange, or that it needs and lacks."""
+    found = kind_of(name)()
+    wrong: dict[str, str] = {}
+    needed = [each for each, wanted in found.requiredCredentials.items() if wanted]
+    foreign = [each for each in needed if each not in _CREDENTIALS]
+    if foreign:
+        wrong["exchange"] = f"{name} asks for a {' and a '.join(foreign)}, for which there is no option: give another"
+    for each in () if foreign else needed:
+        ours = _CREDENTIALS[each]
+        if not str(options.get(ours) or "").strip():
+            wrong[ours] = f"{name} needs it: give what belongs to your API key there"
+    market, domain = options.get("market") or "", options.get("domain") or "live"
+    if market and not (found.has.get(market) and market in peculiarities.of(name, market, found.has).markets):
+        wrong["market"] = f"{name} has no {market} market that can be traded here: give another, or leave it empty"
+    if domain != "live" and not found.urls.get("test" if domain == "testnet" else "demo"):
+        wrong["domain"] = f"ccxt knows no {domain} address of {name}: give another domain, such as live"
+    return wrong
 
 
 def has(name: str) -> Mapping[str, Any]:

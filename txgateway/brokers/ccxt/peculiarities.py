@@ -40,6 +40,7 @@ class Pages(Enum):
 class Peculiarities:
     """One exchange's (one market's, where it has two).
 
+    `markets`: those of them that can be traded here, if ccxt has them.
     `decode`: how its private frames are read; None: by ccxt. `streams`: what must be confirmed before it is up, by
     the names that `decode` gives. `watch`: which of ccxt's methods subscribe the private stream, with their
     arguments; `every_pair`: they want the pairs. `beats`: a channel that keeps the stream alive.
@@ -56,6 +57,7 @@ class Peculiarities:
     """
 
     can: Can
+    markets: frozenset[str] = frozenset({"spot", "swap"})
     form: IdForm = IdForm.TEXT
     decode: Decode | None = None
     streams: frozenset[str] = frozenset()
@@ -145,6 +147,7 @@ TABLE: Mapping[str, Peculiarities] = {
     ),
     "coinbase": Peculiarities(
         can=_ORDERS | Can.STOP_LIMIT | _ASKED | _PUBLIC,
+        markets=frozenset({"spot"}),
         decode=frames.coinbase,
         streams=frozenset({"user"}),
         beats="heartbeats",

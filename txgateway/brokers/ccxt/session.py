@@ -6,6 +6,7 @@ A session is over for good when its stream breaks: another is begun, and the des
 from __future__ import annotations
 
 import asyncio
+import binascii
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -107,6 +108,8 @@ class Session:
         else:
             await self.ask(self.exchange.load_markets())
         await self.set_time()
+        # A key that is refused is told of here in the exchange's own words; of a stream ccxt may lose them.
+        await self.ask_balances()
         self._polled = self.now()
         self._confirmed = Deferred()
         for name, params in self.row.watch:
@@ -342,8 +345,13 @@ class Session:
 
     def said(self, error: Exception) -> Exception:
         """An error of a question, as a sentence."""
+        if isinstance(error, binascii.Error) or "invalid base64 secret" in str(error):
+            wanted = f"{self.options.exchange} wants a base64 text"
+            return GatewayError(f"The option secret of venue {self.venue} is wrong: {wanted}.")
         if not errors.is_of_a_link(error):
             return error
+        if errors.is_answer(error):
+            return GatewayError(f"Venue {self.venue} refused it: {errors.sentence(error)}.")
         text = f"Venue {self.venue} did not answer: {errors.sentence(error)}."
         if errors.timed_out(error):
             return TimedOut(text)
