@@ -144,6 +144,15 @@ def test_rate_limits_and_endpoints(daemon: Daemon) -> None:
     daemon.call("resume")
 
 
+@pytest.mark.parametrize("version", ["public", "private"])
+def test_an_endpoint_that_there_is_not_is_refused(daemon: Daemon, version: str) -> None:
+    call = {"venue": "futures", "path": "no/such/endpoint", "version": version}
+    refused = daemon.rpc("call_endpoint", call)["result"]
+    assert (refused["status"], refused["reason"]) == ("Error", "REJECTED")
+    assert "answered 404 Not Found to GET no/such/endpoint" in refused["errorMsg"]
+    assert "Traceback" not in daemon.log.read_text()
+
+
 def test_what_is_asked_of_a_venue_without_the_option(make_daemon: MakeDaemon, exchange: Process) -> None:
     daemon = make(make_daemon, exchange, raw="false")
     refused = daemon.rpc("call_endpoint", ["futures", "time"])["result"]

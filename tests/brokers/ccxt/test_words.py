@@ -71,6 +71,14 @@ def test_a_name_that_is_nearly_right_is_shown() -> None:
         (BinanceUsdm, {"key": "another"}, "-2015"),
         (CoinbaseExchange, {"secret": "abcde"}, "option secret of venue ccxt is wrong"),
         (CoinbaseExchange, {"secret": "abc"}, "option secret of venue ccxt is wrong"),
+        (
+            Coinbase,
+            {"secret": "-----BEGIN EC PRIVATE KEY-----\\nabc\\n-----END"},
+            "option secret of venue ccxt is wrong",
+        ),
+        (Coinbase, {"key": "another"}, "401 Unauthorized"),
+        (CoinbaseExchange, {"password": "another"}, "Invalid Passphrase"),
+        (Woo, {"key": "another"}, "API key or secret is invalid"),
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -163,7 +163,7 @@ class CcxtBroker:
                 return
             if not failure.check(GatewayError, OSError, CancelledError):
                 log.failure("The start of {venue} failed.", failure, venue=self.venue)
-            text = "it took too long" if failure.check(CancelledError) else failure.getErrorMessage()
+            text = "it took too long" if failure.check(CancelledError) else failure.getErrorMessage().rstrip(".")
             self._broken(session, f"no connection: {text}")
 
         work.addBoth(done).addErrback(failed)

@@ -6,6 +6,7 @@ in doubt: a time-out, a broken connection, a server's failure, too many requests
 
 from __future__ import annotations
 
+import binascii
 import re
 
 from txgateway.model.errors import Reason
@@ -81,6 +82,13 @@ def rate_limited(error: BaseException) -> bool:
 def timed_out(error: BaseException) -> bool:
     """Whether no answer came in time."""
     return "RequestTimeout" in names(error) or isinstance(error, TimeoutError)
+
+
+def of_the_secret(error: BaseException) -> bool:
+    """Whether nothing could be signed, for the secret is no base64 or no private key."""
+    if isinstance(error, ValueError):
+        return isinstance(error, binascii.Error) or "PEM" in str(error)
+    return is_of_ccxt(error) and "invalid base64 secret" in str(error)
 
 
 def http_refusal(error: BaseException) -> str:

@@ -80,7 +80,7 @@ def unfit(name: str, options: Mapping[str, Any]) -> dict[str, str]:
     for each in () if foreign else needed:
         ours = _CREDENTIALS[each]
         if not str(options.get(ours) or "").strip():
-            wrong[ours] = f"{name} needs it: give what belongs to your API key there"
+            wrong[ours] = f"it is empty, and {name} needs it: give what you got there with the API key"
     market, domain = options.get("market") or "", options.get("domain") or "live"
     if market and not (found.has.get(market) and market in peculiarities.of(name, market, found.has).markets):
         wrong["market"] = f"{name} has no {market} market that can be traded here: give another, or leave it empty"

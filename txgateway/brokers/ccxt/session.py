@@ -6,7 +6,6 @@ A session is over for good when its stream breaks: another is begun, and the des
 from __future__ import annotations
 
 import asyncio
-import binascii
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -345,9 +344,9 @@ class Session:
 
     def said(self, error: Exception) -> Exception:
         """An error of a question, as a sentence."""
-        if isinstance(error, binascii.Error) or "invalid base64 secret" in str(error):
-            wanted = f"{self.options.exchange} wants a base64 text"
-            return GatewayError(f"The option secret of venue {self.venue} is wrong: {wanted}.")
+        if errors.of_the_secret(error):
+            text = f"it has not the form of a secret of {self.options.exchange} ({errors.sentence(error)})"
+            return GatewayError(f"The option secret of venue {self.venue} is wrong: {text}.")
         if not errors.is_of_a_link(error):
             return error
         if errors.is_answer(error):
