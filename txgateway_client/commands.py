@@ -296,7 +296,7 @@ class Commands(ABC):
         return self._read("query_position_mode", account=account)
 
     def set_position_mode(self, account: str, mode: str) -> dict[str, Any]:
-        """Have the venue hold positions as ONE_WAY or HEDGE. Return how it does then."""
+        """Have the venue hold positions as ONE_WAY (kind ccxt refuses HEDGE). Return how it does then."""
         return self._setting("set_position_mode", account=account, mode=mode)
 
     def call_endpoint(

@@ -29,11 +29,17 @@ raw = {raw}
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Process]:
+    emulator = started()
+    yield emulator
+    emulator.kill()
+
+
+def started() -> Process:
+    """An exchange of its own."""
     money = "perp:USDT:100000000"
     emulator = Process("binance", "--tick", "0", "--key", f"main:key:{SECRET}", "--balance", money).start()
     emulator.do("quote", symbol=PAIR, bid=50000, ask=50010, bid_size=1000, ask_size=1000)
-    yield emulator
-    emulator.kill()
+    return emulator
 
 
 def make(make_daemon: MakeDaemon, exchange: Process, raw: str = "true") -> Daemon:
@@ -107,14 +113,75 @@ def test_a_position_with_its_mark_and_liquidation_price(daemon: Daemon) -> None:
     assert held["mark_price"] > 0
     assert held["unrealized_profit"] is not None
     refused = daemon.call("set_position_mode", account=ACCOUNT, mode="HEDGE")
-    assert refused["reason"] == "REJECTED", "Binance changes the mode of nobody who holds something"
+    assert (refused["reason"], "ONE_WAY" in refused["errorMsg"]) == ("UNSUPPORTED", True)
     trade(daemon, -0.5)
 
 
 def test_the_position_mode(daemon: Daemon) -> None:
     assert daemon.call("query_position_mode")["mode"] == "ONE_WAY"
-    assert daemon.call("set_position_mode", account=ACCOUNT, mode="hedge")["mode"] == "HEDGE"
+    refused = daemon.call("set_position_mode", account=ACCOUNT, mode="hedge")
+    assert (refused["status"], refused["reason"]) == ("Error", "UNSUPPORTED")
+    assert daemon.call("query_position_mode")["mode"] == "ONE_WAY"
     assert daemon.call("set_position_mode", account=ACCOUNT, mode="one_way")["mode"] == "ONE_WAY"
+    trade(daemon, 0.1)
+    trade(daemon, -0.1)
+
+
+def by_hand(daemon: Daemon, path: str, **params: str) -> Any:
+    call = {"venue": "futures", "path": path, "version": "private", "method": "POST", "params": params}
+    return daemon.rpc("call_endpoint", call)["result"]["data"]
+
+
+def test_an_account_in_hedge_mode_is_told_of_refused_and_never_called_flat(daemon: Daemon, exchange: Process) -> None:
+    stream = Stream(daemon, {"status-data": True})
+    stream.expect(".Authorized")
+    by_hand(daemon, "positionSide/dual", dualSidePosition="true")
+    stream.expect(lambda line: "position mode HEDGE" in line)
+    stream.close()
+    order = daemon.call("market_order", account=ACCOUNT, route="", symbol=SYMBOL, quantity=0.1)
+    ended = until(lambda: rejected(daemon, order), daemon)
+    assert "set_position_mode ONE_WAY" in str(ended)
+    for leg, side in (("LONG", "BUY"), ("SHORT", "SELL")):
+        exchange.do("place", symbol=PAIR, side=side, quantity=2, position_side=leg)
+    report = daemon.call("flatten", scope=f"account:{ACCOUNT}", reason="home")
+    assert report["flat"] is False
+    assert "long and short at once" in str(report)
+    assert len(daemon.call("query_flattens")) == 1
+    for leg, side in (("LONG", "SELL"), ("SHORT", "BUY")):
+        exchange.do("place", symbol=PAIR, side=side, quantity=2, position_side=leg)
+    assert daemon.call("set_position_mode", account=ACCOUNT, mode="one_way")["mode"] == "ONE_WAY"
+    until(lambda: not daemon.call("query_flattens"), daemon)
+    daemon.call("resume", scope=f"account:{ACCOUNT}")
+    trade(daemon, 0.1)
+    trade(daemon, -0.1)
+
+
+def test_a_venue_that_holds_long_and_short_at_the_start_is_not_up(make_daemon: MakeDaemon) -> None:
+    emulator = started()
+    try:
+        daemon = make(make_daemon, emulator)
+        by_hand(daemon, "positionSide/dual", dualSidePosition="true")
+        for leg, side in (("LONG", "BUY"), ("SHORT", "SELL")):
+            emulator.do("place", symbol=PAIR, side=side, quantity=2, position_side=leg)
+        daemon.kill()
+        daemon.start()
+        found = until(lambda: [each for each in daemon.call("query_differences") if "at once" in str(each)], daemon)
+        assert SYMBOL in str(found)
+        assert daemon.call("query_venues")["futures"]["status"] != "UP"
+        for leg, side in (("LONG", "SELL"), ("SHORT", "BUY")):
+            emulator.do("place", symbol=PAIR, side=side, quantity=2, position_side=leg)
+        daemon.up()
+        assert daemon.call("set_position_mode", account=ACCOUNT, mode="one_way")["mode"] == "ONE_WAY"
+        trade(daemon, 0.1)
+        daemon.end()
+    finally:
+        emulator.kill()
+
+
+def rejected(daemon: Daemon, order: dict[str, Any]) -> Any:
+    """The order as it is once it was rejected."""
+    found = order if order.get("status") == "Error" else daemon.call("query_order", id=order["permid"])
+    return found if found.get("status") == "Error" or found["order_status"] == "REJECTED" else None
 
 
 def test_rate_limits_and_endpoints(daemon: Daemon) -> None:

@@ -95,10 +95,10 @@ async def query_position_mode(api: Api, caller: Caller, account: Upper | None = 
 
 @command(Right.TRADE, narrow=True)
 async def set_position_mode(api: Api, caller: Caller, account: Upper, mode: str) -> PositionModeReport:
-    """Have the venue hold an account's positions as ONE_WAY or HEDGE; venues refuse that while something is open.
+    """Have the venue hold an account's positions as ONE_WAY; venues refuse that while something is open.
 
-    Positions here are net: under HEDGE a symbol's long and short are shown as their sum. It is in the journal before
-    it is sent, and its outcome is asked for when the answer is lost.
+    Positions here are net and orders name no position side, so kind ccxt refuses HEDGE. It is in the journal before it
+    is sent, and its outcome is asked for when the answer is lost.
     """
     try:
         wanted = PositionMode(mode.strip().upper().replace("-", "_"))

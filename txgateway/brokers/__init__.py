@@ -245,7 +245,10 @@ class Broker(Protocol):
         """Whether long and short are held as one or apart (POSITION_MODE only)."""
 
     async def set_position_mode(self, account: str, mode: PositionMode) -> None:
-        """Change it; venues refuse that while something is held or open (POSITION_MODE only)."""
+        """Change it; venues refuse that while something is held or open (POSITION_MODE only).
+
+        A broker whose orders name no position side refuses HEDGE: none of them could be sent then.
+        """
 
     async def call_endpoint(self, call: EndpointCall) -> Any:
         """Send a request in the venue's own words and give its answer's JSON as it is (RAW only)."""

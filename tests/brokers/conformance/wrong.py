@@ -833,6 +833,29 @@ class KeepsItsMode(Little):
         pass
 
 
+@breaks(127)
+class HedgesAndRefuses(Little):
+    async def set_position_mode(self, account: str, mode: Any) -> None:
+        await super().set_position_mode(account, mode)
+        if mode == "HEDGE":
+            raise Refused(Reason.UNSUPPORTED, "No.")
+
+
+@breaks(127)
+class RefusesHedgeWithoutAWord(Little):
+    async def set_position_mode(self, account: str, mode: Any) -> None:
+        if mode == "HEDGE":
+            raise Refused(Reason.UNSUPPORTED, "")
+
+
+@breaks(127)
+class RefusesOneWay(Little):
+    async def set_position_mode(self, account: str, mode: Any) -> None:
+        if mode == "ONE_WAY":
+            raise Refused(Reason.UNSUPPORTED, "No.")
+        await super().set_position_mode(account, mode)
+
+
 def limiting(name: str, *numbers: int, change: Callable[[Any], Any]) -> None:
     """A broker whose rate limits are told otherwise."""
     breaks(*numbers)(type(name, (Little,), {"rate_limits": lambda self: change(Little.rate_limits(self))}))

@@ -225,6 +225,9 @@ class CcxtBroker:
         session = self._require()
         self._refuse_twice(order)
         market = self._market(session, order)
+        if session.hedged is not False and market.get("swap"):
+            await self._one_way(session)
+            self._refuse_twice(order)
         client = session.client_id(order.order_id)
         collar = None
         if self._row.collar and order.order_type.value == "MARKET" and order.side.sign > 0 and market.get("spot"):
@@ -254,14 +257,25 @@ class CcxtBroker:
             over = doubt.__cause__ is not None and errors.is_over(doubt.__cause__)
             entry.unsettled = self._reactor.seconds() + 0.5 + (0.0 if over else self._options.patience)
             raise
-        except Refused:
+        except Refused as refused:
             entry.unsettled = 0.0
+            if "position side" in refused.text.lower():
+                session.doubt_mode()
             if entry.told_accepted:
                 raise Ambiguous(f"Order {order.order_id} was refused and accepted by {self.venue}.") from None
             self._book.dropped(entry)
             raise
         entry.unsettled = 0.0
         self._answered(session, order, answer)
+
+    async def _one_way(self, session: Session) -> None:
+        """Refuse what is ordered in hedge mode; somebody may have ended that at the exchange, so it is asked."""
+        try:
+            hedged = await session.ask_mode()
+        except GatewayError as error:
+            raise Refused(Reason.VENUE_DOWN, f"The position mode is not known, so nothing was sent: {error}") from None
+        if hedged:
+            raise Refused(Reason.UNSUPPORTED, session.hedge_text())
 
     def _answered(self, session: Session, order: Order, answer: Any) -> None:
         """An answer with an id says that the exchange has the order."""
@@ -504,7 +518,10 @@ class CcxtBroker:
         return [self._execution(fill, fill.name) for fill in await session.trades(None, since)]
 
     async def positions(self) -> Sequence[Position]:
-        """Every open position; on a spot market what is held of each currency that is no cash."""
+        """Every open position; on a spot market what is held of each currency that is no cash.
+
+        GatewayError while a symbol is held long and short at once: their sum would call flat what is not.
+        """
         session = self._require()
         account = self._options.account
         if self._swap(session):
@@ -602,24 +619,24 @@ class CcxtBroker:
         """Whether long and short are held as one or apart."""
         session = self._require()
         self._mine(account)
-        hedged = await self._hedged(session)
-        return PositionMode.HEDGE if hedged else PositionMode.ONE_WAY
-
-    async def _hedged(self, session: Session) -> bool:
-        if session.exchange.has.get("fetchPositionMode"):
-            return bool((await session.ask(session.exchange.fetch_position_mode())).get("hedged"))
-        symbol = next((each.symbol for each in session.market.instruments() if _is_perpetual(each)), "")
-        found = await session.ask(session.exchange.fetch_leverage(symbol))
-        return str((found.get("info") or {}).get("positionMode")).upper().startswith("HEDGE")
+        return PositionMode.HEDGE if await session.ask_mode() else PositionMode.ONE_WAY
 
     async def set_position_mode(self, account: str, mode: PositionMode) -> None:
-        """Change it. To what it is already is no change, and no refusal."""
+        """Change it to ONE_WAY: HEDGE is refused. To what it is already is no change, and no refusal."""
         session = self._require()
         self._mine(account)
-        if await self._hedged(session) is (mode is PositionMode.HEDGE):
+        if mode is PositionMode.HEDGE:
+            text = (
+                f"Venue {self.venue} is not set to HEDGE: positions here are net and orders name no position side, so "
+                "none could be sent; stay in ONE_WAY, or trade that account by other means."
+            )
+            raise Refused(Reason.UNSUPPORTED, text)
+        if not await session.ask_mode():
             return
-        call = session.exchange.set_position_mode(mode is PositionMode.HEDGE)
-        await session.command(f"The position mode {mode}", call)
+        try:
+            await session.command(f"The position mode {mode}", session.exchange.set_position_mode(False))
+        finally:
+            session.doubt_mode()
 
     def _mine(self, account: str) -> None:
         if account != self._options.account:
@@ -634,7 +651,11 @@ class CcxtBroker:
             api, path = [version, api[1]], rest
         work = session.exchange.request(path, api, call.method, dict(call.params))
         if call.changes:
-            return await session.command(f"{call.method} {call.path}", work)
+            try:
+                return await session.command(f"{call.method} {call.path}", work)
+            finally:
+                if "position" in call.path.lower():
+                    session.doubt_mode()
         try:
             return await deferred(_awaited(work))
         except Exception as error:

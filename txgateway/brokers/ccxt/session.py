@@ -17,7 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from txgateway.brokers import Report
+from txgateway.brokers import Can, Report
 from txgateway.brokers.ccxt import errors, exchange, ids, translate
 from txgateway.brokers.ccxt.balances import Balances, locked_by
 from txgateway.brokers.ccxt.book import Book, Entry
@@ -28,11 +28,12 @@ from txgateway.brokers.ccxt.limits import Pools, Request
 from txgateway.brokers.ccxt.market import Market
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.ccxt.options import CcxtOptions
-from txgateway.brokers.ccxt.peculiarities import Pages, Peculiarities
+from txgateway.brokers.ccxt.peculiarities import TABLE, Pages, Peculiarities
 from txgateway.brokers.ccxt.words import Denied, Ended, Fill, Heard, Held, Seen, Word
 from txgateway.futures import deferred
 from txgateway.model.errors import Ambiguous, GatewayError, Refused, TimedOut
 from txgateway.model.events import OrderAccepted, OrderEvent
+from txgateway.model.instrument import AssetClass
 from txgateway.model.order import Order
 
 log = Logger()
@@ -47,6 +48,8 @@ LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
 been quiet for `QUIET`."""
 CLOCK = 600.0
 """So often, at the least, is the clock set by the exchange's: one that is wrong has every order refused."""
+MODE = 600.0
+"""So often, at the least, is the position mode asked for: no stream tells that others changed it."""
 FRESH = 120.0
 """So old may what is known of the balances be."""
 KEPT = timedelta(days=7)
@@ -77,6 +80,9 @@ class Session:
         self.book, self.memory = book, memory
         self.feeds, self._pools = feeds, pools
         self.over = self.ready = False
+        self.has_mode = Can.POSITION_MODE in feeds.can and options.exchange in TABLE
+        self.hedged: bool | None = None if self.has_mode else False
+        """Whether long and short are held apart; None: it is not known, and must be asked before an order goes."""
         self.balances = Balances(row.balances_by_stream)
         self._reactor, self._clock, self._time = reactor, clock, time
         self._report, self._complain, self._drop = report, complain, drop
@@ -85,7 +91,7 @@ class Session:
         self._tasks: list[asyncio.Future[Any]] = []
         self._timers: dict[str, Any] = {}
         self._chasing: set[str] = set()
-        self._last_word = self._last_poll = self._set_time = reactor.seconds()
+        self._last_word = self._last_poll = self._set_time = self._asked_mode = reactor.seconds()
         self._polled = self.now()
         self._names = Names(self.order_id, self._symbol)
         self.exchange = exchange.make(options, row, feeds, self)
@@ -119,6 +125,7 @@ class Session:
         self._confirm()
         await self._confirmed
         await self.ask_balances()
+        await self._try_mode()
         self.ready = True
         self._look_later()
 
@@ -388,6 +395,49 @@ class Session:
             self._time.told(moment(said), asked, self._clock())
             self.exchange.options["timeDifference"] = self._time.difference
 
+    async def ask_mode(self) -> bool:
+        """Whether long and short are held apart; that they are is told when it is news, for no order can go then."""
+        if self.exchange.has.get("fetchPositionMode"):
+            hedged = bool((await self.ask(self.exchange.fetch_position_mode())).get("hedged"))
+        else:
+            found = await self.ask(self.exchange.fetch_leverage(self._perpetual()))
+            hedged = str((found.get("info") or {}).get("positionMode")).upper().startswith("HEDGE")
+        if not self.has_mode or self.over:
+            return hedged
+        if hedged and not self.hedged:
+            self._complain(self.hedge_text())
+        self.hedged, self._asked_mode = hedged, self._reactor.seconds()
+        return hedged
+
+    def _perpetual(self) -> str:
+        listed = self.market.instruments()
+        return next((each.symbol for each in listed if each.asset_class is AssetClass.PERPETUAL), "")
+
+    def hedge_text(self) -> str:
+        """What is wrong with an account in hedge mode, and what to do."""
+        return (
+            f"Account {self.options.account} at {self.venue} is in position mode HEDGE, and orders from here name no "
+            "position side: none in perpetuals is sent. Close what it holds at the exchange, then set_position_mode "
+            "ONE_WAY."
+        )
+
+    def doubt_mode(self) -> None:
+        """The position mode may be another now: ask."""
+        if self.has_mode:
+            self.hedged = None if self.hedged is False else self.hedged
+            self._later("the position mode", 0.0, self._try_mode)
+
+    async def _try_mode(self) -> None:
+        """Ask for the position mode; while there is no answer an order asks again."""
+        if not self.has_mode or not self._perpetual():
+            return
+        self._asked_mode = self._reactor.seconds()
+        try:
+            await self.ask_mode()
+        except GatewayError as error:
+            if not self.over:
+                self._complain(f"The position mode of account {self.options.account} is not known: {error}")
+
     async def ask_balances(self) -> list[Held]:
         """The balances as the exchange answers."""
         params = {"type": self.options.market} if self.options.market else {}
@@ -588,6 +638,8 @@ class Session:
         try:
             if now - self._set_time >= CLOCK:
                 await self.set_time()
+            if now - self._asked_mode >= MODE:
+                await self._try_mode()
             if now - self._last_poll >= every:
                 self._last_poll = now
                 await self.poll()

@@ -11,6 +11,7 @@ from typing import Any
 from txgateway.brokers.ccxt.frames import amount, force_of, moment, number, price, unique
 from txgateway.brokers.ccxt.words import Fill, Held, Seen
 from txgateway.model.account import AccountReport, Balance, Position
+from txgateway.model.errors import GatewayError
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import AssetClass, Instrument
 from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Side, TimeInForce
@@ -269,8 +270,8 @@ def spot_positions(
 
 
 def swap_positions(venue: str, account: str, positions: Iterable[Mapping[str, Any]]) -> list[Position]:
-    """ccxt's positions; long and short of one symbol (hedge mode) are one."""
-    sides: dict[str, list[Position]] = {}
+    """ccxt's positions; GatewayError when a symbol is held long and short at once (hedge mode)."""
+    found: dict[str, list[Position]] = {}
     for each in positions:
         size, symbol = amount(each.get("contracts")), str(each.get("symbol"))
         if not size:
@@ -286,23 +287,26 @@ def swap_positions(venue: str, account: str, positions: Iterable[Mapping[str, An
             leverage=price(each.get("leverage")),
             unrealized_profit=number(each.get("unrealizedPnl")),
         )
-        sides.setdefault(symbol, []).append(made)
-    return [made for _, held in sorted(sides.items()) if (made := _together(held)).quantity]
+        held = found.setdefault(symbol, [])
+        if held and (held[0].quantity > 0) != (made.quantity > 0):
+            text = (
+                f"Account {account} at {venue} holds {symbol} long and short at once (position mode HEDGE), and "
+                "positions here are net: close one of the two at the exchange, and leave that mode."
+            )
+            raise GatewayError(text)
+        held.append(made)
+    return [_together(held) for _, held in sorted(found.items())]
 
 
 def _together(held: Sequence[Position]) -> Position:
-    """The sum of a long and a short side; where there are both, it has no liquidation price of its own."""
+    """What an exchange lists in parts, all of one side; they have no liquidation price in common."""
     if len(held) == 1:
         return held[0]
-    first, quantity = held[0], sum((each.quantity for each in held), ZERO)
+    quantity = sum((each.quantity for each in held), ZERO)
     cost = sum((each.quantity * each.average_price for each in held), ZERO)
     profit = sum((each.unrealized_profit or ZERO for each in held), ZERO)
     return replace(
-        first,
-        quantity=quantity,
-        average_price=abs(cost / quantity) if quantity else ZERO,
-        liquidation_price=None,
-        unrealized_profit=profit,
+        held[0], quantity=quantity, average_price=cost / quantity, liquidation_price=None, unrealized_profit=profit
     )
 
 
