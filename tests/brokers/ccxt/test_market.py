@@ -322,7 +322,7 @@ async def test_an_exchange_that_does_not_tell_the_time_is_told_of(make: Make, mo
 async def test_a_stream_that_ends_is_subscribed_again(make: Make) -> None:
     hall = await make("binance")
     hall.broker.subscribe(hall.symbol)
-    await hall.until(lambda: hall.shown(Trade), "the prices are told")
+    await hall.until(lambda: hall.shown(Quote) and hall.shown(Trade), "the prices are told")
     public = [link for link in hall.subject.emulator.links if link.account is None]
     for link in public:
         link.abort()
