@@ -1,25 +1,18 @@
-"""The controls of an emulated exchange: a JSON object a line, `{"do": "quote", "symbol": "BTC-USDT", …}`.
+"""The controls of an emulated exchange.
 
-The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input. An instrument is named by its
-name (BTC-USDT, BTC-USDT-PERP) or the venue's symbol; an order by its number or its client id.
+An instrument is named by its name (BTC-USDT, BTC-USDT-PERP) or the venue's symbol; an order by its number or its
+client id.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import json
-from collections.abc import Callable
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from tests.emulators.crypto.faults import KINDS
+from tests.emulators import control
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.orders import Order, Refused, Ticket
 from tests.emulators.crypto.server import Emulator
-
-PREFIX = "do_"
 
 
 def number(value: Any) -> Decimal:
@@ -27,30 +20,17 @@ def number(value: Any) -> Decimal:
     return Decimal(str(value))
 
 
-class Control:
-    """Every command once."""
+class Control(control.Control):
+    """What can be told to every emulated exchange."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
+    emulator: Emulator
 
     def obey(self, line: str | bytes) -> dict[str, Any]:
-        """One command as JSON; the answer."""
+        """One command as JSON; the answer, which may be a refusal of the exchange."""
         try:
-            message = json.loads(line)
-            name = message.pop("do")
-            command = getattr(self, PREFIX + name, None)
-            if command is None:
-                raise ValueError(f"no command {name!r}; there are: {', '.join(self.names())}")
-            return {"ok": command(**message)}
+            return super().obey(line)
         except Refused as refused:
             return {"error": f"refused, {refused.why}: {refused.text}"}
-        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-            return {"error": f"{type(error).__name__}: {error}"}
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """The commands."""
-        return [name.removeprefix(PREFIX) for name in dir(cls) if name.startswith(PREFIX)]
 
     def _order(self, name: Any) -> Order:
         orders = self.emulator.exchange.orders
@@ -71,11 +51,6 @@ class Control:
         return name or next(iter(accounts))
 
     # ---------------------------------------------------------------- to look
-
-    def do_help(self) -> dict[str, str]:
-        """Every command, its arguments and what it does."""
-        commands = {name: getattr(self, PREFIX + name) for name in self.names()}
-        return {name: f"{inspect.signature(each)}: {inspect.getdoc(each)}" for name, each in commands.items()}
 
     def do_status(self) -> dict[str, Any]:
         """WebSockets, what they have subscribed to, requests counted, what clients did that they should not."""
@@ -154,26 +129,13 @@ class Control:
             if each.size
         }
 
-    # ---------------------------------------------------------------- faults
+    # ---------------------------------------------------------------- misfortunes
 
     def do_fault(self, name: str, **more: Any) -> None:
         """Set a fault: count (1; null: for ever), chance (1), seconds, symbol (an instrument's name), when, arrives."""
         if more.get("symbol"):
             more["symbol"] = self._instrument(more["symbol"]).name
-        self.emulator.faults.set(name, **more)
-
-    def do_faults(self) -> dict[str, Any]:
-        """What faults there are, and what is set."""
-        return {"there are": KINDS, "set": [asdict(fault) for fault in self.emulator.faults.all]}
-
-    def do_clear(self, name: str = "") -> None:
-        """Take away the faults of a name, or all."""
-        self.emulator.faults.clear(name)
-
-    def do_drop(self, seconds: float = 0) -> None:
-        """Break every connection; nobody can connect for so many seconds."""
-        self.emulator.close_port(seconds)
-        self.emulator.drop()
+        super().do_fault(name, **more)
 
     def do_drop_links(self, private: bool = True, public: bool = True) -> None:
         """Break WebSockets only: private ones, public ones."""
@@ -203,10 +165,6 @@ class Control:
     def do_unmute(self) -> None:
         """All is told again."""
         self.emulator.muted.clear()
-
-    def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
-        """End and be back after so many seconds, with the book or (memory false) an empty one."""
-        self.emulator.restart(seconds, not memory)
 
     def do_reset(self) -> None:
         """Connections broken, faults cleared, all told, an empty book, a free market: as at the start."""
@@ -299,29 +257,3 @@ class Control:
     def do_deposit(self, asset: str, amount: Any, wallet: str = "spot", account: str = "") -> None:
         """Money comes, or (a negative amount) goes."""
         self.emulator.exchange.deposit(self._account(account), wallet, asset, number(amount))
-
-
-class ControlLines(asyncio.Protocol):
-    """The control port, or standard input with `out` for its answers."""
-
-    def __init__(self, control: Control, out: Callable[[bytes], Any] | None = None, ended: Any = None) -> None:
-        self.control = control
-        self._out, self._ended = out, ended
-        self._rest = b""
-
-    def connection_made(self, transport: Any) -> None:
-        """Answers go back the way the commands came."""
-        self._out = self._out or transport.write
-
-    def data_received(self, data: bytes) -> None:
-        """Commands."""
-        assert self._out is not None
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.strip():
-                self._out(json.dumps(self.control.obey(line)).encode() + b"\n")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """On standard input the end of it all."""
-        if self._ended:
-            self._ended()

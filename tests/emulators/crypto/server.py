@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.emulators import options
+from tests.emulators.calls import Calls
 from tests.emulators.crypto.exchange import ACKS, Exchange, Moved
 from tests.emulators.crypto.faults import Faults
 from tests.emulators.crypto.instruments import Instrument
@@ -36,28 +39,21 @@ class Key:
     password: str = "password"
 
 
-@dataclass(frozen=True)
-class Options:
-    """How an emulator is to be."""
+@dataclass(frozen=True, kw_only=True)
+class Options(options.Options):
+    """How an emulator is to be; `latency` is what each request takes."""
 
-    seed: str = "7"
     keys: tuple[Key, ...] = (Key(),)
     balances: Mapping[str, Mapping[str, Decimal]] | None = None
     """By wallet and asset, what each account has at the start; None: the venue's `MONEY`."""
-    tick: float = 0.25
-    """Seconds from one quote to the next; 0: the market stands still until it is told to move."""
-    latency: float = 0.0
-    """Seconds that each request takes."""
     limits: bool = False
     """Whether the venue's rate limits are kept; what is used is counted and told anyway."""
-    port: int = 0
-    interface: str = "127.0.0.1"
     more: Mapping[str, Any] = field(default_factory=dict)
     """What a venue has beside this."""
 
 
-class Emulator:
-    """The whole of it. A venue gives `instruments`, `answer`, `received`, `told`, `market_moved` and two answers."""
+class Emulator(ABC):
+    """The whole of it. A venue gives what is abstract."""
 
     NAME = "exchange"
     MONEY: Mapping[str, Mapping[str, Decimal]] = {
@@ -90,7 +86,8 @@ class Emulator:
         self._hushed = False
         self._delay: float | None = None
         self._kept_fill: Told | None = None
-        self._calls: set[asyncio.TimerHandle] = set()
+        self._calls = Calls(self._call_later)
+        self.later = self._calls.later
         self._hanging: set[asyncio.Future[None]] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._listening: Any = None
@@ -118,42 +115,43 @@ class Emulator:
 
     # ---------------------------------------------------------------- what a venue gives
 
+    @abstractmethod
     def instruments(self) -> list[Instrument]:
         """What is traded here."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """A request, whose body has been read (`await request.read()` gives it). Order commands go by `command`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def joined(self, link: Link) -> bool:
         """A client has opened a WebSocket; False: there is none of that path."""
-        return True
 
+    @abstractmethod
     def received(self, link: Link, text: str) -> None:
         """A message of a WebSocket has come."""
-        raise NotImplementedError
 
+    @abstractmethod
     def told(self, told: Told) -> None:
         """Tell the private streams."""
-        raise NotImplementedError
 
+    @abstractmethod
     def market_moved(self, moved: Moved) -> None:
         """Tell those who have subscribed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def too_many(self) -> web.Response:
         """The venue's answer to too many requests."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unknown(self) -> web.Response:
         """The venue's answer when it does not know what became of a command."""
-        raise NotImplementedError
 
     def completed(self, ticket: Ticket) -> Ticket:
         """A ticket that a person gives by hand, with what the venue keeps beside it."""
         return ticket
 
+    @abstractmethod
     def forget(self) -> None:
         """What the venue keeps beside the exchange is gone (sessions, listen keys): a restart."""
 
@@ -198,9 +196,7 @@ class Emulator:
 
     async def stop(self) -> None:
         """End all; the port is free then."""
-        for call in self._calls:
-            call.cancel()
-        self._calls.clear()
+        self._calls.cancel()
         self._unlisten()
         self.drop()
         if self._http is not None:
@@ -217,19 +213,9 @@ class Emulator:
         """The same in milliseconds."""
         return int(self.now() * 1000)
 
-    def later(self, seconds: float, do: Callable[[], Any]) -> None:
-        """Do it after so many seconds; at once for none."""
-        if seconds <= 0:
-            do()
-            return
+    def _call_later(self, seconds: float, do: Callable[[], Any]) -> asyncio.TimerHandle:
         assert self._loop is not None
-
-        def run() -> None:
-            self._calls.discard(call)
-            do()
-
-        call = self._loop.call_later(seconds, run)
-        self._calls.add(call)
+        return self._loop.call_later(seconds, do)
 
     def _tick(self) -> None:
         self.later(self.options.tick, self._tick)
@@ -264,7 +250,6 @@ class Emulator:
             pass
         finally:
             self.links.remove(link)
-            self.left(link)
         return link.socket
 
     def _received(self, link: Link, text: str) -> None:
@@ -274,9 +259,6 @@ class Emulator:
         except Exception:
             log.exception("the emulator cannot answer %s", text)
             link.close(1011, "the emulator has failed")
-
-    def left(self, link: Link) -> None:
-        """A WebSocket has ended."""
 
     def count(self, what: str) -> None:
         """One more of it."""

@@ -1,50 +1,21 @@
-"""The emulator's controls: a JSON object a line, `{"do": "quote", "symbol": "IBM", …}`.
-
-The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input.
-An order is named by its ORIGINAL_ORDER_ID or its CLIENT_ORDER_ID.
-"""
+"""The emulator's controls. An order is named by its ORIGINAL_ORDER_ID or its CLIENT_ORDER_ID."""
 
 from __future__ import annotations
 
-import inspect
-import json
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.protocol import Factory
-from twisted.protocols.basic import LineReceiver
-
-from tests.emulators.rtgw.faults import KINDS
+from tests.emulators import control
 from tests.emulators.rtgw.market import LISTINGS
 from tests.emulators.rtgw.server import Emulator
-from tests.emulators.rtgw.tql import NotUnderstood, read_query
-
-PREFIX = "do_"
+from tests.emulators.rtgw.tql import read_query
 
 
-class Control:
-    """Every command once."""
+class Control(control.Control):
+    """What can be told to the emulated rtgw."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-
-    def obey(self, line: str | bytes) -> dict[str, Any]:
-        """One command as JSON; the answer."""
-        try:
-            message = json.loads(line)
-            name = message.pop("do")
-            command = getattr(self, PREFIX + name, None)
-            if command is None:
-                raise ValueError(f"no command {name!r}; there are: {', '.join(self.names())}")
-            return {"ok": command(**message)}
-        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, NotUnderstood) as error:
-            return {"error": f"{type(error).__name__}: {error}"}
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """The commands."""
-        return [name.removeprefix(PREFIX) for name in dir(cls) if name.startswith(PREFIX)]
+    emulator: Emulator
 
     def _order(self, name: str) -> str:
         orders = self.emulator.book.orders
@@ -62,11 +33,6 @@ class Control:
         return symbol
 
     # ---------------------------------------------------------------- to look
-
-    def do_help(self) -> dict[str, str]:
-        """Every command, its arguments and what it does."""
-        commands = {name: getattr(self, PREFIX + name) for name in self.names()}
-        return {name: f"{inspect.signature(each)}: {inspect.getdoc(each)}" for name, each in commands.items()}
 
     def do_status(self) -> dict[str, Any]:
         """Links, logical connections and their advises, lines by command, what clients did that they should not."""
@@ -91,25 +57,7 @@ class Control:
         nets = {account.name: {s: account.net(s) for s in LISTINGS} for account in accounts}
         return {name: {s: size for s, size in held.items() if size} for name, held in nets.items()}
 
-    # ---------------------------------------------------------------- faults
-
-    def do_fault(self, name: str, **more: Any) -> None:
-        """Set a fault: count (1; null: for ever), chance (1), seconds, symbol, when, arrives."""
-        self.emulator.faults.set(name, **more)
-
-    def do_faults(self) -> dict[str, Any]:
-        """What faults there are, and what is set."""
-        return {"there are": KINDS, "set": [asdict(fault) for fault in self.emulator.faults.all]}
-
-    def do_clear(self, name: str = "") -> None:
-        """Take away the faults of a name, or all."""
-        self.emulator.faults.clear(name)
-
-    def do_drop(self, seconds: float = 0) -> None:
-        """Break every link; nobody can connect for so many seconds."""
-        if seconds:
-            self.emulator.close_port(seconds)
-        self.emulator.drop()
+    # ---------------------------------------------------------------- misfortunes
 
     def do_freeze(self) -> None:
         """Every link that is there goes half open; new ones are well."""
@@ -129,10 +77,6 @@ class Control:
     def do_terminate(self, table: str = "") -> int:
         """End every advise (of a table) with OnTerminate; how many."""
         return self.emulator.terminate(table)
-
-    def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
-        """End and be back after so many seconds, with the book or (memory false) an empty one."""
-        self.emulator.restart(seconds, not memory)
 
     def do_reset(self) -> None:
         """Links broken, faults cleared, all told, an empty book, a market that moves by itself: as at the start."""
@@ -175,7 +119,7 @@ class Control:
 
     def do_tick(self, symbol: str = "") -> None:
         """One step of a symbol, or of all that are watched."""
-        self.emulator.tick(self._symbol(symbol) if symbol else "")
+        self.emulator.tick(*([self._symbol(symbol)] if symbol else []))
 
     def do_rush(self, symbols: list[str]) -> int:
         """New quotes of these, a cent up and down, as fast as every link takes them; [] ends it. How many so far."""
@@ -237,36 +181,3 @@ class Control:
     def do_end_day(self) -> int:
         """DAY orders are killed; how many."""
         return self.emulator.book.end_day()
-
-
-class ControlLines(LineReceiver):
-    """The control port, or standard input."""
-
-    delimiter = b"\n"
-
-    def __init__(self, control: Control, ended: Any = None) -> None:
-        self.control = control
-        self._ended = ended
-
-    def lineReceived(self, line: bytes) -> None:
-        """A command."""
-        if line.strip():
-            self.transport.write(json.dumps(self.control.obey(line)).encode() + b"\n")
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """On standard input the end of it all."""
-        if self._ended:
-            self._ended()
-
-
-class ControlFactory(Factory):
-    """Control connections."""
-
-    noisy = False
-
-    def __init__(self, control: Control) -> None:
-        self.control = control
-
-    def buildProtocol(self, addr: Any) -> ControlLines:
-        """One has come."""
-        return ControlLines(self.control)

@@ -12,6 +12,8 @@ class Memory:
     """Appends to a file. A last line that was cut off by a kill is left out, and cut off for good."""
 
     def __init__(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise ValueError(f"there is no folder {path.parent} for the state file")
         self.path = path
         self._file: TextIO | None = None
 

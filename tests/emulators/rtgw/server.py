@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
-from twisted.python import log
+from twisted.internet.defer import Deferred
 
+from tests.emulators import tcp
 from tests.emulators.rtgw.book import Book
 from tests.emulators.rtgw.commands import Commands
 from tests.emulators.rtgw.faults import Faults
@@ -26,52 +22,32 @@ from tests.emulators.rtgw.orders import Account
 from tests.emulators.rtgw.tables import Tables
 from tests.emulators.rtgw.teller import Teller
 
-ZONE = ZoneInfo("US/Eastern")
 RUSH = 1e-6
 """Seconds from one turn of a rush to the next: there is none between."""
 DEFAULT_ACCOUNTS = ("EMU.TEST.DESK.ONE", "EMU.TEST.DESK.TWO")
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(tcp.Options):
     """How an emulator is to be."""
 
-    seed: str = "7"
     accounts: tuple[str, ...] = DEFAULT_ACCOUNTS
-    cash: Decimal = Decimal(1_000_000)
-    positions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """By account, what the day began with, by symbol."""
-    tick: float = 0.25
-    """Seconds from one quote to the next; 0: the market stands still until it is told to move."""
-    begins: datetime | None = None
-    """What the feed's clock shows at the start (naive, US/Eastern), from where it goes on; None: the time it is."""
     killed: str = "DELETED"
-    latency: float = 0.0
     state: Path | None = None
-    port: int = 0
-    interface: str = "127.0.0.1"
 
 
-class Emulator(Factory):
-    """The whole of it. The reactor is its clock."""
+class Emulator(tcp.TcpEmulator):
+    """The whole of it."""
 
-    noisy = False
+    options: Options
 
     def __init__(self, options: Options, reactor: Any) -> None:
-        self.options = options
-        self.reactor = reactor
+        super().__init__(options, reactor)
         self.faults = Faults(options.seed)
         self.market = Market(options.seed)
         self.memory = Memory(options.state) if options.state else None
-        self.links: list[Link] = []
         self.teller = Teller(self.links, self.faults, reactor.seconds, self.later)
         self.commands = Commands(self)
-        self.port = options.port
-        self._listening: Any = None
-        self._began = reactor.seconds()
-        self._ticks = LoopingCall(self.tick)
-        self._ticks.clock = reactor
-        self._calls: set[Any] = set()
         self._rushing: tuple[str, ...] = ()
         self.rushed = 0
         """Quotes told in a rush so far."""
@@ -93,11 +69,9 @@ class Emulator(Factory):
 
     def start(self) -> int:
         """Listen; the port."""
-        self._listen()
-        if self.options.tick:
-            self._ticks.start(self.options.tick)
+        port = super().start()
         self._go_on()
-        return self.port
+        return port
 
     def _go_on(self) -> None:
         """What was pending when the book was left is decided."""
@@ -106,42 +80,17 @@ class Emulator(Factory):
             if order.row["CURRENT_STATUS"] == "PENDING":
                 self.later(book.latency, partial(book.accept, order.id))
 
-    def _listen(self) -> None:
-        self._listening = self.reactor.listenTCP(self.port, self, interface=self.options.interface)
-        self.port = self._listening.getHost().port
-
     def stop(self) -> Deferred[Any]:
         """End all; fires when the port is free."""
-        if self._ticks.running:
-            self._ticks.stop()
-        for call in list(self._calls):
-            call.cancel()
-        self._calls.clear()
         self._rushing = ()
-        self.drop()
+        stopped = super().stop()
         if self.memory:
             self.memory.close()
-        listening, self._listening = self._listening, None
-        return maybeDeferred(listening.stopListening if listening else lambda: None)
+        return stopped
 
     def now(self) -> datetime:
-        """The feed's clock."""
-        if self.options.begins is None:
-            return datetime.now(ZONE).replace(tzinfo=None)
-        return self.options.begins + timedelta(seconds=self.reactor.seconds() - self._began)
-
-    def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Do it after so many seconds; at once for none."""
-        if seconds <= 0:
-            do()
-            return
-
-        def run() -> None:
-            self._calls.discard(call)
-            do()
-
-        call = self.reactor.callLater(seconds, run)
-        self._calls.add(call)
+        """The feed's clock, naive."""
+        return super().now().replace(tzinfo=None)
 
     def buildProtocol(self, addr: Any) -> Link:
         """A client has come."""
@@ -152,18 +101,6 @@ class Emulator(Factory):
         self.commands.received(link, text)
 
     # ---------------------------------------------------------------- the links' misfortunes
-
-    def drop(self) -> None:
-        """Every link breaks."""
-        for link in list(self.links):
-            link.transport.abortConnection()
-
-    def close_port(self, seconds: float) -> None:
-        """Nobody can connect for so long."""
-        if self._listening is not None:
-            closed = maybeDeferred(self._listening.stopListening)
-            self._listening = None
-            closed.addCallback(lambda _: self.later(seconds, self._listen))
 
     def restart(self, seconds: float, empty: bool) -> None:
         """End and begin again, on the same port; with nothing in the book if it is to be empty."""
@@ -210,14 +147,10 @@ class Emulator(Factory):
             self.teller.tell_quotes(order.symbol, self.tables)
         return name
 
-    def tick(self, symbol: str = "") -> None:
-        """A step of one symbol, or of all that anyone looks at."""
-        try:
-            for each in [symbol] if symbol else sorted(self._watched()):
-                self.market.step(each, self.now())
-                self.moved(each)
-        except Exception:
-            log.err(None, "the emulator's market")
+    def step(self, each: str) -> None:
+        """A step of a symbol."""
+        self.market.step(each, self.now())
+        self.moved(each)
 
     def moved(self, symbol: str) -> None:
         """What follows from a new quote or trade."""
@@ -242,7 +175,8 @@ class Emulator(Factory):
                 self.rushed += 1
         self.later(RUSH, self._rush)
 
-    def _watched(self) -> set[str]:
+    def watched(self) -> list[str]:
+        """Symbols of quotes that are advised, and of open orders."""
         queries = [each.query for link in self.links for each in link.connections.values() if each.query]
         advised = {query.value("DISP_NAME") for query in queries if query.table == "LIVEQUOTE"}
-        return (advised | {symbol for symbol, orders in self.book.live.items() if orders}) & set(LISTINGS)
+        return sorted((advised | {symbol for symbol, orders in self.book.live.items() if orders}) & set(LISTINGS))

@@ -13,7 +13,7 @@ QUOTED = re.compile(r"'((?:[^']|'')*)'")
 BARE = re.compile(r"[^,'{}]+")
 
 
-class NotUnderstood(Exception):
+class NotUnderstood(ValueError):
     """A line, or a part of one, that means nothing: the text says why."""
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.emulators.binance.server import Binance, BinanceControl
-from tests.emulators.crypto.process import Process, options, parse
+from tests.emulators.crypto.process import Process
 from tests.emulators.crypto.server import Options
-from tests.emulators.process import ROOT
 from tests.emulators.test_binance.peer import Peer, on_loop, until
 
 
@@ -36,47 +29,6 @@ async def test_it_trades_and_comes_back(process: Process, peers: Callable[..., P
     process.start()
     assert await peer.get("/api/v3/ping") == {}
     assert process.do("orders") == [], "it remembers a restart, not its death"
-
-
-def test_controls_over_a_port_and_its_end() -> None:
-    command = [sys.executable, "-m", "tests.emulators.binance", "--port", "0", "--control", "0", "--tick", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        listens = json.loads(process.stdout.readline())
-        with socket.create_connection(("127.0.0.1", listens["control"]), 10) as link, link.makefile("rw") as file:
-            lines = ('{"do": "net"}', '{"do": "nonsense"}', "[]", "{", '{"do": "quote", "symbol": "X"}')
-            for line in (*lines, '{"do": "place", "symbol": "BTC-USDT", "side": "BUY", "quantity": "0"}'):
-                file.write(line + "\n")
-            file.flush()
-            answers = [json.loads(file.readline()) for _ in range(6)]
-        assert answers[0] == {"ok": {}}
-        assert ["error" in each for each in answers] == [False, True, True, True, True, True]
-        assert "there are: balances, cancel," in answers[1]["error"]
-        assert answers[5]["error"].startswith("refused, least")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-
-
-def test_a_command_line_that_means_nothing() -> None:
-    for words in (["--key", "A"], ["--balance", "nonsense"], ["--balance", "spot:USDT:much"]):
-        command = [sys.executable, "-m", "tests.emulators.binance", *words]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("binance emulator: ")
-
-
-def test_options() -> None:
-    given = options(parse("binance", ["--key", "A:k:s", "--key", "B:k2:s2:p", "--limits", "--balance", "perp:USDT:5"]))
-    assert [(key.account, key.key, key.password) for key in given.keys] == [("A", "k", "password"), ("B", "k2", "p")]
-    assert (given.limits, given.balances) == (True, {"perp": {"USDT": 5}})
-
-
-@pytest.mark.parametrize("name", ["crypto", "binance"])
-def test_it_shares_no_code_with_the_gateway_or_ccxt(name: str) -> None:
-    sources = [path.read_text() for path in (ROOT / "tests/emulators" / name).glob("*.py")]
-    assert len(sources) > 9
-    wrong = re.compile(r"\s*(from|import) (txgateway|ccxt)")
-    assert not [line for text in sources for line in text.splitlines() if wrong.match(line)]
 
 
 def test_help_names_every_command_and_every_fault(binance: BinanceControl) -> None:
@@ -115,6 +67,8 @@ async def test_what_a_person_and_the_exchange_do(binance: BinanceControl, peer: 
         binance.do_mute("all")
     with pytest.raises(ValueError, match="no account"):
         binance.do_balances("nobody")
+    nothing = '{"do": "place", "symbol": "BTC-USDT", "side": "BUY", "quantity": "0"}'
+    assert binance.obey(nothing)["error"].startswith("refused, least")
 
 
 @on_loop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import socket
 import subprocess
@@ -20,14 +19,6 @@ from tests.emulators.test_rtgw.rawclient import ORDERS, QUOTES, RawClient, limit
 Make = Callable[[], RawClient]
 NAME = "BANK='EMU',BRANCH='TEST',CUSTOMER='DESK',DEPOSIT='ONE'"
 BARS = "DISP_NAME,TRD_DATE,TRDTIM_1,OPEN_PRC,HIGH_1,LOW_1,SETTLE,ACVOL_1"
-
-
-def test_it_shares_no_code_with_txgateway() -> None:
-    for path in (ROOT / "tests/emulators/rtgw").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.startswith("txgateway")], path
 
 
 def test_a_request_gives_one_row_a_line_and_says_which_is_the_last(client: RawClient) -> None:
@@ -265,10 +256,3 @@ def test_by_hand(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(20) == 0
         process.stdout.close()  # type: ignore[union-attr]
-
-
-def test_an_account_with_three_parts_is_refused() -> None:
-    command = [sys.executable, "-m", "tests.emulators.rtgw", "--port", "0", "--account", "A.B.C"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert "four parts" in ended.stderr

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.daemon import ROOT
 from tests.emulators.test_tws.peer import Peer, limit, market, on_loop, until
-from tests.emulators.tws.__main__ import options, parse
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.process import Tws
 
@@ -41,44 +34,6 @@ async def test_it_trades_and_comes_back(process: Tws) -> None:
         assert process.do("orders") == [], "it remembers a restart, not its death"
     finally:
         ib.disconnect()
-
-
-def test_controls_over_a_port_and_its_end() -> None:
-    command = [sys.executable, "-m", "tests.emulators.tws", "--port", "0", "--control", "0", "--tick", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        listens = json.loads(process.stdout.readline())
-        with socket.create_connection(("127.0.0.1", listens["control"]), 10) as link, link.makefile("rw") as file:
-            for line in ('{"do": "net"}', '{"do": "nonsense"}', "[]", "{", '{"do": "quote", "symbol": "X"}'):
-                file.write(line + "\n")
-            file.flush()
-            answers = [json.loads(file.readline()) for _ in range(5)]
-        assert answers[0] == {"ok": {"DU1234567": {}}}
-        assert ["error" in each for each in answers] == [False, True, True, True, True]
-        assert "there are: accept, cancel," in answers[1]["error"]
-        process.terminate()
-        assert process.wait(10) == 0
-
-
-def test_a_command_line_that_means_nothing() -> None:
-    for words in (["--version", "100"], ["--position", "DU0:IBM:5"], ["--position", "nonsense"]):
-        command = [sys.executable, "-m", "tests.emulators.tws", "--port", "0", *words]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("tws emulator: ")
-
-
-def test_it_shares_no_code_with_the_gateway() -> None:
-    sources = [path.read_text() for path in (ROOT / "tests/emulators/tws").glob("*.py")]
-    assert len(sources) > 15
-    assert not [
-        line for text in sources for line in text.splitlines() if re.match(r"\s*(from|import) (txgateway|ib_)", line)
-    ]
-
-
-def test_options() -> None:
-    given = options(parse(["--account", "A", "--account", "B", "--position", "B:IBM:-5", "--no-pacing"]))
-    assert (given.accounts, given.positions, given.pacing) == (("A", "B"), {"B": {"IBM": -5}}, False)
 
 
 def test_help_names_every_command_and_every_fault(tws: Control) -> None:

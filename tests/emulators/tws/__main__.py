@@ -2,74 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
+from argparse import ArgumentParser, Namespace
+from typing import Any
 
-from twisted.internet import reactor, stdio
-from twisted.python import log
-
-from tests.emulators.tws.control import Control, ControlFactory, ControlLines
-from tests.emulators.tws.server import DEFAULT_ACCOUNTS, NEWEST, Emulator, Options
+from tests.emulators import command_line
+from tests.emulators.tws.control import Control
+from tests.emulators.tws.server import DEFAULT_ACCOUNTS, NEWEST, OLDEST, Emulator, Options
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parser() -> ArgumentParser:
     """The command line."""
     usage = "An emulated TWS: contracts, ticks, bars, orders and accounts on a TCP port, with faults on demand."
-    parser = argparse.ArgumentParser(prog="python -m tests.emulators.tws", description=usage)
-    add = parser.add_argument
-    add("--port", type=int, default=7497, help="0: any that is free (default: %(default)s)")
-    add("--control", type=int, metavar="PORT", help="a port for JSON commands, 0: any that is free")
-    add("--stdin", action="store_true", help="take JSON commands from standard input; its end ends the emulator")
-    add("--interface", default="127.0.0.1")
-    add("--seed", default="7", help="of prices and of chance")
-    add("--account", action="append", metavar="DU1234567", help="may be given several times")
-    add("--cash", type=Decimal, default=Decimal(1_000_000), help="of each account")
-    add("--position", action="append", default=[], metavar="ACCOUNT:SYMBOL:SHARES", help="what there is at the start")
-    add("--tick", type=float, default=0.25, help="seconds between quotes; 0: only when told")
-    add("--begins", type=datetime.fromisoformat, metavar="YYYY-MM-DDTHH:MM", help="what the clock shows first")
-    add("--latency", type=float, default=0.0, help="seconds from PreSubmitted to Submitted, and to Cancelled")
-    add("--version", type=int, default=NEWEST, help="the server version, 157 to 178 (default: %(default)s)")
+    late = "from PreSubmitted to Submitted, and to Cancelled"
+    made = command_line.parser("tws", usage, port_by_default=7497, latency=late)
+    command_line.add_accounts(made, "DU1234567")
+    add = made.add_argument
+    add("--version", type=int, default=NEWEST, help=f"the server version, {OLDEST} to {NEWEST} (default: %(default)s)")
     add("--master", type=int, metavar="CLIENT", help="the client id that hears of everybody's orders")
     add("--rate", type=int, default=50, help="messages a second that a client may send; 0: any number")
     add("--no-pacing", dest="pacing", action="store_false", help="requests for bars are not paced")
-    return parser.parse_args(arguments)
+    return made
 
 
-def options(given: argparse.Namespace) -> Options:
-    """What an emulator is to be; ValueError when it cannot be."""
-    accounts = tuple(given.account or DEFAULT_ACCOUNTS)
-    positions: dict[str, dict[str, int]] = {}
-    for each in given.position:
-        account, symbol, shares = each.split(":")
-        if account not in accounts:
-            raise ValueError(f"no such account: {each}")
-        positions.setdefault(account, {})[symbol] = int(shares)
-    names = ("seed", "cash", "tick", "begins", "latency", "version", "master", "rate", "pacing", "port", "interface")
-    return Options(accounts=accounts, positions=positions, **{name: getattr(given, name) for name in names})
-
-
-def main() -> None:
-    """Until it is killed, or standard input ends."""
-    given = parse()
-    try:
-        emulator = Emulator(options(given), reactor)
-    except ValueError as error:
-        sys.exit(f"tws emulator: {error}")
-    log.startLogging(sys.stderr, setStdout=False)
-    control, listens = Control(emulator), {"port": emulator.start()}
-    if given.control is not None:
-        port = reactor.listenTCP(given.control, ControlFactory(control), interface="127.0.0.1")
-        listens["control"] = port.getHost().port
-    print(json.dumps(listens), flush=True)
-    if given.stdin:
-        stdio.StandardIO(ControlLines(control, ended=reactor.stop))
-    reactor.addSystemEventTrigger("before", "shutdown", emulator.stop)
-    reactor.run()
+def make(given: Namespace, reactor: Any) -> Control:
+    """An emulator, and its controls; ValueError when it cannot be."""
+    held = command_line.accounts(given, DEFAULT_ACCOUNTS)
+    return Control(Emulator(Options(**command_line.named(given, Options) | held), reactor))
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(parser(), make)

@@ -1,26 +1,19 @@
-"""The emulator's controls: a JSON object a line, `{"do": "quote", "symbol": "IBM", …}`.
+"""The emulator's controls.
 
-The answer is `{"ok": …}` or `{"error": …}`. Over the control port or standard input. A contract is named by its
-local symbol (IBM, ESZ6, EUR.USD, BTC.USD) or its conId; an order by its permId or its orderRef.
+A contract is named by its local symbol (IBM, ESZ6, EUR.USD, BTC.USD) or its conId; an order by its permId or its
+orderRef.
 """
 
 from __future__ import annotations
 
-import inspect
-import json
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.protocol import Factory
-from twisted.protocols.basic import LineReceiver
-
+from tests.emulators import control
 from tests.emulators.tws.contracts import Asked, Contract
-from tests.emulators.tws.faults import KINDS
 from tests.emulators.tws.orders import Order, Ticket
 from tests.emulators.tws.server import Emulator
 
-PREFIX = "do_"
 NOTICES = {
     2103: "Market data farm connection is broken:usfarm",
     2104: "Market data farm connection is OK:usfarm",
@@ -34,28 +27,10 @@ def number(value: Any) -> Decimal:
     return Decimal(str(value)).normalize()
 
 
-class Control:
-    """Every command once."""
+class Control(control.Control):
+    """What can be told to the emulated TWS."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-
-    def obey(self, line: str | bytes) -> dict[str, Any]:
-        """One command as JSON; the answer."""
-        try:
-            message = json.loads(line)
-            name = message.pop("do")
-            command = getattr(self, PREFIX + name, None)
-            if command is None:
-                raise ValueError(f"no command {name!r}; there are: {', '.join(self.names())}")
-            return {"ok": command(**message)}
-        except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-            return {"error": f"{type(error).__name__}: {error}"}
-
-    @classmethod
-    def names(cls) -> list[str]:
-        """The commands."""
-        return [name.removeprefix(PREFIX) for name in dir(cls) if name.startswith(PREFIX)]
+    emulator: Emulator
 
     def _order(self, name: Any) -> Order:
         orders = self.emulator.book.orders
@@ -70,11 +45,6 @@ class Control:
         return self.emulator.contract(str(symbol))
 
     # ---------------------------------------------------------------- to look
-
-    def do_help(self) -> dict[str, str]:
-        """Every command, its arguments and what it does."""
-        commands = {name: getattr(self, PREFIX + name) for name in self.names()}
-        return {name: f"{inspect.signature(each)}: {inspect.getdoc(each)}" for name, each in commands.items()}
 
     def do_status(self) -> dict[str, Any]:
         """Clients, messages by number, what clients did that they should not, how many orders."""
@@ -134,25 +104,7 @@ class Control:
         accounts = self.emulator.book.accounts.values()
         return {a.name: {h.contract.local: f"{h.size:f}" for h in a.held.values() if h.size} for a in accounts}
 
-    # ---------------------------------------------------------------- faults
-
-    def do_fault(self, name: str, **more: Any) -> None:
-        """Set a fault: count (1; null: for ever), chance (1), seconds, symbol, when, arrives."""
-        self.emulator.faults.set(name, **more)
-
-    def do_faults(self) -> dict[str, Any]:
-        """What faults there are, and what is set."""
-        return {"there are": KINDS, "set": [asdict(fault) for fault in self.emulator.faults.all]}
-
-    def do_clear(self, name: str = "") -> None:
-        """Take away the faults of a name, or all."""
-        self.emulator.faults.clear(name)
-
-    def do_drop(self, seconds: float = 0) -> None:
-        """Break every link; nobody can connect for so many seconds."""
-        if seconds:
-            self.emulator.close_port(seconds)
-        self.emulator.drop()
+    # ---------------------------------------------------------------- misfortunes
 
     def do_freeze(self) -> None:
         """Every link that is there goes half open; new ones are well, but their client ids are still in use."""
@@ -193,10 +145,6 @@ class Control:
     def do_error(self, code: int, text: str = "", id: int = -1) -> None:
         """Any error to every client."""
         self.emulator.say_all(code, text or NOTICES.get(code, f"Error {code}"), id)
-
-    def do_restart(self, memory: bool = True, seconds: float = 1) -> None:
-        """End and be back after so many seconds, with the book or (memory false) an empty one."""
-        self.emulator.restart(seconds, not memory)
 
     def do_nightly(self, seconds: float = 1) -> None:
         """The nightly restart: 1100, then the links end, nobody can connect for so long; fills happen meanwhile."""
@@ -256,7 +204,7 @@ class Control:
 
     def do_tick(self, symbol: str = "") -> None:
         """One step of a contract, or of all that are watched."""
-        self.emulator.tick(symbol)
+        self.emulator.tick(*([self._contract(symbol)] if symbol else []))
 
     def do_close(self) -> None:
         """The market closes: orders are taken (399) and wait."""
@@ -331,36 +279,3 @@ class Control:
     def do_end_day(self) -> int:
         """DAY orders are cancelled; how many."""
         return self.emulator.book.end_day()
-
-
-class ControlLines(LineReceiver):
-    """The control port, or standard input."""
-
-    delimiter = b"\n"
-
-    def __init__(self, control: Control, ended: Any = None) -> None:
-        self.control = control
-        self._ended = ended
-
-    def lineReceived(self, line: bytes) -> None:
-        """A command."""
-        if line.strip():
-            self.transport.write(json.dumps(self.control.obey(line)).encode() + b"\n")
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """On standard input the end of it all."""
-        if self._ended:
-            self._ended()
-
-
-class ControlFactory(Factory):
-    """Control connections."""
-
-    noisy = False
-
-    def __init__(self, control: Control) -> None:
-        self.control = control
-
-    def buildProtocol(self, addr: Any) -> ControlLines:
-        """One has come."""
-        return ControlLines(self.control)

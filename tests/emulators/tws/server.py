@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
-from twisted.python import log
-
+from tests.emulators import tcp
 from tests.emulators.tws import history, messages
 from tests.emulators.tws.book import Book
 from tests.emulators.tws.commands import Commands
@@ -21,7 +17,7 @@ from tests.emulators.tws.faults import Faults
 from tests.emulators.tws.feeds import Feeds
 from tests.emulators.tws.history import Pacing
 from tests.emulators.tws.link import Link
-from tests.emulators.tws.market import ZONE, Market
+from tests.emulators.tws.market import Market
 from tests.emulators.tws.orders import Account, Held
 from tests.emulators.tws.teller import Teller
 from tests.emulators.tws.wire import pack
@@ -31,45 +27,33 @@ OLDEST, NEWEST = 157, 178
 FOUND = "Connectivity between IBKR and Trader Workstation has been restored - data {}."
 
 
-@dataclass(frozen=True)
-class Options:
+@dataclass(frozen=True, kw_only=True)
+class Options(tcp.Options):
     """How an emulator is to be."""
 
-    seed: str = "7"
     accounts: tuple[str, ...] = DEFAULT_ACCOUNTS
-    cash: Decimal = Decimal(1_000_000)
-    positions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """By account, what there is at the start, by symbol of a stock in USD."""
-    tick: float = 0.25
-    """Seconds from one quote to the next; 0: the market stands still until it is told to move."""
-    begins: datetime | None = None
-    """What the clock shows at the start (naive: US/Eastern), from where it goes on; None: the time it is."""
     version: int = NEWEST
-    latency: float = 0.0
     master: int | None = None
     rate: int = 50
     """Messages a second that a client may send; 0: any number."""
     pacing: bool = True
-    port: int = 0
-    interface: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        if not OLDEST <= self.version <= NEWEST:
+            raise ValueError(f"server versions are {OLDEST} to {NEWEST}")
 
 
-class Emulator(Factory):
-    """The whole of it. The reactor is its clock."""
+class Emulator(tcp.TcpEmulator):
+    """The whole of it."""
 
-    noisy = False
+    options: Options
     LOST = "Connectivity between IBKR and Trader Workstation has been lost."
     PACING = history.PACING
 
     def __init__(self, options: Options, reactor: Any) -> None:
-        if not OLDEST <= options.version <= NEWEST:
-            raise ValueError(f"server versions are {OLDEST} to {NEWEST}")
-        self.options = options
-        self.reactor = reactor
-        self._began = reactor.seconds()
+        super().__init__(options, reactor)
         self.faults = Faults(options.seed)
         self.market = Market(options.seed)
-        self.links: list[Link] = []
         self.violations: list[str] = []
         """What a client did that it should not."""
         self.unsubscribed: set[int] = set()
@@ -80,11 +64,6 @@ class Emulator(Factory):
         self.teller.master = options.master
         self.commands = Commands(self)
         self.feeds = Feeds(self)
-        self.port = options.port
-        self._listening: Any = None
-        self._ticks = LoopingCall(self.tick)
-        self._ticks.clock = reactor
-        self._calls: set[Any] = set()
         self.book = self._new_book((0, 0))
 
     def _new_book(self, numbered: tuple[int, int]) -> Book:
@@ -106,56 +85,9 @@ class Emulator(Factory):
         self.teller.book = book
         return book
 
-    # ---------------------------------------------------------------- life
-
-    def start(self) -> int:
-        """Listen; the port."""
-        self._listen()
-        if self.options.tick:
-            self._ticks.start(self.options.tick)
-        return self.port
-
-    def _listen(self) -> None:
-        self._listening = self.reactor.listenTCP(self.port, self, interface=self.options.interface)
-        self.port = self._listening.getHost().port
-
-    def stop(self) -> Deferred[Any]:
-        """End all; fires when the port is free."""
-        if self._ticks.running:
-            self._ticks.stop()
-        for call in list(self._calls):
-            call.cancel()
-        self._calls.clear()
-        self.drop()
-        listening, self._listening = self._listening, None
-        return maybeDeferred(listening.stopListening if listening else lambda: None)
-
-    def seconds(self) -> float:
-        """Monotonic."""
-        return float(self.reactor.seconds())
-
-    def now(self) -> datetime:
-        """The gateway's clock, aware, in US/Eastern."""
-        if self.options.begins is None:
-            return datetime.now(ZONE)
-        return self.options.begins.replace(tzinfo=ZONE) + timedelta(seconds=self.reactor.seconds() - self._began)
-
     def today(self) -> date:
         """By the gateway's clock."""
         return self.now().date()
-
-    def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Do it after so many seconds; at once for none."""
-        if seconds <= 0:
-            do()
-            return
-
-        def run() -> None:
-            self._calls.discard(call)
-            do()
-
-        call = self.reactor.callLater(seconds, run)
-        self._calls.add(call)
 
     # ---------------------------------------------------------------- clients
 
@@ -180,18 +112,6 @@ class Emulator(Factory):
         self.commands.received(link, fields)
 
     # ---------------------------------------------------------------- misfortunes
-
-    def drop(self) -> None:
-        """Every link breaks."""
-        for link in list(self.links):
-            link.transport.abortConnection()
-
-    def close_port(self, seconds: float) -> None:
-        """Nobody can connect for so long."""
-        if self._listening is not None:
-            closed = maybeDeferred(self._listening.stopListening)
-            self._listening = None
-            closed.addCallback(lambda _: self.later(seconds, self._listen))
 
     def restart(self, seconds: float, empty: bool) -> None:
         """End and begin again, on the same port; with nothing in the book if it is to be empty. The market goes on."""
@@ -257,16 +177,13 @@ class Emulator(Factory):
             if con_id in every and before.get(con_id, now) != now:
                 self.teller.tell_ticks(every[con_id], traded=now[0] != before[con_id][0])
 
-    def tick(self, name: str = "") -> None:
-        """A step of one contract, or of all that anyone looks at."""
-        try:
-            for each in [self.contract(name)] if name else self._watched():
-                traded = self.market.step(each, self.now())
-                self.moved(each, traded)
-        except Exception:
-            log.err(None, "the emulator's market")
+    def step(self, each: Contract) -> None:
+        """A step of a contract."""
+        traded = self.market.step(each, self.now())
+        self.moved(each, traded)
 
-    def _watched(self) -> list[Contract]:
+    def watched(self) -> list[Contract]:
+        """Contracts of open orders, ticks and bars."""
         found = {order.contract.con_id: order.contract for order in self.book.open.values()}
         for link in self.links:
             wishes = link.wishes
