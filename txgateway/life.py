@@ -114,6 +114,10 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         changes["asked_limit_price"] = event.limit_price
         changes["asked_stop_price"] = event.stop_price
         changes["asked_reduced"] = event.reduced
+    elif isinstance(event, CancelRequested) and event.reason is not None:
+        changes["asked_reason"], changes["asked_text"] = event.reason, event.text
+    elif isinstance(event, CancelRejected):
+        changes.update(_NO_CANCEL)
     elif isinstance(event, OrderReplaced):
         changes = {
             "quantity": event.quantity,
@@ -128,7 +132,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     elif isinstance(event, ReplaceRejected):
         changes.update(_NOTHING_ASKED)
     elif isinstance(event, OrderRestored):
-        changes = {"status": event.order.status, "reason": None, "text": event.text, **_NOTHING_ASKED}
+        changes = {"status": event.order.status, "reason": None, "text": event.text}
+        changes.update(_NOTHING_ASKED, **_NO_CANCEL)
         return changes
     elif isinstance(event, OrderResolved):
         order.after(Move.RESOLVE)
@@ -138,8 +143,9 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     elif isinstance(event, TicketApproved):
         changes["reason"], changes["text"] = None, ""
     reason = getattr(event, "reason", None)
-    if reason is Reason.USER and order.reason in _SAID_BEFORE:
-        return changes  # the broker only confirms what the cancel was for
+    if reason is Reason.USER and order.asked_reason is not None:  # the broker only confirms what the cancel was for
+        changes["reason"], changes["text"] = order.asked_reason, order.asked_text
+        return changes
     if order.status is OrderStatus.UNKNOWN and order.reason is not None and _leaves_the_doubt(event):
         return changes
     if reason is not None:
@@ -152,22 +158,11 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
 
 def _leaves_the_doubt(event: OrderEvent) -> bool:
     """Whether an order in doubt stays so for the reason that it has: it says for how long it may be under way."""
-    return isinstance(event, CancelRejected) or (isinstance(event, CancelRequested) and event.reason is None)
+    return isinstance(event, CancelRejected | CancelRequested)
 
 
-_SAID_BEFORE = frozenset(
-    {
-        Reason.DISCONNECTED,
-        Reason.OCO_FILLED,
-        Reason.FLATTENED,
-        Reason.TIME_OVER,
-        Reason.TICKET_REJECTED,
-        Reason.TICKET_EXPIRED,
-        Reason.HALTED,
-        Reason.REDUCE_ONLY,
-    }
-)
 _NOTHING_ASKED = dict.fromkeys(("asked_quantity", "asked_limit_price", "asked_stop_price", "asked_reduced"))
+_NO_CANCEL: dict[str, Any] = {"asked_reason": None, "asked_text": ""}
 
 
 def _update(record: Record, status: OrderStatus) -> OrderUpdate:

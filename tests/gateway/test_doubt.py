@@ -10,7 +10,7 @@ from twisted.internet.task import deferLater
 from tests.desk import Bench, ChosenBroker, D, request
 from txgateway.brokers import Can
 from txgateway.model.errors import Ambiguous, Reason, Refused
-from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced
+from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, ReplaceRejected
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin
 
 LIMIT: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(90)}
@@ -229,3 +229,64 @@ def ask(bench: Bench, order: Order, change: str) -> Order:
 def work(bench: Bench, order: Order, change: str, quantity: int = 50) -> None:
     bench.gateway.intake.go(call(bench, order, change, quantity), change)
     bench.turn()
+
+
+def end(bench: Bench, order: Order, text: str) -> None:
+    """Have an order ended as a flatten does."""
+    bench.gateway.intake.go(bench.gateway.cancel(order.order_id, "gateway", Reason.FLATTENED, text), "cancel")
+    bench.turn()
+
+
+def ended(bench: Bench, order: Order) -> tuple[OrderStatus, Reason | None, str]:
+    known = bench.gateway.state.order(order.order_id)
+    assert known is not None
+    return known.status, known.reason, known.text
+
+
+def test_an_order_in_doubt_that_the_gateway_ends_says_why_it_is_in_doubt_and_then_why_it_ended(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Ambiguous("the link broke")
+    ask(bench, order, "cancel")
+    bench.broker.cancel = silence  # type: ignore[method-assign]
+    end(bench, order, "Flatten of gateway: enough")
+    bench.turn()
+    status, reason, text = ended(bench, order)
+    assert (status, reason) == (OrderStatus.UNKNOWN, Reason.BROKER_ERROR)
+    assert "the link broke" in text
+    bench.broker.report(OrderCanceled(order.order_id, Reason.USER, "User cancel", bench.now()))
+    bench.turn()
+    assert ended(bench, order) == (OrderStatus.CANCELED, Reason.FLATTENED, "Flatten of gateway: enough")
+
+
+def test_what_a_cancel_was_for_outlives_the_link_that_it_went_out_by(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.cancel = silence  # type: ignore[method-assign]
+    end(bench, order, "enough")
+    bench.broker.stopService()
+    bench.turn()
+    assert ended(bench, order)[:2] == (OrderStatus.UNKNOWN, Reason.LINK_LOST)
+    bench.broker.report(OrderCanceled(order.order_id, Reason.USER, "User cancel", bench.now()))
+    bench.turn()
+    assert ended(bench, order) == (OrderStatus.CANCELED, Reason.FLATTENED, "enough")
+
+
+def test_a_cancel_that_was_refused_is_not_why_the_next_one_ended_the_order(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Refused(Reason.REJECTED, "not now")
+    end(bench, order, "enough")
+    bench.turn()
+    bench.broker.error = None
+    ask(bench, order, "cancel")
+    bench.turn()
+    assert ended(bench, order)[:2] == (OrderStatus.CANCELED, Reason.USER)
+
+
+def test_a_replace_that_a_halt_refused_is_not_why_a_cancel_ended_the_order(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.replace = silence  # type: ignore[method-assign]
+    work(bench, order, "replace")
+    bench.broker.report(ReplaceRejected(order.order_id, Reason.HALTED, "Trading is halted.", bench.now()))
+    bench.turn()
+    ask(bench, order, "cancel")
+    bench.turn()
+    assert ended(bench, order)[:2] == (OrderStatus.CANCELED, Reason.USER)

@@ -308,8 +308,8 @@ class OrderUpdate:
 class Order(Terms):
     """An order as it stands. `seq` and `updated` belong to the last record that changed it.
 
-    `asked_*` hold what a pending replace asks for; `updates` the last hundred changes (the journal has all). `reduced`
-    is what was taken off `quantity` because others of its oco group were filled.
+    `asked_*` hold what a pending replace asks for, and what a cancel was asked for; `updates` the last hundred changes
+    (the journal has all). `reduced` is what was taken off `quantity` because others of its oco group were filled.
     """
 
     status: OrderStatus
@@ -327,6 +327,8 @@ class Order(Terms):
     updates: tuple[OrderUpdate, ...] = ()
     reduced: Decimal = ZERO
     asked_reduced: Decimal | None = None
+    asked_reason: Reason | None = None
+    asked_text: str = ""
 
     @property
     def leaves_quantity(self) -> Decimal:
