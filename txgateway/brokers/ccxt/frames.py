@@ -84,6 +84,25 @@ def unique(market: Any, trade: Any, order: Any) -> str:
     return f"{market}-{trade}-{order}"
 
 
+def _fill_of(order: Seen, *, execution_id: str, size: Any, price: Any, fee: Any, fee_currency: Any, maker: Any) -> Fill:
+    """A fill that is told in its order's frame, with which it shares its names, its side and its time."""
+    assert order.side is not None
+    return Fill(
+        execution_id=execution_id,
+        name=order.name,
+        broker_id=order.broker_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=amount(size),
+        price=amount(price),
+        time=order.time,
+        fee=number(fee),
+        fee_currency=str(fee_currency or ""),
+        maker=bool(maker),
+        cumulative=order.filled,
+    )
+
+
 # ---------------------------------------------------------------- Binance, spot and USD-M futures
 
 BINANCE_STATUS: Mapping[str, OrderStatus] = {
@@ -149,44 +168,36 @@ def _binance_order(order: Mapping[str, Any], event: Mapping[str, Any], names: Na
     worth = number(order.get("Z"))
     average = price(order.get("ap")) or (worth / filled if worth and filled else None)
     reason = order.get("r") or order.get("er") or ""
-    words: list[Word] = [
-        Seen(
-            name=name,
-            broker_id=broker_id,
-            symbol=symbol,
-            status=status,
-            time=when,
-            side=side_of(order.get("S")),
-            order_type=_BINANCE_TYPES.get(str(order.get("ot") or order.get("o"))),
-            time_in_force=force_of(order.get("f")),
-            quantity=price(order.get("q")),
-            limit=price(order.get("p")),
-            stop=price(order.get("P")) if "Z" in order else price(order.get("sp")),
-            filled=filled,
-            average=average,
-            text="" if reason in ("NONE", "0") else str(reason),
-            whole=True,
-            replaced=order.get("x") in ("AMENDMENT", "REPLACED"),
-        )
-    ]
-    if order.get("x") in ("TRADE", "CALCULATED") and amount(order.get("l")):
-        words.append(
-            Fill(
-                execution_id=unique(order["s"], order.get("t"), broker_id),
-                name=name,
-                broker_id=broker_id,
-                symbol=symbol,
-                side=side_of(order.get("S")),
-                quantity=amount(order.get("l")),
-                price=amount(order.get("L")),
-                time=when,
-                fee=number(order.get("n")),
-                fee_currency=str(order.get("N") or ""),
-                maker=bool(order.get("m")),
-                cumulative=filled,
-            )
-        )
-    return words
+    seen = Seen(
+        name=name,
+        broker_id=broker_id,
+        symbol=symbol,
+        status=status,
+        time=when,
+        side=side_of(order.get("S")),
+        order_type=_BINANCE_TYPES.get(str(order.get("ot") or order.get("o"))),
+        time_in_force=force_of(order.get("f")),
+        quantity=price(order.get("q")),
+        limit=price(order.get("p")),
+        stop=price(order.get("P")) if "Z" in order else price(order.get("sp")),
+        filled=filled,
+        average=average,
+        text="" if reason in ("NONE", "0") else str(reason),
+        whole=True,
+        replaced=order.get("x") in ("AMENDMENT", "REPLACED"),
+    )
+    if order.get("x") not in ("TRADE", "CALCULATED") or not amount(order.get("l")):
+        return [seen]
+    fill = _fill_of(
+        seen,
+        execution_id=unique(order["s"], order.get("t"), broker_id),
+        size=order.get("l"),
+        price=order.get("L"),
+        fee=order.get("n"),
+        fee_currency=order.get("N"),
+        maker=order.get("m"),
+    )
+    return [seen, fill]
 
 
 # ---------------------------------------------------------------- WOO X
@@ -233,44 +244,36 @@ def _woo_order(order: Mapping[str, Any], names: Names) -> list[Word]:
     if kind in (1, 2):
         text = str(order.get("reason") or "WOO gave no reason")
         return [Denied("replace" if kind == 1 else "cancel", name, broker_id, text, when)]
-    form, filled = str(order.get("type")), amount(order.get("totalExecutedQuantity"))
-    words: list[Word] = [
-        Seen(
-            name=name,
-            broker_id=broker_id,
-            symbol=symbol,
-            status=_WOO_STATUS.get(str(order.get("status")), S.UNKNOWN),
-            time=when,
-            side=side_of(order.get("side")),
-            order_type=OrderType.MARKET if form == "MARKET" else OrderType.LIMIT,
-            time_in_force=TimeInForce.__members__.get(form, TimeInForce.GTC),
-            quantity=price(order.get("quantity")),
-            limit=price(order.get("price")) if form != "MARKET" else None,
-            filled=filled,
-            average=price(order.get("avgPrice")),
-            text=str(order.get("reason") or ""),
-            whole=True,
-            replaced=str(order.get("status")) == "REPLACED",
-        )
-    ]
-    if amount(order.get("tradeId")) and amount(order.get("executedQuantity")):
-        words.append(
-            Fill(
-                execution_id=str(order["tradeId"]),
-                name=name,
-                broker_id=broker_id,
-                symbol=symbol,
-                side=side_of(order.get("side")),
-                quantity=amount(order.get("executedQuantity")),
-                price=amount(order.get("executedPrice")),
-                time=when,
-                fee=number(order.get("fee")),
-                fee_currency=str(order.get("feeAsset") or ""),
-                maker=bool(order.get("maker")),
-                cumulative=filled,
-            )
-        )
-    return words
+    form = str(order.get("type"))
+    seen = Seen(
+        name=name,
+        broker_id=broker_id,
+        symbol=symbol,
+        status=_WOO_STATUS.get(str(order.get("status")), S.UNKNOWN),
+        time=when,
+        side=side_of(order.get("side")),
+        order_type=OrderType.MARKET if form == "MARKET" else OrderType.LIMIT,
+        time_in_force=TimeInForce.__members__.get(form, TimeInForce.GTC),
+        quantity=price(order.get("quantity")),
+        limit=price(order.get("price")) if form != "MARKET" else None,
+        filled=amount(order.get("totalExecutedQuantity")),
+        average=price(order.get("avgPrice")),
+        text=str(order.get("reason") or ""),
+        whole=True,
+        replaced=str(order.get("status")) == "REPLACED",
+    )
+    if not amount(order.get("tradeId")) or not amount(order.get("executedQuantity")):
+        return [seen]
+    fill = _fill_of(
+        seen,
+        execution_id=str(order["tradeId"]),
+        size=order.get("executedQuantity"),
+        price=order.get("executedPrice"),
+        fee=order.get("fee"),
+        fee_currency=order.get("feeAsset"),
+        maker=order.get("maker"),
+    )
+    return [seen, fill]
 
 
 # ---------------------------------------------------------------- Coinbase (Advanced Trade)
