@@ -202,3 +202,65 @@ def test_ids_that_begin_again_are_another_orders() -> None:
     assert book.named[OURS].status is S.CANCELED
     assert book.named["ANOTHER"].status is S.FILLED
     assert {event.execution.order_id for event in events if isinstance(event, Executed)} == {"ANOTHER"}
+
+
+def test_an_order_canceled_before_it_was_accepted_was_not_rejected() -> None:
+    book = Book("rtx")
+    pending = order_rows("canceled")[0]
+    book.news(pending, NOW, 1)
+    (event,) = book.news(replace(pending, status="CANCELLED", reason="by the desk"), NOW, 1)
+    assert isinstance(event, OrderCanceled)
+
+
+def test_a_refused_cancel_is_told_whoever_heard_of_it_first() -> None:
+    """A question's answer may have its row before the advise does: the order would stay PENDING_CANCEL for minutes."""
+    rows = order_rows("too_late")
+    (refused,) = [row for row in rows if row.kind == "UserSubmitCancel" and row.status == "DELETED"]
+    book = Book("rtx")
+    for row in rows[: rows.index(refused)]:
+        book.news(row, NOW, 1)
+    book.recall(refused, book.heard)
+    assert kinds(book.news(refused, NOW, 1)) == ["CancelRejected"]
+    assert book.news(refused, NOW, 1) == []
+
+
+def test_a_clerk_who_refuses_a_cancel_is_heard_once() -> None:
+    pending, accepted, live, canceling, *_ = order_rows("canceled")
+    book = Book("rtx")
+    for row in (pending, accepted, live, canceling):
+        book.news(row, NOW, 1)
+    clerk = replace(canceling, row_id="clerk", kind="ClerkReject", status="", refers_to=canceling.row_id, reason="No.")
+    (event,) = book.news(clerk, NOW, 1)
+    assert isinstance(event, CancelRejected)
+    assert event.text == "No."
+    assert book.news(replace(canceling, status="DELETED"), NOW, 1) == []
+    assert book.named[OURS].status is S.NEW
+
+
+def test_a_refused_change_that_is_told_again_does_not_refuse_the_next_one() -> None:
+    rows = order_rows("changed")
+    (refused,) = [row for row in rows if row.kind == "UserSubmitChange" and row.status == "DELETED"]
+    book, _ = told("changed")
+    book.news(replace(refused, row_id="next", status="PENDING"), NOW, 1)
+    assert book.news(refused, NOW, 1) == []
+
+
+@pytest.mark.parametrize("lacks", [{"price": None}, {"quantity": D(0)}, {"quantity": D(-5)}])
+def test_a_fill_without_size_or_price_is_told_when_it_has_them(lacks: dict[str, object]) -> None:
+    rows = order_rows("filled")
+    fill = next(row for row in rows if row.kind == "ExchangeTradeOrder")
+    book = Book("rtx")
+    for row in rows[: rows.index(fill)]:
+        book.news(row, NOW, 1)
+    bare = replace(fill, **lacks)  # type: ignore[arg-type]
+    assert not [event for event in book.news(bare, NOW, 1) if isinstance(event, Executed)]
+    assert book.executions([bare], NOW) == []
+    assert kinds(book.news(fill, NOW, 1)) == ["Executed"]
+    assert book.named[OURS].average_price == fill.price
+
+
+def test_an_order_whose_size_is_not_told_is_not_called_filled_nor_shown() -> None:
+    book = Book("rtx")
+    book.take(replace(order_rows("filled")[0], quantity=D(0), traded=D(40), status="LIVE"))
+    assert book.named[OURS].status is S.PARTIALLY_FILLED
+    assert book.named[OURS].report(NOW) is None

@@ -18,9 +18,9 @@ from tests.brokers.rtx.subject import ACCOUNT, Rtx
 from txgateway.brokers.conformance import Trial
 from txgateway.brokers.rtx import quotes
 from txgateway.brokers.rtx.pool import Pool, Urgency
-from txgateway.brokers.rtx.protocol import Ack, Status, poke, request
+from txgateway.brokers.rtx.protocol import Ack, Response, Status, poke, request
 from txgateway.brokers.rtx.throttle import Throttle
-from txgateway.model.errors import Ambiguous, GatewayError, Refused, Unsupported
+from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, VenueError, VenueStatus
 from txgateway.model.market import Quote
 from txgateway.model.order import OrderStatus, OrderType
@@ -183,11 +183,11 @@ class Lines:
 
     def __init__(self, hold: bool = False) -> None:
         self.hold = hold
-        self.waiting: list[Callable[[], None]] = []
+        self.waiting: list[Callable[[], bool]] = []
         self.written: list[bytes] = []
         self.pool = Pool(self.write, "rtx")
 
-    def write(self, data: bytes, urgency: Urgency, sent: Callable[[], None]) -> None:
+    def write(self, data: bytes, urgency: Urgency, sent: Callable[[], bool]) -> None:
         if self.hold and not data.startswith(b"connect"):
             self.waiting.append(sent)
             return
@@ -241,14 +241,121 @@ def test_so_many_a_second_and_cancels_first() -> None:
     clock, written = Clock(), []
     throttle = Throttle(clock, 10, lambda data: written.append((round(clock.seconds(), 3), data)))
     for number in range(15):
-        throttle.send(b"q%d" % number, Urgency.QUESTION, lambda: None)
-    throttle.send(b"order", Urgency.ORDER, lambda: None)
-    throttle.send(b"cancel", Urgency.CANCEL, lambda: None)
+        throttle.send(b"q%d" % number, Urgency.QUESTION, lambda: True)
+    throttle.send(b"order", Urgency.ORDER, lambda: True)
+    throttle.send(b"cancel", Urgency.CANCEL, lambda: True)
     assert [data for _, data in written] == [b"q%d" % number for number in range(10)]
     for _ in range(200):
         clock.advance(0.01)
     assert [data for _, data in written[10:]] == [b"cancel", b"order", *(b"q%d" % number for number in range(10, 15))]
     times = [at for at, _ in written[10:]]
     assert all(later - earlier >= 0.09 for earlier, later in itertools.pairwise(times))
-    throttle.send(b"never", Urgency.ORDER, lambda: None)
+    throttle.send(b"never", Urgency.ORDER, lambda: True)
     throttle.close()
+
+
+def test_what_was_given_up_before_it_was_written_is_refused_and_never_written() -> None:
+    clock, written = Clock(), []
+    throttle = Throttle(clock, 1, written.append)
+    pool = Pool(throttle.send, "rtx")
+    box = outcome(pool.ask("A;B", request("ORDERS", "*")))
+    name = written[0].split()[1].decode()
+    pool.receive(Ack(name, "CONNECTION PENDING"))
+    pool.receive(Status(name, "OnInitAck", True))
+    clock.advance(1)
+    pool.receive(Response(name, {}, True))
+    assert box == [()]
+    asked = pool.ask("A;B", poke("ORDERS", "X=1"), Urgency.ORDER)
+    box = outcome(asked.addTimeout(0.5, clock))
+    clock.advance(0.6)
+    assert isinstance(box[0].value, Refused)
+    assert "not sent" in str(box[0].value)
+    clock.pump([1.0] * 10)
+    assert not [line for line in written if line.startswith(b"poke")]
+
+
+def test_a_connection_that_is_never_made_holds_nobody_up_for_ever() -> None:
+    written: list[bytes] = []
+
+    def write(data: bytes, urgency: Urgency, sent: Callable[[], bool]) -> None:
+        if sent():
+            written.append(data)
+
+    pool = Pool(write, "rtx")
+    first = pool.ask("A;B", poke("ORDERS", "X=1"))
+    assert isinstance(outcome(first), list)
+    first.cancel()
+    pool.ask("A;B", poke("ORDERS", "X=2")).addErrback(lambda failure: None)
+    assert [line.split()[0] for line in written] == [b"connect", b"connect"]
+    name = written[-1].split()[1].decode()
+    pool.receive(Ack(name, "CONNECTION PENDING"))
+    pool.receive(Status(name, "OnInitAck", True))
+    assert b"X=2" in written[-1]
+
+
+def test_a_connection_that_is_refused_costs_nobody_what_another_can_carry() -> None:
+    lines = Lines()
+    first = outcome(lines.pool.ask("A;B", poke("ORDERS", "X=1")))
+    busy = lines.written[-1].split()[1].decode()
+
+    def refuse(data: bytes, urgency: Urgency, sent: Callable[[], bool]) -> None:
+        assert sent()
+        lines.written.append(data)
+        if data.startswith(b"connect"):
+            lines.pool.receive(Status(data.split()[1].decode(), "OnInitAck", False))
+
+    lines.pool._write = refuse
+    second = outcome(lines.pool.ask("A;B", poke("ORDERS", "X=2")))
+    assert second == []
+    lines.pool.receive(Ack(busy, "POKE_OK"))
+    lines.pool.receive(Status(busy, "OnOtherAck", True))
+    assert first == [()]
+    assert b"X=2" in lines.written[-1]
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_happens_in_accounts_that_are_not_ours_is_not_told(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path, accounts=[ACCOUNT])
+    await trial.begin()
+    parts = dict(zip(("BANK", "BRANCH", "CUSTOMER", "DEPOSIT"), OTHER.split("."), strict=True))
+    fields = {**parts, "BUYORSELL": "Buy", "GOOD_UNTIL": "DAY", "EXIT_VEHICLE": "DEMO", "DISP_NAME": "IBM",
+              "PRICE_TYPE": "AsEntered", "PRICE": "1", "VOLUME_TYPE": "AsEntered", "VOLUME": "10",
+              "TYPE": "UserSubmitOrder"}  # fmt: skip
+    name = subject.emulator.do(fields)
+    subject.emulator.do({"TYPE": "UserSubmitCancel", "REFERS_TO_ID": str(name)})
+    await trial.rest()
+    await trial.still()
+    assert not [each for each in trial.told if getattr(each, "order_id", "") == name]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_release_that_was_not_sent_can_be_asked_for_again(tmp_path: Path, monkeypatch: Any) -> None:
+    _, trial = trying(tmp_path)
+    broker = await trial.begin()
+    ticket = await trial.submit(trial.order(OrderType.MARKET, tag="twice"))
+
+    async def unsent(self: Any, fields: Any, urgency: Any) -> None:
+        raise Refused(Reason.VENUE_DOWN, "it was not sent")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("txgateway.brokers.rtx.session.Session.poke", unsent)
+        with pytest.raises(Refused, match="not sent"):
+            await broker.release(ticket)
+    await broker.release(ticket)
+    await trial.until(lambda: trial.filled(ticket) == ticket.quantity, "it is filled")
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_the_days_book_began_without_can_be_canceled(tmp_path: Path) -> None:
+    _, trial = trying(tmp_path)
+    broker: Any = await trial.begin()
+    order = await trial.rest()
+    book = broker._session.book
+    book.entries.clear()
+    book.named.clear()
+    broker._session.sent.clear()
+    await trial.cancel(order)
+    await trial.until(lambda: trial.events(order, OrderCanceled), "it is canceled")
+    await trial.end()

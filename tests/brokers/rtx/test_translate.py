@@ -200,3 +200,12 @@ def test_positions_are_long_less_short() -> None:
     assert (report.cash, report.values["_cash"], report.values["CURRENCY"]) == (D("1000000.25"),) * 2 + ("USD",)
     assert "CASHBALANCE" not in report.values
     assert account_report(ACCOUNT, {"EXCESS_EQ": "Error 3"}) is None, "nothing is not zero"
+
+
+def test_an_orders_size_may_be_told_as_its_first_one() -> None:
+    row = {"ORDER_ID": "1", "TYPE": "UserSubmitOrder", "VOLUME": "Error 2", "ORIGINAL_VOLUME": 100}
+    order = order_row(row, ZONE)
+    fill = order_row({**row, "TYPE": "ExchangeTradeOrder"}, ZONE)
+    assert order is not None
+    assert fill is not None
+    assert (order.quantity, fill.quantity) == (D(100), D(0))

@@ -41,7 +41,8 @@ from txgateway.model.order import CLOSED, OrderReport, OrderStatus, OrderType
 ZERO = Decimal(0)
 S = OrderStatus
 _ADDED = frozenset({TRADED, ACCEPTED, KILLED})
-_ENDED = frozenset({"DELETED", "CANCELLED", "CANCELED"})
+_CANCELED = frozenset({"CANCELLED", "CANCELED"})
+_ENDED = _CANCELED | {"DELETED"}
 _EXPIRED = ("expire", "end of day", "market close", "done for day")
 _REASONS = (
     (("too late", "already filled", "already closed", "completed"), Reason.TOO_LATE),
@@ -65,13 +66,16 @@ class Entry:
     cancel_done: bool = False
     reason: str = ""
     fills: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
-    """Each cancel and change by its row's id: its status."""
+    cancels: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)
+    """Each cancel and each change by its row's id: its status."""
     parts: list[Entry] = field(default_factory=list)
     heard: int = 0
     """The number of the advise's row that told of it last."""
     told_accepted: bool = False
     told_end: bool = False
+    told_refused: set[str] = field(default_factory=set)
+    """The cancels and changes whose refusal was told."""
     told_fills: dict[str, int] = field(default_factory=dict)
     """Who has told a fill, as bits."""
 
@@ -111,10 +115,11 @@ class Entry:
         main, filled = self.main, self.filled
         if main is None:
             return S.UNKNOWN
-        if filled and filled >= main.quantity:
+        if filled and filled >= main.quantity > 0:
             return S.FILLED
         if main.status in _ENDED or self.killed or self.cancel_done or self.rejected:
-            if (self.rejected or not self.accepted) and not (filled or self.killed or self.cancel_done):
+            worked = filled or self.killed or self.cancel_done or main.status in _CANCELED
+            if (self.rejected or not self.accepted) and not worked:
                 return S.REJECTED
             words = self.reason.lower()
             return S.EXPIRED if any(each in words for each in _EXPIRED) else S.CANCELED
@@ -125,9 +130,9 @@ class Entry:
         return S.NEW if self.accepted else S.PENDING_NEW
 
     def report(self, now: datetime) -> OrderReport | None:
-        """As it is shown to who asks; None while its own row has not come, or has no side."""
+        """As it is shown to who asks; None while its own row has not come, or tells no side or size."""
         main = self.main
-        if main is None or main.side is None:
+        if main is None or main.side is None or main.quantity <= 0:
             return None
         status = self.status
         return OrderReport(
@@ -164,7 +169,7 @@ class Entry:
     @property
     def end_reason(self) -> Reason:
         """Why it ended, in our words."""
-        cancels = any(status and status not in _ENDED for status in self.asked.values())
+        cancels = any(status and status not in _ENDED for status in self.cancels.values())
         if self.status is S.CANCELED and (cancels or self.cancel_done or "user cancel" in self.reason.lower()):
             return Reason.USER
         main = self.main
@@ -177,6 +182,10 @@ def reason_of(words: str) -> Reason:
     """The code for what the broker says."""
     found = (reason for parts, reason in _REASONS if any(part in words.lower() for part in parts))
     return next(found, Reason.REJECTED)
+
+
+def _refused_in(asked: dict[str, str]) -> set[str]:
+    return {row_id for row_id, status in asked.items() if status in _ENDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +217,8 @@ class Book:
             self._main(entry, row)
         elif row.kind == TRADED:
             entry.accepted = True
-            entry.fills[row.row_id] = (row.quantity, row.price or ZERO)
+            if row.price is not None:
+                entry.fills[row.row_id] = (row.quantity, row.price)
         elif row.kind == ACCEPTED:
             entry.accepted = True
         elif row.kind == KILLED and row.status not in _ENDED:
@@ -217,7 +227,7 @@ class Book:
         elif row.kind == REJECTED:
             self._refused(entry, row)
         elif row.kind in (CANCEL, CHANGE):
-            entry.asked[row.row_id] = row.status if row.kind == CANCEL else ""
+            (entry.cancels if row.kind == CANCEL else entry.changes)[row.row_id] = row.status
             if row.kind == CANCEL and row.status == "COMPLETED":
                 entry.cancel_done = True
         return entry
@@ -264,8 +274,9 @@ class Book:
 
     def _refused(self, entry: Entry, row: OrderRow) -> None:
         """A refusal is of the order itself, unless it names a cancel or change, or the order works already."""
-        if row.refers_to in entry.asked:
-            entry.asked[row.refers_to] = "DELETED"
+        asked = next((each for each in (entry.cancels, entry.changes) if row.refers_to in each), None)
+        if asked is not None:
+            asked[row.refers_to] = "DELETED"
         elif not entry.accepted:
             entry.rejected = True
             entry.reason = row.reason or entry.reason
@@ -289,6 +300,7 @@ class Book:
         for entry in self.entries.values():
             entry.told_accepted = entry.accepted
             entry.told_end = entry.status in CLOSED
+            entry.told_refused.update(*map(_refused_in, (entry.cancels, entry.changes)))
 
     # ---- what is news
 
@@ -297,8 +309,6 @@ class Book:
 
         A fill is told as often as one advise brings it: there are two of them, and each brings it once.
         """
-        known = self.entries.get(row.broker_id)
-        asked_before = dict(known.asked) if known is not None and row.kind == CANCEL else {}
         entry = self.hear(row)
         if entry.is_part:
             return self._part_news(entry, now)
@@ -306,10 +316,12 @@ class Book:
         if entry.accepted and not entry.told_accepted and not entry.rejected:
             entry.told_accepted = True
             events.append(OrderAccepted(entry.name, entry.broker_id, now))
-        if row.kind == TRADED and self._tells(entry, row.row_id, source):
+        if row.kind == TRADED and self._tellable(row) and self._tells(entry, row.row_id, source):
             events.append(Executed(self.execution(row, now), row.time or now))
-        elif row.kind in (CANCEL, CHANGE, ADJUSTED):
-            events += self._answered(entry, row, asked_before.get(row.row_id), now)
+        elif row.kind in (CANCEL, CHANGE, REJECTED):
+            events += self._refusals(entry, row, now)
+        if row.kind in (CHANGE, ADJUSTED) and row.status == "COMPLETED":
+            events.append(Changed(entry.broker_id))
         if not entry.told_end:
             events += self._end(entry, now)
         return events
@@ -329,17 +341,16 @@ class Book:
             return []
         return [OrderAccepted(ticket.name, ticket.broker_id, now)]
 
-    def _answered(self, entry: Entry, row: OrderRow, before: str | None, now: datetime) -> list[OrderEvent | Changed]:
-        late = entry.status in CLOSED
+    def _refusals(self, entry: Entry, row: OrderRow, now: datetime) -> list[OrderEvent | Changed]:
+        """The cancels and changes that are refused by now, each once, whoever heard of it first."""
         words = row.reason or "The broker gave no reason."
-        reason = Reason.TOO_LATE if late else reason_of(row.reason)
-        if row.status in _ENDED and row.kind == CANCEL and before not in _ENDED:
-            return [CancelRejected(entry.name, reason, words, now)]
-        if row.status in _ENDED and row.kind == CHANGE:
-            return [ReplaceRejected(entry.name, reason, words, now)]
-        if row.status == "COMPLETED" and row.kind != CANCEL:
-            return [Changed(entry.broker_id)]
-        return []
+        reason = Reason.TOO_LATE if entry.status in CLOSED else reason_of(row.reason)
+        events: list[OrderEvent | Changed] = []
+        for asked, refusal in ((entry.cancels, CancelRejected), (entry.changes, ReplaceRejected)):
+            untold = _refused_in(asked) - entry.told_refused
+            entry.told_refused |= untold
+            events += [refusal(entry.name, reason, words, now) for _ in untold]
+        return events
 
     def _end(self, entry: Entry, now: datetime) -> list[OrderEvent | Changed]:
         status, words = entry.status, entry.reason
@@ -373,7 +384,7 @@ class Book:
             symbol=row.symbol or (main.symbol if main is not None else ""),
             side=side,
             quantity=row.quantity,
-            price=row.price or ZERO,
+            price=row.price if row.price is not None else ZERO,
             time=row.time or now,
             order_id=(entry.client_id if entry is not None else "") or row.client_id,
             broker_order_id=row.broker_id,
@@ -391,11 +402,14 @@ class Book:
     def executions(self, rows: Iterable[OrderRow], now: datetime) -> list[Execution]:
         """The fills among rows, without those of orders that trade a ticket: they are there as the ticket's.
 
-        One of which nothing tells whether it bought or sold cannot be told; the position will show it.
+        One of which nothing tells whether it bought or sold, how much and at what price, cannot be told (yet); what
+        the order has filled, and the position, will show it.
         """
         return [self.execution(row, now) for row in rows if row.kind == TRADED and self._tellable(row)]
 
     def _tellable(self, row: OrderRow) -> bool:
+        if row.price is None or row.quantity <= 0:
+            return False
         entry = self.entries.get(row.broker_id)
         if entry is None or entry.main is None:
             return row.side is not None

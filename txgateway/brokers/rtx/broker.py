@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import pytz
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
 from txgateway.brokers import Can, Setup
@@ -21,7 +21,7 @@ from txgateway.brokers.rtx.book import Entry
 from txgateway.brokers.rtx.link import Link
 from txgateway.brokers.rtx.options import mistakes, read
 from txgateway.brokers.rtx.pool import Pool, Urgency
-from txgateway.brokers.rtx.protocol import request
+from txgateway.brokers.rtx.protocol import Row, request
 from txgateway.brokers.rtx.quotes import QUOTES
 from txgateway.brokers.rtx.session import OPEN_ONLY, ORDERS, START_SECONDS, TRADES_ONLY, Session, is_open
 from txgateway.model.account import AccountReport, Position
@@ -174,8 +174,7 @@ class RtxBroker:
         if order.order_id in session.sent or order.order_id in session.book.named:
             raise DuplicateOrder(f"Order {order.order_id} was sent already: it is not sent a second time.")
         fields = self._fields(order, lambda route: translate.submit_fields(order, route, self._options.exchange))
-        session.sent.add(order.order_id)
-        await session.poke(fields, Urgency.ORDER)
+        await self._enter(session, order.order_id, fields)
 
     async def release(self, order: Order) -> None:
         """Trade a ticket, by an order of its own. Refused when the broker will not; the ticket then waits on."""
@@ -193,8 +192,7 @@ class RtxBroker:
         fields = self._fields(
             order, lambda route: translate.release_fields(order, entry.broker_id, name, route, exchange)
         )
-        session.sent.add(name)
-        await session.poke(fields, Urgency.ORDER)
+        await self._enter(session, name, fields)
         part: Entry | None = None
 
         def decided() -> bool:
@@ -206,6 +204,15 @@ class RtxBroker:
             text = f"The release of ticket {order.order_id} was refused: {part.reason or 'no reason was given'}."
             raise Refused(part.end_reason, text)
 
+    async def _enter(self, session: Session, name: str, fields: list[tuple[str, str]]) -> None:
+        """Send an order of this name; of one that surely was not sent nothing is expected."""
+        session.sent.add(name)
+        try:
+            await session.poke(fields, Urgency.ORDER)
+        except Refused:
+            session.sent.discard(name)
+            raise
+
     async def cancel(self, order: Order) -> None:
         """Ask for the end of an order, and of what trades it where it is a ticket."""
         session = self._require()
@@ -216,8 +223,10 @@ class RtxBroker:
             return
         ending = [*(part for part in entry.parts if is_open(part)), entry]
         work = [Deferred.fromCoroutine(self._cancel(session, each)) for each in ending]
-        for each in work:
-            await each
+        answers: list[tuple[bool, Any]] = await DeferredList(work, consumeErrors=True)
+        for done, answer in answers:
+            if not done:
+                answer.raiseException()
 
     async def _cancel(self, session: Session, entry: Entry) -> None:
         await session.poke(translate.cancel_fields(entry.broker_id), Urgency.CANCEL)
@@ -241,7 +250,11 @@ class RtxBroker:
         await session.poke(fields, Urgency.ORDER)
 
     async def _held(self, session: Session, order: Order) -> Entry:
-        entry = await session.entry(_names(order), order.broker_order_id)
+        names, broker_id = _names(order), order.broker_order_id
+        entry = await session.entry(names, broker_id)
+        if entry is None and translate.is_word(broker_id):  # the day's book may have begun without it
+            await session.rows("ORDERS", translate.where(ORIGINAL_ORDER_ID=broker_id))
+            entry = await session.entry(names, broker_id)
         if entry is None:
             raise Refused(Reason.NO_SUCH_ORDER, f"Venue {self.venue} has no order {order.order_id}.")
         return entry
@@ -280,14 +293,21 @@ class RtxBroker:
         if entry is not None and translate.is_word(entry.broker_id):
             rows = await session.rows("ORDERS", translate.where(ORIGINAL_ORDER_ID=entry.broker_id))
             if any(row.is_main for row in rows):
-                return entry.report(self.now())
+                return self._shown(entry)
         kept = await session.whole()
         entry = next((each for name in names if (each := session.book.find(name, order.broker_order_id))), None)
         if entry is not None and entry.broker_id in kept:
-            return entry.report(self.now())
+            return self._shown(entry)
         if order.created.astimezone(self._zone).date() < self.now().astimezone(self._zone).date():
             raise Unsupported(f"The book of venue {self.venue} begins today: of {order.order_id} it tells nothing.")
         return None
+
+    def _shown(self, entry: Entry) -> OrderReport:
+        """What its rows say of an order; that they cannot be read is not that there is none."""
+        report = entry.report(self.now())
+        if report is None:
+            raise GatewayError(f"Venue {self.venue} has order {entry.name}, and does not say its side and size.")
+        return report
 
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
         """The day's fills from `since` on."""
@@ -368,8 +388,10 @@ class RtxBroker:
         session = self._require()
         if not translate.is_word(symbol) or start >= end:
             return []
-        table, condition = market.bar_question(symbol, period, start, end, self._zone)
-        rows = await session.pool.ask(QUOTES, request(table, market.BAR_FIELDS, condition))
+        rows: list[Row] = []
+        for first, last in market.spans(period, start, end):
+            table, condition = market.bar_question(symbol, period, first, last, self._zone)
+            rows += await session.pool.ask(QUOTES, request(table, market.BAR_FIELDS, condition))
         return market.bars(symbol, period, rows, start, end, self._zone)
 
 

@@ -23,6 +23,8 @@ log = Logger()
 BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds until the next attempt to connect; after a link that could be asked they begin anew."""
 CONNECT_SECONDS = 15.0
+CLOSE_SECONDS = 3.0
+"""How long a link may take to close in good order: what is still to be written by then is given up."""
 FIRST_WORD_SECONDS = 5.0
 """How long the gateway may take to say that it is there, once it is connected to."""
 
@@ -107,7 +109,7 @@ class Link:
         self._tries = 0
         self._heard = 0.0
         self._watch: Any = None
-        self._closing: dict[_Wire, Deferred[None]] = {}
+        self._closing: dict[_Wire, tuple[Deferred[None], Any]] = {}
 
     # life
 
@@ -128,7 +130,8 @@ class Link:
             if self._connector is not None and self._connector.state == "connecting":
                 self._connector.stopConnecting()
             return None
-        closed = self._closing[wire] = Deferred()
+        closed: Deferred[None] = Deferred()
+        self._closing[wire] = (closed, self._reactor.callLater(CLOSE_SECONDS, wire.abort))
         wire.close()
         return closed
 
@@ -212,8 +215,10 @@ class Link:
 
     def gone(self, wire: _Wire, text: str) -> None:
         """The connection is closed, from either side."""
-        closed = self._closing.pop(wire, None)
-        if closed is not None:
+        if wire in self._closing:
+            closed, late = self._closing.pop(wire)
+            if late.active():
+                late.cancel()
             closed.callback(None)
         if wire is self._wire:
             self._over(text)

@@ -89,7 +89,7 @@ class Prices:
         self._row.update(row)
         shown: list[Statistics | Quote | Trade | None] = []
         if any(name in row for name in QUOTED):
-            shown.append(self._quote(now))
+            shown.append(self._quote(now) or self._nobody(now))
         after = number(self._row, "ACVOL_1")
         traded = "TRDPRC_1" in row and ("ACVOL_1" not in row or after != before)
         if traded:
@@ -111,6 +111,10 @@ class Prices:
         bid_size, ask_size = number(self._row, "BIDSIZE") or ZERO, number(self._row, "ASKSIZE") or ZERO
         return Quote(self.symbol, bid, bid_size if bid else ZERO, ask, ask_size if ask else ZERO, now)
 
+    def _nobody(self, now: datetime) -> Quote:
+        """Neither side is there any more: what was quoted before holds no longer."""
+        return Quote(self.symbol, ZERO, ZERO, ZERO, ZERO, now)
+
     def _trade(self, now: datetime, grown: Decimal | None) -> Trade | None:
         price = number(self._row, "TRDPRC_1")
         if price is None or price <= 0:
@@ -130,7 +134,24 @@ class Prices:
 # ---------------------------------------------------------------- bars
 
 
+MINUTES_AT_ONCE = timedelta(days=60)
+"""Bars of a minute that are asked for in one question: some 2 MB of one line."""
 _LONG = {Unit.DAY: 0, Unit.WEEK: 1, Unit.MONTH: 2}
+
+
+def spans(period: Period, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The times to ask for one after the other: a row of bars comes in one line, which is read in one go.
+
+    Each begins a day before the last one ends, so that none is missed where a day's times are taken for a window.
+    """
+    longest = MINUTES_AT_ONCE * period.count
+    if period.unit is not Unit.MINUTE or end - start <= longest:
+        return [(start, end)]
+    found = [(start, start + longest)]
+    while found[-1][1] < end:
+        first = found[-1][1] - timedelta(days=1)
+        found.append((first, min(end, first + longest)))
+    return found
 
 
 def bar_question(symbol: str, period: Period, start: datetime, end: datetime, zone: Any) -> tuple[str, str]:
@@ -179,16 +200,21 @@ def _bar(symbol: str, at: datetime | None, prices: Sequence[Any]) -> Bar | None:
 class VenueClock:
     """The feed's time between its ticks, which come by the second. Never back, once there was one.
 
-    A feed that is within two seconds of our own clock is as good as it: the rest is the way here.
+    A feed that is within two seconds of our own clock is as good as it: the rest is the way here. Because it never goes
+    back, one that leaps ahead is believed when it has done so a few times in a row: a date may come before its time.
     """
 
     def __init__(self) -> None:
         self._ahead = timedelta(0)
         self._last: datetime | None = None
+        self._leaps = 0
 
     def tick(self, feed: datetime, ours: datetime) -> None:
         """The feed showed this time when our clock showed that."""
         ahead = feed - ours
+        self._leaps = self._leaps + 1 if self._last is not None and ahead - self._ahead > CLOSE else 0
+        if 0 < self._leaps < LEAPS:
+            return
         self._last = self._last or min(feed, ours)
         if abs(ahead) <= CLOSE:
             self._ahead = timedelta(0)
@@ -204,3 +230,5 @@ class VenueClock:
 
 
 CLOSE = timedelta(seconds=2)
+LEAPS = 3
+"""Ticks in a row that a leap ahead must be shown in."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -47,8 +49,8 @@ class Urgency(IntEnum):
     QUESTION = 2
 
 
-Write = Callable[[bytes, Urgency, Callable[[], None]], None]
-"""Sends a line when its turn comes, and tells when it has."""
+Write = Callable[[bytes, Urgency, Callable[[], bool]], None]
+"""Sends a line when its turn comes, unless what is called then says that nobody waits for it any longer."""
 
 
 class AdviseEnded(Exception):
@@ -153,7 +155,7 @@ class Pool:
             self._talks[talk.name] = talk
             busy.add(talk.name)
             opening += 1
-            self._write(talk.open(), Urgency.CANCEL, lambda: None)
+            self._write(talk.open(), Urgency.CANCEL, partial(self._talks.__contains__, talk.name))
 
     def _put(self, talk: Talk, asked: _Asked) -> None:
         try:
@@ -167,8 +169,9 @@ class Pool:
         if asked.question.verb in (Verb.REQUEST, Verb.POKE):
             self._busy[talk.key].add(talk.name)
 
-        def sent() -> None:
-            asked.sent = True
+        def sent() -> bool:
+            asked.sent = not asked.gone
+            return asked.sent
 
         self._write(data, asked.urgency, sent)
 
@@ -184,12 +187,24 @@ class Pool:
         self._serve(talk.key)
 
     def _give_up(self, key: str, asked: _Asked) -> None:
-        """Nobody waits for the answer any longer. Its logical connection is not used again, for it may still come."""
+        """Nobody waits for the answer any longer. Its logical connection is not used again, for it may still come.
+
+        What was not written by now never will be. A connection that is still being made when somebody has waited so
+        long for one is not waited for.
+        """
         asked.gone = True
         name = next((name for name, each in self._asked.items() if each is asked), None)
         if name is not None:
             del self._asked[name]
             self._drop(self._talks[name])
+        elif not self._lost:
+            with suppress(ValueError):
+                self._waiting[key][asked.urgency].remove(asked)
+            for talk in [each for each in self._talks.values() if each.key == key and each.phase is Phase.OPENING]:
+                self._drop(talk)
+        if asked.question.verb is Verb.POKE and not asked.sent:
+            text = f"Venue {self._venue} did not get to it in time, and it was not sent: send it again."
+            asked.answer.errback(Refused(Reason.VENUE_DOWN, text))
 
     # hearing
 
@@ -226,6 +241,8 @@ class Pool:
         self._asked.pop(talk.name, None)
         self._talks.pop(talk.name, None)
         self._busy.get(talk.key, set()).discard(talk.name)
+        if opening and self._busy.get(talk.key):
+            return  # there are others, and who waits gets one of those
         if opening:
             for queue in self._waiting[talk.key]:
                 while queue:

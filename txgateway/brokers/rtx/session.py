@@ -140,7 +140,7 @@ class Session:
 
     def _tell(self, event: OrderEvent) -> None:
         execution = getattr(event, "execution", None)
-        entry = self.book.find(event.order_id) or self.book.entries.get(getattr(event, "broker_order_id", ""))
+        entry = self.book.find(event.order_id) or self.book.entries.get(event.order_id)
         account = execution.account if execution is not None else entry.main.account if entry and entry.main else ""
         if account in self.accounts or not account:
             self._report(event)
@@ -210,7 +210,7 @@ class Session:
         Deferred.fromCoroutine(ask()).addErrback(failed)
 
     async def poke(self, fields: list[tuple[str, str]], urgency: Urgency) -> None:
-        """Write a row of ORDERS. Ambiguous when it is not known whether it arrived."""
+        """Write a row of ORDERS. Refused when it was not sent, Ambiguous when it is not known whether it arrived."""
         asked = self.pool.ask(ORDERS, poke("ORDERS", written(fields)), urgency)
         asked.addTimeout(self._patience, self._reactor)
         try:

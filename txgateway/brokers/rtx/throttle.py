@@ -18,11 +18,11 @@ class Throttle:
         self._write = write
         self._tokens = float(rate)
         self._at = reactor.seconds()
-        self._queues: tuple[deque[tuple[bytes, Callable[[], None]]], ...] = tuple(deque() for _ in Urgency)
+        self._queues: tuple[deque[tuple[bytes, Callable[[], bool]]], ...] = tuple(deque() for _ in Urgency)
         self._timer: Any = None
 
-    def send(self, data: bytes, urgency: Urgency, sent: Callable[[], None]) -> None:
-        """Send a line as soon as it may go."""
+    def send(self, data: bytes, urgency: Urgency, sent: Callable[[], bool]) -> None:
+        """Send a line as soon as it may go, if `sent`, which is told then, still wants it."""
         self._queues[urgency].append((data, sent))
         if self._timer is None:
             self._go()
@@ -42,9 +42,9 @@ class Throttle:
         self._at = now
         for queue in self._queues:
             while queue and self._tokens >= 1:
-                self._tokens -= 1
                 data, sent = queue.popleft()
-                sent()
-                self._write(data)
+                if sent():
+                    self._tokens -= 1
+                    self._write(data)
         if any(self._queues):
             self._timer = self._reactor.callLater(max(0.001, (1 - self._tokens) / self._rate), self._go)

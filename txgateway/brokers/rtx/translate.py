@@ -362,18 +362,22 @@ def order_row(row: Row, zone: Any) -> OrderRow | None:
     clock = text(row, "TRD_TIME") or text(row, "TRDTIM_1") or text(row, "TIME_STAMP")
     good_until = text(row, "GOOD_UNTIL").upper()
     whole = text(row, "VOLUME_TYPE").upper() == ALL_OR_NONE
+    kind = _KINDS.get(kind.upper(), kind)
+    quantity = number(row, "VOLUME")
+    if quantity is None and kind in (SUBMIT, STAGE):
+        quantity = number(row, "ORIGINAL_VOLUME")
     return OrderRow(
         row_id=row_id or original,
         broker_id=original or row_id,
         client_id=text(row, "CLIENT_ORDER_ID"),
         ticket_id=text(row, "TICKET_ID"),
         refers_to=text(row, "REFERS_TO_ID"),
-        kind=_KINDS.get(kind.upper(), kind),
+        kind=kind,
         status=text(row, "CURRENT_STATUS").upper(),
         account=account_of(row),
         symbol=text(row, "DISP_NAME"),
         side=_SIDE_OF.get(text(row, "BUYORSELL").upper().replace(" ", "")),
-        quantity=number(row, "VOLUME") or ZERO,
+        quantity=quantity or ZERO,
         order_type=_TYPE_OF.get(text(row, "PRICE_TYPE").upper().replace(" ", ""), OrderType.MARKET),
         price=number(row, "PRICE"),
         stop_price=number(row, "STOP_PRICE"),
