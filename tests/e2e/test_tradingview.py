@@ -7,9 +7,11 @@ import os
 import re
 import resource
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -317,6 +319,23 @@ def test_a_delivery_whose_answer_was_lost_is_one_order(daemon: Daemon) -> None:
     assert len(made_for(daemon, 1717)) == 1
 
 
+def query_journal(daemon: Daemon, query: str, *values: Any) -> Any:
+    """What the journal of a running daemon says."""
+    with closing(sqlite3.connect(f"file:{daemon.folder / 'journal.sqlite3'}?mode=ro", uri=True)) as journal:
+        return journal.execute(query, values).fetchone()[0]
+
+
+def last_record(daemon: Daemon) -> int:
+    return query_journal(daemon, "SELECT max(seq) FROM records")
+
+
+def await_record(daemon: Daemon, kind: str, after: int) -> None:
+    """Until an event of a kind is in the journal. Looked at without a pause: the next is there in a millisecond."""
+    deadline = time.monotonic() + PATIENCE
+    while not query_journal(daemon, "SELECT count(*) FROM records WHERE kind = ? AND seq > ?", kind, after):
+        assert time.monotonic() < deadline, daemon.tail()
+
+
 def test_a_delivery_again_after_the_gateway_was_killed_over_it_is_one_order(make_daemon: MakeDaemon) -> None:
     """What TradingView sees is a 502 of the proxy in front, and it sends the same again."""
     daemon = make_daemon()
@@ -324,16 +343,19 @@ def test_a_delivery_again_after_the_gateway_was_killed_over_it_is_one_order(make
     sources.write(daemon.folder / sources.FILE, SOURCES)
     daemon.start().up()
     daemon.call("add_symbol", symbol="IBM")
-    for number, wait in enumerate((0, 0.002, 0.005, 0.02)):
+    journalled = ("", "SignalReceived", "OrderSubmitted", "OrderAccepted", "Executed", "SignalEnded")
+    for number, kind in enumerate(journalled):
         body = json.dumps(fresh(action="buy", qty=100 + number))
+        before = last_record(daemon)
         deliver_and_hang_up(daemon, body)
-        time.sleep(wait)
+        if kind:
+            await_record(daemon, kind, before)
         daemon.kill()
         daemon.start().up()
         signal = send(daemon, body)
         assert (signal["outcome"], signal["reason"], signal["text"]) == ("DONE", None, "")
         assert len(made_for(daemon, 100 + number)) == 1
-    bought = sum(range(100, 104))
+    bought = sum(range(100, 100 + len(journalled)))
     until(lambda: daemon.call("query_positions")["API_ACCOUNT"].get("IBM") == bought, daemon)
     daemon.end()
 

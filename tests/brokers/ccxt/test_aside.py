@@ -28,10 +28,11 @@ async def test_a_broken_link_is_no_news_and_a_mistake_is_told_in_a_line() -> Non
         async def fails(error: BaseException) -> None:
             raise error
 
-        for error in (ConnectionResetError("gone"), TypeError("a str and an int")):
-            made.spawn(fails, error)
-        made.spawn(asyncio.sleep, 60).cancel()
-        await Deferred.fromFuture(asyncio.ensure_future(asyncio.sleep(0.02)))
+        aside = [made.spawn(fails, error) for error in (ConnectionResetError("gone"), TypeError("a str and an int"))]
+        aside.append(made.spawn(asyncio.sleep, 60))
+        aside[-1].cancel()
+        await Deferred.fromFuture(asyncio.ensure_future(asyncio.wait(aside)))
+        aside.clear()
         gc.collect()
         await Deferred.fromFuture(asyncio.ensure_future(made.close()))
     finally:

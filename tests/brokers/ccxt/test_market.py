@@ -375,7 +375,6 @@ async def test_an_exchange_that_is_in_no_table_is_read_by_ccxt(make: Make, monke
     hall.broker.subscribe(hall.symbol)
     await hall.until(lambda: hall.shown(Quote) and hall.shown(Trade) and hall.shown(Statistics), "all is told once")
     hall.broker.subscribe_depth(hall.symbol)
-    await deferLater(reactor, 0.3)
     hall.quote(50021, 50032)
     await hall.until(lambda: hall.shown(Quote)[-1].ask == 50032, "the quote is told")
     await hall.until(lambda: hall.shown(Depth) and hall.shown(Depth)[-1].asks[0].price == 50032, "the book is told")
