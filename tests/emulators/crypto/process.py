@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import asyncioreactor
-from twisted.internet.defer import Deferred
 
 from tests.emulators import command_line, process
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.server import Emulator, Key, Options
+from tests.emulators.loops import deferred
 
 
 def key(text: str) -> Key:
@@ -64,7 +63,7 @@ def main(make: Callable[[Options], Emulator], control: Callable[[Any], Control] 
     command_line.run(
         parser(name),
         lambda given, reactor: control(make(options(given))),
-        stop=lambda emulator: Deferred.fromFuture(asyncio.ensure_future(emulator.stop())),
+        stop=lambda emulator: deferred(emulator.stop()),
     )
 
 

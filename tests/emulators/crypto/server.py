@@ -88,7 +88,8 @@ class Emulator(ABC):
         self._kept_fill: Told | None = None
         self._calls = Calls(self._call_later)
         self.later = self._calls.later
-        self._hanging: set[asyncio.Future[None]] = set()
+        self.hanging: set[asyncio.Future[None]] = set()
+        """Of requests that are not answered."""
         self._tasks: set[asyncio.Future[Any]] = set()
         self._listening: Any = None
         self._socket: socket.socket | None = None
@@ -267,11 +268,11 @@ class Emulator(ABC):
     async def hang(self) -> None:
         """Never go on, until all connections break."""
         future = asyncio.get_running_loop().create_future()
-        self._hanging.add(future)
+        self.hanging.add(future)
         try:
             await future
         finally:
-            self._hanging.discard(future)
+            self.hanging.discard(future)
 
     # ---------------------------------------------------------------- order commands and their misfortunes
 
@@ -403,7 +404,7 @@ class Emulator(ABC):
         for each in self.connections():
             if each.transport is not None:
                 each.transport.abort()
-        for future in list(self._hanging):
+        for future in list(self.hanging):
             future.cancel()
 
     def freeze(self, seconds: float | None = None) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from tests.emulators.binance.server import Binance, BinanceControl
 from tests.emulators.crypto.server import Options
+from tests.emulators.loops import deferred
 from tests.emulators.test_binance.peer import Peer
 
 
@@ -27,7 +26,7 @@ async def make() -> AsyncIterator[Callable[..., BinanceControl]]:
 
     yield make
     for emulator in made:
-        await Deferred.fromFuture(asyncio.ensure_future(emulator.stop()))
+        await deferred(emulator.stop())
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ async def peers() -> AsyncIterator[Callable[..., Peer]]:
 
     yield make
     for each in made:
-        await Deferred.fromFuture(asyncio.ensure_future(each.close()))
+        await deferred(each.close())
 
 
 @pytest.fixture

@@ -7,34 +7,12 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Callable, Coroutine
-from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse, WSMsgType
-from twisted.internet.defer import Deferred
 
-PATIENCE = 5.0
-
-
-def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Deferred[None]]:
-    """A test that awaits asyncio's futures."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> Deferred[None]:
-        return Deferred.fromFuture(asyncio.ensure_future(test(*arguments, **named)))
-
-    return run
-
-
-async def until(condition: Callable[[], Any], why: str = "") -> Any:
-    """What it gives, once that is true."""
-    ends = asyncio.get_running_loop().time() + PATIENCE
-    while not (found := condition()):
-        assert asyncio.get_running_loop().time() < ends, f"never: {why or condition}"
-        await asyncio.sleep(0.001)
-    return found
+from tests.emulators.loops import until
 
 
 class Ears:

@@ -11,10 +11,9 @@ import ccxt
 import ccxt.pro
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from tests.emulators.binance.server import BinanceControl
-from tests.emulators.test_binance.peer import on_loop, until
+from tests.emulators.loops import deferred, on_loop, until
 
 MARKETS = {"binance": ("spot", "BTC/USDT", "BTC-USDT"), "binanceusdm": ("linear", "BTC/USDT:USDT", "BTC-USDT-PERP")}
 
@@ -46,7 +45,7 @@ async def client(binance: BinanceControl) -> AsyncIterator[Callable[[str], Any]]
 
     yield make
     for each in made:
-        await Deferred.fromFuture(asyncio.ensure_future(each.close()))
+        await deferred(each.close())
 
 
 @pytest.mark.parametrize("name", MARKETS)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.emulators.binance.server import BinanceControl
-from tests.emulators.test_binance.peer import Peer, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_binance.peer import Peer
 
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
 B = {"symbol": "BTCUSDT"}

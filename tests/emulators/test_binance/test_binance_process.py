@@ -9,7 +9,8 @@ import pytest
 from tests.emulators.binance.server import Binance, BinanceControl
 from tests.emulators.crypto.process import Process
 from tests.emulators.crypto.server import Options
-from tests.emulators.test_binance.peer import Peer, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_binance.peer import Peer
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from tests.emulators.binance.server import BinanceControl
 from tests.emulators.crypto.server import Key
-from tests.emulators.test_binance.peer import Peer, on_loop
+from tests.emulators.loops import on_loop
+from tests.emulators.test_binance.peer import Peer
 
 ORDER = "/api/v3/order"
 

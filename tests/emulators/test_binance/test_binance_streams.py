@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from tests.emulators.binance.server import BinanceControl
-from tests.emulators.test_binance.peer import Ears, Peer, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_binance.peer import Ears, Peer
 
 
 async def subscribed(ears: Ears, *names: str) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from tests.emulators.coinbase.server import CoinbaseControl, CoinbaseEmulator
 from tests.emulators.crypto.server import Options
+from tests.emulators.loops import deferred
 from tests.emulators.test_coinbase.peer import AdvancedPeer, ExchangePeer, advanced, exchange
-
-
-def _done(work: Any) -> Deferred[Any]:
-    return Deferred.fromFuture(asyncio.ensure_future(work))
 
 
 @pytest_twisted.async_yield_fixture
@@ -33,7 +28,7 @@ async def make() -> AsyncIterator[Callable[..., CoinbaseControl]]:
 
     yield make
     for emulator in made:
-        await _done(emulator.stop())
+        await deferred(emulator.stop())
 
 
 @pytest_twisted.async_fixture
@@ -47,7 +42,7 @@ async def trade(coinbase: CoinbaseControl) -> AsyncIterator[AdvancedPeer]:
     """A client of Advanced Trade by hand."""
     made = AdvancedPeer(coinbase)
     yield made
-    await _done(made.close())
+    await deferred(made.close())
 
 
 @pytest_twisted.async_yield_fixture
@@ -55,7 +50,7 @@ async def pro(coinbase: CoinbaseControl) -> AsyncIterator[ExchangePeer]:
     """A client of Exchange by hand."""
     made = ExchangePeer(coinbase)
     yield made
-    await _done(made.close())
+    await deferred(made.close())
 
 
 @pytest_twisted.async_yield_fixture
@@ -69,4 +64,4 @@ async def clients(coinbase: CoinbaseControl) -> AsyncIterator[Callable[..., Any]
 
     yield make
     for each in made:
-        await _done(each.close())
+        await deferred(each.close())

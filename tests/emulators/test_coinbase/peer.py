@@ -17,7 +17,7 @@ import ccxt.pro
 from yarl import URL
 
 from tests.emulators.coinbase.server import CoinbaseControl
-from tests.emulators.test_crypto.loops import until
+from tests.emulators.loops import until
 
 V3 = "/api/v3/brokerage"
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.coinbase.server import CoinbaseControl
+from tests.emulators.loops import on_loop, until
 from tests.emulators.test_coinbase.peer import V3, AdvancedPeer
-from tests.emulators.test_crypto.loops import on_loop, until
 
 MARKET = "market_market_ioc"
 

@@ -11,7 +11,7 @@ import ccxt
 import pytest
 
 from tests.emulators.coinbase.server import CoinbaseControl
-from tests.emulators.test_crypto.loops import on_loop, soon, until
+from tests.emulators.loops import on_loop, soon, until
 
 BTC = "BTC/USD"
 Clients = Callable[..., Any]

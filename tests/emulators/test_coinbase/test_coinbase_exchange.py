@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.coinbase.server import CoinbaseControl
+from tests.emulators.loops import on_loop, until
 from tests.emulators.test_coinbase.peer import ExchangePeer
-from tests.emulators.test_crypto.loops import on_loop, until
 
 OID = "6f0d9b1e-52a6-4c0e-9f4e-0c6d6c5a0001"
 

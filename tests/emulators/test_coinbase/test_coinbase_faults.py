@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import aiohttp
 import pytest
 
 from tests.emulators.coinbase.server import CoinbaseControl
 from tests.emulators.crypto.process import Process
+from tests.emulators.loops import on_loop, until
 from tests.emulators.test_coinbase.peer import V3, AdvancedPeer, ExchangePeer
-from tests.emulators.test_crypto.loops import on_loop, until
-
-
-async def unanswered(work: Any) -> None:
-    """It is never answered."""
-    with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(work, 0.1)
+from tests.emulators.test_crypto.silence import unanswered
 
 
 @on_loop
 async def test_an_acknowledgement_is_lost(trade: AdvancedPeer, pro: ExchangePeer, coinbase: CoinbaseControl) -> None:
     feed = await trade.feed("user")
     coinbase.do_fault("lost_ack")
-    await unanswered(trade.place(client_order_id="a"))
+    await unanswered(coinbase.emulator, trade.place(client_order_id="a"))
     coinbase.do_fault("lost_ack", when="unknown")
     limit = {"limit_limit_gtc": {"base_size": "0.01", "limit_price": "40000"}}
     order = {"client_order_id": "b", "product_id": "BTC-USD", "side": "BUY", "order_configuration": limit}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulators.rtgw.faults import KINDS, Faults
 from tests.emulators.rtgw.process import Rtgw
 from tests.emulators.test_rtgw.rawclient import ORDERS, PATIENCE, RawClient, limit, order
 
@@ -337,29 +336,3 @@ def test_what_a_state_file_remembers_over_kill_9(tmp_path: Path) -> None:
         assert rtgw.do("request", query="ORDERS;*;") == [None]
     finally:
         rtgw.end()
-
-
-def test_chance_is_seeded_and_a_count_runs_out() -> None:
-    def drawn(seed: str) -> list[bool]:
-        faults = Faults(seed)
-        faults.set("lost_ack", count=None, chance=0.5)
-        return [faults.happens("lost_ack") is not None for _ in range(50)]
-
-    assert drawn("1") == drawn("1") != drawn("2")
-    assert 10 < sum(drawn("1")) < 40
-    faults = Faults()
-    faults.set("lost_ack", count=2, symbol="IBM")
-    assert [bool(faults.happens("lost_ack", symbol)) for symbol in ("SPY", "IBM", "IBM", "IBM")] == [
-        False,
-        True,
-        True,
-        False,
-    ]
-    faults.set("cancel_race")
-    faults.clear("lost_ack")
-    assert [fault.kind for fault in faults.all] == ["cancel_race"]
-
-
-def test_every_fault_has_a_test_here() -> None:
-    source = Path(__file__).read_text()
-    assert [kind for kind in KINDS if f'"{kind}"' not in source] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import Clock
 
-from tests.emulators.test_tws.peer import Peer, on_loop
+from tests.emulators.loops import deferred
+from tests.emulators.test_tws.peer import Peer
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.server import Emulator, Options
 
@@ -82,7 +83,4 @@ async def peer(tws: Control) -> AsyncIterator[Callable[[], Peer]]:
 @pytest_twisted.async_fixture
 async def ib(peer: Callable[[], Peer]) -> Peer:
     """Client 1, connected."""
-    return await _connected(peer())
-
-
-_connected: Callable[[Peer], Awaitable[Peer]] = on_loop(lambda each: each.begin())  # type: ignore[assignment, arg-type]
+    return await deferred(peer().begin())

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from functools import wraps
 from typing import Any
 
 from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, Stock, Trade
-from twisted.internet.defer import Deferred
 
+from tests.emulators.loops import PATIENCE, until
 from tests.emulators.tws.control import Control
 
-PATIENCE = 5.0
 IBM = Stock("IBM", "SMART", "USD", conId=8314, localSymbol="IBM", primaryExchange="NYSE")
-
-
-def on_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Deferred[None]]:
-    """A test that awaits asyncio's futures, which is what ib_async gives."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> Deferred[None]:
-        return Deferred.fromFuture(asyncio.ensure_future(test(*arguments, **named)))
-
-    return run
-
-
-async def until(condition: Callable[[], Any], why: str = "") -> Any:
-    """What it gives, once that is true."""
-    ends = asyncio.get_running_loop().time() + PATIENCE
-    while not (found := condition()):
-        assert asyncio.get_running_loop().time() < ends, f"never: {why or condition}"
-        await asyncio.sleep(0.001)
-    return found
 
 
 async def passes(tws: Control, seconds: float) -> None:

@@ -9,7 +9,8 @@ import pytest
 import pytest_twisted
 from ib_async import Crypto, Future
 
-from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import IBM, Peer, limit, market
 from tests.emulators.tws.control import Control
 
 ONE, TWO = "DU1", "DU2"

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from ib_async import Contract, ContractDetails, Crypto, Forex, Future, Option, Stock
 
-from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import IBM, Peer, limit, market
 from tests.emulators.tws.control import Control
 
 EASTERN = ZoneInfo("US/Eastern")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from ib_async import Trade
 
-from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, passes, statuses, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import IBM, Peer, limit, market, passes, statuses
 from tests.emulators.tws.control import Control
-from tests.emulators.tws.faults import KINDS, Faults
 
 
 async def changed(ib: Peer, trade: Trade, price: float, quantity: float = 100) -> None:
@@ -544,28 +543,3 @@ async def test_after_all_that_a_client_can_find_out_what_is_true(make: Callable[
     finally:
         ib.disconnect()
     assert tws.emulator.violations == []
-
-
-def test_chance_is_seeded_and_a_count_runs_out() -> None:
-    def drawn(seed: str) -> list[bool]:
-        faults = Faults(seed)
-        faults.set("lost_ack", count=None, chance=0.5)
-        return [faults.happens("lost_ack") is not None for _ in range(50)]
-
-    assert drawn("1") == drawn("1") != drawn("2")
-    assert 10 < sum(drawn("1")) < 40
-    faults = Faults()
-    faults.set("lost_ack", count=2, symbol="IBM")
-    heard = [bool(faults.happens("lost_ack", symbol)) for symbol in ("SPY", "IBM", "IBM", "IBM")]
-    assert heard == [False, True, True, False]
-    faults.set("cancel_race")
-    faults.clear("lost_ack")
-    assert [fault.kind for fault in faults.all] == ["cancel_race"]
-    with pytest.raises(ValueError, match="no fault 'nonsense'"):
-        faults.set("nonsense")
-
-
-def test_every_fault_has_a_test() -> None:
-    folder = Path(__file__).parent
-    source = "".join(path.read_text() for path in (Path(__file__), folder / "test_tws_data.py"))
-    assert [kind for kind in KINDS if f'"{kind}"' not in source] == []

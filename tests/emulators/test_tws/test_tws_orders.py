@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from ib_async import Contract, ExecutionFilter, LimitOrder, MarketOrder, Order, StopLimitOrder, StopOrder, TagValue
 
-from tests.emulators.test_tws.peer import IBM, Peer, limit, market, on_loop, statuses, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import IBM, Peer, limit, market, statuses
 from tests.emulators.tws.control import Control
 
 

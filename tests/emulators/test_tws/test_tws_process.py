@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.emulators.test_tws.peer import Peer, limit, market, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import Peer, limit, market
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.process import Tws
 

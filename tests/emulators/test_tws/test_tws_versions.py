@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from ib_async import Stock
 
-from tests.emulators.test_tws.peer import Peer, limit, market, on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_tws.peer import Peer, limit, market
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.server import NEWEST, OLDEST
 

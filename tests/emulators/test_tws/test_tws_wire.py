@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.emulators.test_tws.peer import IBM, PATIENCE, Peer, limit, on_loop, until
+from tests.emulators.loops import PATIENCE, on_loop, until
+from tests.emulators.test_tws.peer import IBM, Peer, limit
 from tests.emulators.tws.control import Control
 from tests.emulators.tws.wire import Frames, NotUnderstood, Reader, pack, text
 

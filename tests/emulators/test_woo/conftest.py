@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.server import Options
+from tests.emulators.loops import deferred
 from tests.emulators.test_woo.peer import Peer, exchange
 from tests.emulators.woo.server import WooEmulator
-
-
-def _done(work: Any) -> Deferred[Any]:
-    return Deferred.fromFuture(asyncio.ensure_future(work))
 
 
 @pytest_twisted.async_yield_fixture
@@ -35,7 +30,7 @@ async def make() -> AsyncIterator[Callable[..., Control]]:
 
     yield make
     for emulator in made:
-        await _done(emulator.stop())
+        await deferred(emulator.stop())
 
 
 @pytest_twisted.async_fixture
@@ -49,7 +44,7 @@ async def peer(woo: Control) -> AsyncIterator[Peer]:
     """A client by hand."""
     made = Peer(woo)
     yield made
-    await _done(made.close())
+    await deferred(made.close())
 
 
 @pytest_twisted.async_yield_fixture
@@ -57,4 +52,4 @@ async def ccxt_woo(woo: Control) -> AsyncIterator[Any]:
     """ccxt's client."""
     made = exchange(woo.emulator.port)
     yield made
-    await _done(made.close())
+    await deferred(made.close())

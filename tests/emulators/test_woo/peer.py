@@ -14,7 +14,7 @@ import ccxt.pro
 from yarl import URL
 
 from tests.emulators.crypto.control import Control
-from tests.emulators.test_crypto.loops import soon, until
+from tests.emulators.loops import soon, until
 
 APPLICATION = "251bf5c4-f3c8-4544-bb8b-80001007c3c0"
 

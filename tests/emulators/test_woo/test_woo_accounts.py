@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tests.emulators.crypto.control import Control
-from tests.emulators.test_crypto.loops import on_loop
+from tests.emulators.loops import on_loop
 from tests.emulators.test_woo.peer import Peer
 
 ORDER = "/v3/trade/order"

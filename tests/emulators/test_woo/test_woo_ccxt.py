@@ -9,7 +9,7 @@ import ccxt
 import pytest
 
 from tests.emulators.crypto.control import Control
-from tests.emulators.test_crypto.loops import on_loop, soon, until
+from tests.emulators.loops import on_loop, soon, until
 
 BTC, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 

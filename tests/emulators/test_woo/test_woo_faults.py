@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import aiohttp
 import pytest
 
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.process import Process
-from tests.emulators.test_crypto.loops import on_loop, until
+from tests.emulators.loops import on_loop, until
+from tests.emulators.test_crypto.silence import unanswered
 from tests.emulators.test_woo.peer import Peer
 
 ORDER = "/v3/trade/order"
 USUAL = {"symbol": "SPOT_BTC_USDT", "side": "BUY", "type": "LIMIT", "price": "40000", "quantity": "0.01"}
 
 
-async def unanswered(work: Any) -> None:
-    """It is never answered."""
-    with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(work, 0.1)
-
-
 @on_loop
 async def test_an_acknowledgement_is_lost_or_the_order(peer: Peer, woo: Control) -> None:
     stream = await peer.private("executionreport")
     woo.do_fault("lost_order")
-    await unanswered(peer.order(clientOrderId=1))
+    await unanswered(woo.emulator, peer.order(clientOrderId=1))
     woo.do_fault("lost_ack", when="unknown")
     said = await peer.refused("POST", ORDER, -1011, clientOrderId=2, **USUAL)
     assert said.startswith("Can not place/cancel orders")
@@ -65,8 +57,8 @@ async def test_links_break_and_come_back(peer: Peer, woo: Control) -> None:
 async def test_everything_goes_half_open(peer: Peer, woo: Control) -> None:
     stream = await peer.private("executionreport")
     woo.do_fault("half_open")
-    await unanswered(peer.order())
-    await unanswered(peer.ask("GET", "/v3/asset/balances"))
+    await unanswered(woo.emulator, peer.order())
+    await unanswered(woo.emulator, peer.ask("GET", "/v3/asset/balances"))
     assert not stream.ended
     woo.do_thaw()
     await until(lambda: stream.ended)

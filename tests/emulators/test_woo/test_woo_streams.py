@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.emulators.crypto.control import Control
-from tests.emulators.test_crypto.loops import on_loop, until
+from tests.emulators.loops import on_loop, until
 from tests.emulators.test_woo.peer import Peer
 
 ORDER = "/v3/trade/order"

@@ -1,9 +1,9 @@
-"""Tests of emulated exchanges await asyncio's futures; and wait for what becomes true."""
+"""What is asyncio's in Twisted's reactor: tests that await its futures, and wait for what becomes true."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any
 
@@ -12,12 +12,17 @@ from twisted.internet.defer import Deferred
 PATIENCE = 5.0
 
 
+def deferred(work: Awaitable[Any]) -> Deferred[Any]:
+    """What Twisted may await, out of what asyncio may."""
+    return Deferred.fromFuture(asyncio.ensure_future(work))
+
+
 def on_loop(test: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Deferred[Any]]:
-    """A test or fixture that awaits asyncio's futures, which is what aiohttp and ccxt give."""
+    """A test or fixture that awaits asyncio's futures, which is what aiohttp, ccxt and ib_async give."""
 
     @wraps(test)
     def run(*arguments: Any, **named: Any) -> Deferred[Any]:
-        return Deferred.fromFuture(asyncio.ensure_future(test(*arguments, **named)))
+        return deferred(test(*arguments, **named))
 
     return run
 
