@@ -18,7 +18,7 @@ from txgateway.brokers import Broker
 from txgateway.intake import Intake
 from txgateway.ledger import Ledger
 from txgateway.model.errand import Errand, ErrandKind, ErrandOutcome
-from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused
+from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import ErrandBegun, ErrandEnded, VenueStatus
 from txgateway.model.venue import EndpointCall, PositionMode
 
@@ -73,8 +73,8 @@ class Errands:
         errand = await self._begin(venue, "", ErrandKind.ENDPOINT, "", words, by)
         try:
             answer = await self._brokers[venue].call_endpoint(call)
-        except Refused as refused:
-            self._end(errand, ErrandOutcome.REFUSED, refused.text)
+        except (Refused, Unsupported) as refused:
+            self._end(errand, ErrandOutcome.REFUSED, str(refused))
             raise
         except Exception as error:
             text = f"{_words(error)} Whether it was done is not known: look at {venue}."
@@ -114,8 +114,8 @@ class Errands:
     async def _sent(self, errand: Errand, send: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await send()
-        except Refused as refused:
-            self._end(errand, ErrandOutcome.REFUSED, refused.text)
+        except (Refused, Unsupported) as refused:
+            self._end(errand, ErrandOutcome.REFUSED, str(refused))
             raise
         except Exception as error:
             if await self._is_so(errand):

@@ -35,6 +35,8 @@ class _Line:
     instrument: Instrument
     asked: float = 0.0
     gone: bool = False
+    stale: bool = False
+    """Its venue's link was lost since its last price."""
     listeners: set[Hashable] = field(default_factory=set)
     waiting: list[Deferred[None]] = field(default_factory=list)
     quote: Quote | None = None
@@ -111,11 +113,12 @@ class Feed:
             if known is None:
                 raise
             return known
-        self._asked[place] = now
         if found is None:
             self._instruments.pop(place, None)
+            self._asked.pop(place, None)
         else:
             self._instruments[place] = found
+            self._asked[place] = now
         return found
 
     def _renew(self, line: _Line) -> None:
@@ -176,9 +179,11 @@ class Feed:
             self._renew(line)
         if line.gone:
             return None, None
-        if line.quote is None and line.last is None:
-            await self._priced(line)
-        return line.instrument, line.quote or _from_trade(line.last)
+        await self._priced(line)
+        quote = line.quote
+        if quote is None or (quote.bid <= 0 and quote.ask <= 0):
+            quote = _from_trade(line.last) or quote
+        return line.instrument, quote
 
     def shown(self, venue: str, symbol: str) -> tuple[Mark | None, Trade | None]:
         """What a unit of an active symbol is worth now, the middle where both sides show; and its last trade."""
@@ -256,6 +261,11 @@ class Feed:
                 told(*place)
         return True
 
+    def lost(self, venue: str) -> None:
+        """A venue's link is gone: no order is judged by what was shown before, unless nothing else is shown in time."""
+        for (at, _), line in self._lines.items():
+            line.stale = line.stale or at == venue
+
     def resubscribe(self, venue: str) -> None:
         """After a reconnect: ask for everything that is still listened to, and for the bars since then."""
         for (at, symbol), line in list(self._lines.items()):
@@ -267,7 +277,7 @@ class Feed:
                     self._load_bars(line)
 
     async def _priced(self, line: _Line) -> None:
-        if line.quote is not None or line.last is not None:
+        if not line.stale and (line.quote is not None or line.last is not None):
             return
         first: Deferred[None] = Deferred()
         line.waiting.append(first)
@@ -275,6 +285,10 @@ class Feed:
         await first
         if late.active():
             late.cancel()
+        else:
+            line.stale = False  # nobody else need wait for it
+        if first in line.waiting:
+            line.waiting.remove(first)
 
     # reading
 
@@ -339,6 +353,7 @@ class Feed:
             for told in self.figures:
                 told(venue, event)
             return
+        line.stale = False
         if line.waiting:
             waiting, line.waiting = line.waiting, []
             for first in waiting:

@@ -68,7 +68,7 @@ Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 
 @dataclass(slots=True)
 class _Part:
-    """What one venue's last pass came to, and when the next one is due.
+    """What one venue's last pass came to, and when the next one is due; `costs`: what the venue says was paid.
 
     `flat`: nothing was left to do there, and nothing was filled there since (`moved`).
     """
@@ -77,6 +77,7 @@ class _Part:
     lines: dict[Pair, FlattenLine] = field(default_factory=dict)
     troubles: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    costs: dict[Pair, Decimal] = field(default_factory=dict)
     flat: bool = False
     moved: bool = False
     pause: float = SHORTEST_PAUSE
@@ -337,6 +338,7 @@ class Flattens:
         except GatewayError as error:
             part.troubles.append(f"Venue {venue} does not tell its positions: {error}")
             return None
+        part.costs = {(venue, each.account, each.symbol): each.average_price for each in held}
         return {(venue, each.account, each.symbol): each.quantity for each in held if each.quantity}
 
     def _is_about(self, scope: Scope, pair: Pair) -> bool:
@@ -430,16 +432,16 @@ class Flattens:
             return False
         if now - was[2] < SETTLE_SECONDS:
             return False
-        self._believe(pair, theirs, ours)
+        self._believe(pair, theirs, ours, run.parts[pair[0]].costs.get(pair, ZERO))
         return True
 
-    def _believe(self, pair: Pair, theirs: Decimal, ours: Decimal) -> None:
+    def _believe(self, pair: Pair, theirs: Decimal, ours: Decimal, cost: Decimal) -> None:
         """Take the broker's position for the true one, with the difference shown."""
         venue, account, symbol = pair
         key = (venue, account, What.POSITION, symbol)
         self._differences.found(key, f"{ours:f}", f"{theirs:f}", Severity.CRITICAL)
         before = self._state.positions.get(account, {}).get(symbol)
-        price = before.average_price if before is not None else ZERO
+        price = cost or (before.average_price if before is not None else ZERO)
         self._ledger.record(PositionReported(venue, account, symbol, theirs, price, self._clock()))
         self._differences.gone(key, "A flatten has taken the broker's position over, to close it.")
 

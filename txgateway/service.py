@@ -504,7 +504,8 @@ class GatewayService(Service):
 
     def _end_rest(self, venue: str) -> None:
         self._flaps[venue].resting = False
-        Deferred.fromCoroutine(self._reconnect(venue, self.brokers[venue]))
+        if venue not in self.api.logged_off:
+            Deferred.fromCoroutine(self._reconnect(venue, self.brokers[venue]))
 
     def _complain(self, event: VenueError) -> None:
         """Count, log and tell what a venue complains of; no more a second than clients can take."""
@@ -557,7 +558,9 @@ class GatewayService(Service):
             self.feed.resubscribe(event.venue)
             self._down_since.pop(event.venue, None)
             self._cancel(f"down {event.venue}")
-        elif event.venue not in self._down_since and not self.gateway.stopping:
+            return
+        self.feed.lost(event.venue)
+        if event.venue not in self._down_since and not self.gateway.stopping:
             self._down_since[event.venue] = self._reactor.seconds()
             self._later(f"down {event.venue}", self.config.gateway_disconnect_timeout, self._still_down, event.venue)
 
@@ -571,11 +574,20 @@ class GatewayService(Service):
 
     def _still_down(self, venue: str) -> None:
         text = f"venue {venue} has been away for {self.config.gateway_disconnect_timeout:g} s"
+        why = self._why_away(venue)
+        text = f"{text}: {why}" if why else text
         log.critical("{text}", text=text)
         self.publisher.venue_error(VenueError(venue, 0, text))
         if self.config.gateway_disconnect_shutdown:
             self.failed = True
             self._shutdown(text)
+
+    def _why_away(self, venue: str) -> str:
+        """What was said last of a venue that is not up."""
+        since, text = self.gateway.intake.since[venue]
+        vitals = self._vitals[venue]
+        complained = vitals.last_error_time is not None and vitals.last_error_time >= since
+        return vitals.last_error if complained else text
 
     # times
 
@@ -617,6 +629,8 @@ class GatewayService(Service):
             return
         self._plan_reset()
         for name, broker in self.brokers.items():
+            if name in self.api.logged_off:
+                continue
             log.info("venue {venue}: daily reset", venue=name)
             Deferred.fromCoroutine(self._reconnect(name, broker))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal as D
 from typing import Any
 
@@ -379,6 +380,20 @@ def test_a_difference_that_stays_is_shown_and_the_broker_believed() -> None:
     assert held(bench) == {}
     assert {each.key for each in events(bench, DifferenceFound)} == {"IBM", "AAPL"}
     assert events(bench, FlattenEnded)[0].flat
+
+
+def test_a_position_that_is_taken_over_has_the_cost_that_the_venue_tells() -> None:
+    bench = desk()
+    honest = bench.broker.positions
+
+    async def costly() -> Sequence[Position]:
+        return [replace(each, average_price=D(42)) for each in await honest()]
+
+    bench.broker.positions = costly  # type: ignore[method-assign]
+    bench.broker.extra = {("ACC", "AAPL"): D(5)}
+    flattened(bench)
+    run(bench, 30)
+    assert [each.average_price for each in events(bench, PositionReported)] == [42]
 
 
 def test_a_closed_market_is_said_and_waited_for() -> None:

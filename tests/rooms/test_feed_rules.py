@@ -14,7 +14,7 @@ from tests.desk import START, outcome
 from txgateway.feed import RULES_SECONDS, Feed
 from txgateway.model.errors import TimedOut
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Quote
+from txgateway.model.market import Quote, Trade
 
 IBM = Instrument(symbol="IBM", venue="paper")
 
@@ -116,3 +116,63 @@ def test_a_question_gets_those_of_now(hall: tuple[Feed, Venue, Clock]) -> None:
     clock.advance(RULES_SECONDS)
     assert outcome(Deferred.fromCoroutine(feed.instrument("paper", "IBM"))).lot_size == 5
     assert outcome(Deferred.fromCoroutine(feed.instrument("nowhere", "IBM"))) is None
+
+
+def asked(feed: Feed) -> list[Any]:
+    """What an order in IBM is judged by, once there is something."""
+    box: list[Any] = []
+    Deferred.fromCoroutine(feed.market("paper", "IBM")).addBoth(box.append)
+    return box
+
+
+def test_no_order_is_judged_by_a_price_from_before_the_link_was_lost(hall: tuple[Feed, Venue, Clock]) -> None:
+    feed, _, clock = hall
+    market(feed)
+    feed.lost("another")
+    assert asked(feed)
+    feed.lost("paper")
+    waiting = asked(feed)
+    assert not waiting
+    feed.report("paper", Quote("IBM", D(8), D(1), D(9), D(1), START))
+    clock.advance(0)
+    assert waiting[0][1].bid == 8
+    assert asked(feed)
+
+
+def test_where_nothing_new_is_shown_in_time_the_old_price_is_taken_and_nobody_else_waits(
+    hall: tuple[Feed, Venue, Clock],
+) -> None:
+    feed, _, clock = hall
+    market(feed)
+    feed.lost("paper")
+    waiting = asked(feed)
+    clock.advance(15)
+    assert waiting[0][1].bid == 1
+    assert asked(feed)
+
+
+def test_a_symbol_without_a_price_keeps_nobody_who_gave_up(hall: tuple[Feed, Venue, Clock]) -> None:
+    feed, _, clock = hall
+    for _ in range(5):
+        box = asked(feed)
+        clock.advance(15)
+        assert box == [(IBM, None)]
+    assert feed._lines["paper", "IBM"].waiting == []
+
+
+def test_symbols_that_there_are_not_are_not_remembered(hall: tuple[Feed, Venue, Clock]) -> None:
+    feed, venue, _ = hall
+    venue.rules = None
+    for number in range(100):
+        assert outcome(Deferred.fromCoroutine(feed.instrument("paper", f"X{number}"))) is None
+    assert not feed._asked
+
+
+def test_where_nobody_quotes_any_more_the_last_trade_stands_for_both_sides(hall: tuple[Feed, Venue, Clock]) -> None:
+    feed, _, clock = hall
+    market(feed)
+    feed.report("paper", Quote("IBM", D(0), D(0), D(0), D(0), START))
+    assert asked(feed)[0][1].tradable is False
+    feed.report("paper", Trade("IBM", D(5), D(1), START))
+    clock.advance(0)
+    assert asked(feed)[0][1] == Quote("IBM", D(5), D(1), D(5), D(1), START)

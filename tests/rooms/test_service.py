@@ -183,3 +183,37 @@ async def test_a_venue_that_connects_again_and_again_is_connected_once_more_afte
         venue = service.api.call("query_venues", ME, {})["paper"]
         assert "it connects again and again" in venue.last_error
         await told(service, VenueStatus.UP)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_venue_that_a_person_logged_off_is_connected_by_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, LOCAL_RESET_TIME="05:00") as service:
+        started: list[str] = []
+        monkeypatch.setattr(service, "_start_venue", lambda name, broker: started.append(name))
+        await service.api.call("gateway_logoff", ME, {})
+        service._reset(service._clock())
+        service._end_rest("paper")
+        await told(service, VenueStatus.DOWN)
+        assert started == []
+        await service.api.call("gateway_logon", ME, {})
+        service._end_rest("paper")
+        await Deferred.fromCoroutine(service._reconnect("paper", service.brokers["paper"]))
+        assert "paper" in started
+        service.brokers["paper"].startService()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_is_told_that_a_venue_is_away_is_told_why(tmp_path: Path) -> None:
+    async with running(tmp_path, GATEWAY_DISCONNECT_TIMEOUT="0.1") as service:
+        complaints: Deferred[VenueError] = Deferred()
+        report = service._report_of("paper")
+        service.publisher.venue_error = lambda event: None
+        report(VenueStatusChanged("paper", VenueStatus.DOWN, "the link is gone: reset by peer", service._clock()))
+        assert service._why_away("paper") == "the link is gone: reset by peer"
+        report(VenueError("paper", 502, "Connection refused"))
+        service.publisher.venue_error = complaints.callback
+        complaint = await complaints.addTimeout(30, reactor)
+        assert complaint.text == "venue paper has been away for 0.1 s: 502 Connection refused"
+        service.publisher.venue_error = lambda event: None

@@ -17,8 +17,9 @@ from txgateway.api import COMMANDS, About, Api
 from txgateway.brokers import Can
 from txgateway.feed import Feed
 from txgateway.model.account import Position
-from txgateway.model.errors import BadArgument, NotAllowed, Reason, Refused, TimedOut
-from txgateway.model.events import ErrandBegun
+from txgateway.model.errand import ErrandOutcome
+from txgateway.model.errors import BadArgument, NotAllowed, Reason, Refused, TimedOut, Unsupported
+from txgateway.model.events import ErrandBegun, ErrandEnded
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Depth, Funding, Level
 from txgateway.model.order import Origin
@@ -314,3 +315,21 @@ def test_positions_with_what_the_venue_tells(hall: Hall, monkeypatch: pytest.Mon
     monkeypatch.setattr(hall.broker, "positions", silent)
     shown = hall.ask("query_positions", data=True)["ACC"][PERPETUAL]
     assert (shown["quantity"], shown["mark_price"]) == (-2, None)
+
+
+def test_a_position_whose_cost_we_do_not_know_has_the_venues(hall: Hall) -> None:
+    hall.broker.held = [Position("paper", "ACC", PERPETUAL, D(-2), D(100))]
+    hall.gateway.reconciler.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
+    hall.bench.turn()
+    assert hall.ask("query_positions", data=True)["ACC"][PERPETUAL]["average_price"] == 100
+
+
+def test_a_call_that_the_venue_cannot_make_is_refused_and_not_in_doubt(hall: Hall) -> None:
+    async def cannot(call: EndpointCall) -> Any:
+        raise Unsupported("It has no such endpoint.")
+
+    hall.broker.call_endpoint = cannot  # type: ignore[method-assign]
+    with pytest.raises(Unsupported):
+        hall.ask("call_endpoint", venue="paper", path="x", version="private", method="POST")
+    (ended,) = [each for each in hall.bench.told if isinstance(each.record.event, ErrandEnded)]
+    assert ended.record.event.outcome is ErrandOutcome.REFUSED

@@ -388,6 +388,8 @@ class Api:
         self.brokers = brokers
         self.about = about
         self.in_order = InOrder()
+        self.logged_off: set[str] = set()
+        """The venues that a person has disconnected: nothing but a person connects them."""
 
     @property
     def signaling(self) -> Signaling:

@@ -117,7 +117,7 @@ def _report(ours: Position, theirs: Position | None) -> PositionReport:
     return PositionReport(
         ours.venue,
         ours.quantity,
-        ours.average_price,
+        ours.average_price or theirs.average_price,
         theirs.average_price or None,
         theirs.mark_price,
         theirs.liquidation_price,

@@ -7,13 +7,17 @@ import platform
 import sys
 from typing import Any
 
+from twisted.logger import Logger
+
 from txgateway.access import Caller
 from txgateway.api import Api, VenueReport
 from txgateway.brokers import Broker
 from txgateway.commands import COMMANDS, command
-from txgateway.model.errors import BadArgument
+from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused
 from txgateway.model.rights import Right
 from txgateway.vitals import Vitals
+
+log = Logger()
 
 
 @command(Right.READ, narrow=True)
@@ -79,14 +83,22 @@ def query_venues(api: Api, caller: Caller) -> dict[str, VenueReport]:
 async def gateway_logon(api: Api, caller: Caller, username: str = "", password: str = "", venue: str = "") -> str:
     """Connect a venue (default: the default venue), when it was disconnected by gateway_logoff."""
     name = _venue_of(api, venue)
-    api.brokers[name].startService()
+    api.logged_off.discard(name)
+    try:
+        api.brokers[name].startService()
+    except GatewayError:
+        raise
+    except Exception as error:
+        log.failure("Venue {venue} could not be started.", venue=name)
+        raise Refused(Reason.VENUE_FAILED, f"Venue {name} could not be started: {error}") from error
     return f"gateway logon requested for {name}"
 
 
 @command(Right.ADMIN)
 async def gateway_logoff(api: Api, caller: Caller, venue: str = "") -> str:
-    """Disconnect a venue (default: the default venue): orders are refused until gateway_logon."""
+    """Disconnect a venue (default: the default venue): its orders are refused until gateway_logon, or a restart."""
     name = _venue_of(api, venue)
+    api.logged_off.add(name)
     await _maybe(api.brokers[name].stopService())
     return f"gateway logoff requested for {name}"
 

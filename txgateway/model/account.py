@@ -55,7 +55,7 @@ def adds_up(ours: Decimal, theirs: Decimal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A holding: `quantity` is signed (short below zero), `average_price` is what it was entered at.
+    """A holding: `quantity` is signed (short below zero), `average_price` is what it was entered at (0: nobody knows).
 
     The rest is there only where the venue tells it (perpetuals, futures), as it was when it told: `mark_price` values
     the position, at `liquidation_price` the venue closes it.
@@ -78,7 +78,7 @@ class Position:
             cost = ZERO
         elif self.quantity == 0 or (self.quantity > 0) != (total > 0):
             cost = price
-        elif (signed > 0) == (self.quantity > 0):
+        elif (signed > 0) == (self.quantity > 0) and self.average_price:
             cost = (self.quantity * self.average_price + signed * price) / total
         else:
             cost = self.average_price

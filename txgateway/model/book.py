@@ -97,9 +97,10 @@ class Book:
     def profit(self, price: Decimal, mark: Mark | None) -> Decimal:
         """What the trading day has earned so far (below zero: lost), with what is held valued at a price.
 
-        What was held overnight counts from the day before's close; where the market shows none, from its cost.
+        What was held overnight counts from the day before's close; where the market shows none, from its cost, and
+        where nobody knows that, from what it is worth now.
         """
-        start = mark.close if mark and mark.close is not None else self.cost
+        start = mark.close if mark and mark.close is not None else self.cost or price
         multiplier = mark.multiplier if mark else Decimal(1)
         moved = self.quantity * price - self.opened * start + self.cash
         return moved * multiplier - self.fees
