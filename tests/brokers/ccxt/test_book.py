@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from txgateway.brokers.ccxt import translate
-from txgateway.brokers.ccxt.book import Book
+from txgateway.brokers.ccxt.book import TRIES, Book
 from txgateway.brokers.ccxt.words import Denied, Fill, Seen
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
@@ -210,8 +210,8 @@ def test_ids_that_another_order_has_now_are_not_mixed_up() -> None:
     made.sent(order(order_id="B", client_order_id="B"))
     made.see(seen(name="B"), NOW)
     assert made.find("A") is not made.find("B")
-    assert made.find("A", "1") is made.find("A")
-    assert made.find("C", "1") is None
+    assert made.find("A", "1", "BTC/USDT") is made.find("A")
+    assert made.find("C", "1", "BTC/USDT") is None
 
 
 def test_a_fee_in_what_was_bought_is_taken_and_one_in_quote_is_a_commission() -> None:
@@ -228,3 +228,26 @@ def test_a_fee_in_what_was_bought_is_taken_and_one_in_quote_is_a_commission() ->
     assert (other.commission, other.taken) == (0, 0)
     assert made().commission == D("0.04"), "estimated by the market's rate"
     assert made(maker=True).commission == D("0.02")
+
+
+def test_the_end_of_an_order_that_tells_no_figure_wants_the_fills_of_all_of_it() -> None:
+    """Coinbase Exchange says `done, filled`: a lost match is seen by that."""
+    made = sent()
+    made.see(seen(), NOW)
+    made.fill(fill(1, "0.4"), NOW)
+    made.see(seen(S.FILLED, filled=None, quantity=None, whole=False), NOW)
+    assert [(each.name, each.lacks) for each in made.wanting()] == [("A", D("0.6"))]
+    made.fill(fill(2, "0.6"), NOW)
+    assert not made.wanting()
+
+
+def test_fills_that_are_asked_for_in_vain_are_given_up_until_more_is_filled() -> None:
+    made = sent()
+    made.see(seen(S.PARTIALLY_FILLED, filled=D("0.4")), NOW)
+    (entry,) = made.wanting()
+    entry.tries = TRIES
+    assert not made.wanting()
+    made.see(seen(S.PARTIALLY_FILLED, filled=D("0.4")), NOW)
+    assert not made.wanting()
+    made.see(seen(S.PARTIALLY_FILLED, filled=D("0.5")), NOW)
+    assert made.wanting()

@@ -13,10 +13,12 @@ import pytest
 import pytest_twisted
 
 from tests.brokers.ccxt.subject import BinanceSpot, BinanceUsdm, Coinbase, CoinbaseExchange, Exchange, Woo, utc_now
-from txgateway.brokers.ccxt import CcxtBroker, peculiarities
+from txgateway.brokers.ccxt import CcxtBroker, peculiarities, translate
+from txgateway.brokers.ccxt import session as session_module
+from txgateway.brokers.ccxt.book import TRIES
 from txgateway.brokers.conformance import Trial
 from txgateway.model.errors import Ambiguous, Refused
-from txgateway.model.events import OrderCanceled, VenueStatus
+from txgateway.model.events import OrderCanceled, VenueError, VenueStatus
 from txgateway.model.order import OrderStatus, OrderType, Side, TimeInForce
 
 D = Decimal
@@ -125,6 +127,51 @@ async def test_what_a_mute_stream_left_out_is_found_by_the_poll(kind: type[Excha
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_match_that_the_stream_left_out_is_asked_for_at_the_order_s_end(tmp_path: Path) -> None:
+    async def work(trial: Trial) -> None:
+        order, session = await trial.rest(), inside(trial)
+        decode = session.row.decode
+        left_out = []
+
+        def loses(message: Any, names: Any) -> Any:
+            if isinstance(message, dict) and message.get("type") == "match" and not left_out:
+                left_out.append(message)
+                return []
+            return decode(message, names)
+
+        session.row = replace(session.row, decode=loses)
+        await trial.ask(trial.subject.fill(trial.broker, order, order.quantity))
+        await trial.until(lambda: trial.filled(order) == order.quantity, "it is asked for")
+        assert left_out
+
+    await trying(CoinbaseExchange, tmp_path, work)
+
+
+@pytest_twisted.ensureDeferred
+async def test_fills_that_nobody_tells_are_a_venue_s_error(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(session_module, "CHASE", (0.01,) * TRIES)
+
+    async def work(trial: Trial) -> None:
+        order, session = await trial.rest(), inside(trial)
+
+        async def nothing(*_: Any) -> Any:
+            return []
+
+        session.trades = nothing
+        seen = {"id": order.broker_order_id, "symbol": order.symbol, "status": "open", "filled": "0.03", "side": "buy"}
+        session.see(translate.seen({**seen, "amount": "0.1", "type": "limit"}, order.order_id))
+
+        def said() -> list[str]:
+            return [each.text for each in trial.told if isinstance(each, VenueError) and "by 0.03" in each.text]
+
+        await trial.until(said, "it is told")
+        await trial.still()
+        assert len(said()) == 1
+
+    await trying(BinanceSpot, tmp_path, work)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_stream_that_the_exchange_ends_is_made_anew(tmp_path: Path) -> None:
     async def work(trial: Trial) -> None:
         since = len(trial.told)
@@ -209,6 +256,21 @@ async def test_what_ccxt_would_round_is_refused(tmp_path: Path) -> None:
             assert caught.value.reason.value == reason
 
     await trying(BinanceSpot, tmp_path, work)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_ccxt_would_round_in_a_replace_is_refused(tmp_path: Path) -> None:
+    async def work(trial: Trial) -> None:
+        order = await trial.rest()
+        for terms, reason in (
+            ({"quantity": D("0.1000000001")}, "BAD_LOT"),
+            ({"limit_price": D("20000.001")}, "BAD_TICK"),
+        ):
+            with pytest.raises(Refused) as caught:
+                await trial.replace(order, **terms)
+            assert caught.value.reason.value == reason
+
+    await trying(BinanceUsdm, tmp_path, work)
 
 
 @pytest_twisted.ensureDeferred

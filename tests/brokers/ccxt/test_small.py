@@ -187,6 +187,16 @@ def test_a_stream_tells_them_itself() -> None:
     assert balances.held({"USD": D(77)}) == [Held(currency="USD", total=D(900), used=D(5))]
 
 
+def test_a_fill_of_before_the_answer_is_in_it() -> None:
+    """After a broken link fills of meanwhile are asked for, and the balances were."""
+    balances, asked = Balances(by_stream=False), datetime(2026, 1, 1, tzinfo=UTC)
+    balances.snapshot([Held(currency="USD", total=D(900), used=D(0))], {}, 0.0, asked)
+    balances.moved({"USD": D(-100)}, asked - timedelta(seconds=1))
+    assert balances.held({}) == [Held(currency="USD", total=D(900), used=D(0))]
+    balances.moved({"USD": D(-100)}, asked + timedelta(seconds=1))
+    assert balances.held({}) == [Held(currency="USD", total=D(800), used=D(0))]
+
+
 # ---------------------------------------------------------------- the clock
 
 
@@ -213,13 +223,13 @@ def test_a_clock_of_ours_that_is_ahead_holds_nothing_up() -> None:
 def test_names_are_there_after_a_restart(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
     memory.name("123", "ABC")
-    memory.number("b-1", "ABC")
+    memory.number("BTC/USDT", "b-1", "ABC")
     memory.symbol("BTC/USDT")
     memory.symbol("BTC/USDT")
     memory.close()
     again = Memory(tmp_path)
-    assert (again.named("123"), again.numbered("b-1"), again.symbols) == ("ABC", "ABC", ["BTC/USDT"])
-    assert (again.named("5"), again.numbered("5")) == ("", "")
+    assert (again.named("123"), again.numbered("BTC/USDT", "b-1"), again.symbols) == ("ABC", "ABC", ["BTC/USDT"])
+    assert (again.named("5"), again.numbered("ETH/USDT", "b-1")) == ("", "")
 
 
 def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path, logged: object) -> None:

@@ -7,6 +7,7 @@ when it was asked, what own fills moved since, and what own orders hold back now
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from txgateway.brokers.ccxt.words import Held
@@ -15,21 +16,27 @@ ZERO = Decimal(0)
 
 
 class Balances:
-    """The balances of one link. `asked`: when the exchange was asked last, by the reactor's seconds."""
+    """The balances of one link.
+
+    `asked`: when the exchange was asked last, by the reactor's seconds; `since`: the same by its clock.
+    """
 
     def __init__(self, by_stream: bool) -> None:
         self.by_stream = by_stream
         self.asked: float | None = None
+        self.since: datetime | None = None
         self._total: dict[str, Decimal] = {}
         self._used: dict[str, Decimal] = {}
         self._locked: Mapping[str, Decimal] = {}
 
-    def snapshot(self, balances: Iterable[Held], locked: Mapping[str, Decimal], at: float) -> None:
+    def snapshot(
+        self, balances: Iterable[Held], locked: Mapping[str, Decimal], at: float, since: datetime | None = None
+    ) -> None:
         """The exchange's own answer; `locked` is what our open orders hold back."""
         self._total, self._used = {}, {}
         for each in balances:
             self.hear(each)
-        self._locked, self.asked = dict(locked), at
+        self._locked, self.asked, self.since = dict(locked), at, since
 
     def hear(self, held: Held) -> None:
         """A currency's balance came."""
@@ -37,9 +44,9 @@ class Balances:
         if held.used is not None:
             self._used[held.currency] = held.used
 
-    def moved(self, amounts: Mapping[str, Decimal]) -> None:
-        """A fill of ours moved so much of each currency; a stream tells that itself."""
-        if self.by_stream:
+    def moved(self, amounts: Mapping[str, Decimal], time: datetime | None = None) -> None:
+        """A fill of ours moved so much of each currency. A stream tells that itself, and so did a later answer."""
+        if self.by_stream or (time is not None and self.since is not None and time < self.since):
             return
         for currency, moved in amounts.items():
             self._total[currency] = self._total.get(currency, ZERO) + moved

@@ -31,6 +31,8 @@ ZERO = Decimal(0)
 S = OrderStatus
 MOST = 20_000
 """Orders that ended, and are remembered."""
+TRIES = 6
+"""How often missing fills are asked for in vain before that is told, and left to the next reconciliation."""
 _RANK = {S.UNKNOWN: 0, S.PENDING_NEW: 1, S.NEW: 2, S.PENDING_CANCEL: 2, S.PARTIALLY_FILLED: 3}
 """An open order's state only goes on."""
 
@@ -40,6 +42,8 @@ class Entry:
     """One order. `name` is ours, or what another gave it; `ours`: this process sent it.
 
     `told_*` is what was told; `fills` what each fill was, by its id; `before` was filled when we first heard of it.
+    `shown` is filled by its own figure; `whole`, where it said no figure, but that all is. `tries`: so often was asked
+    for the fills that are missing.
     `asked` is a replace without an answer. Until `unsettled` (the reactor's seconds) it may still arrive.
     `refused`: it surely did not; `lost`: the exchange has no such order. What it shows all the same is there.
     """
@@ -57,6 +61,8 @@ class Entry:
     limit: Decimal | None = None
     stop: Decimal | None = None
     shown: Decimal = ZERO
+    whole: Decimal = ZERO
+    tries: int = 0
     before: Decimal = ZERO
     average: Decimal = ZERO
     text: str = ""
@@ -92,34 +98,47 @@ class Entry:
     @property
     def wants(self) -> bool:
         """Whether fills of it are missing: they must be asked for."""
-        return self.known + self.before < self.shown
+        return self.lacks > 0 and self.tries < TRIES
+
+    @property
+    def lacks(self) -> Decimal:
+        """How much is filled whose fills have not come."""
+        return max(ZERO, self.shown, self.whole) - self.known - self.before
 
 
 class Book:
-    """The orders of a venue, over all its links. `execution_of` makes an execution of a fill, given our order's id."""
+    """The orders of a venue, over all its links. `execution_of` makes an execution of a fill, given our order's id.
+
+    An exchange's id of an order is one of its pair: Binance numbers the orders of each pair by themselves.
+    """
 
     def __init__(self, execution_of: Callable[[Fill, str], Execution]) -> None:
         self._execution_of = execution_of
         self._named: dict[str, Entry] = {}
-        self._numbered: dict[str, Entry] = {}
-        self._waiting: dict[str, list[Fill]] = {}
-        """Fills of orders that nobody has named yet, by the broker's id."""
+        self._numbered: dict[tuple[str, str], Entry] = {}
+        self._waiting: dict[tuple[str, str], list[Fill]] = {}
+        """Fills of orders that nobody has named yet, by pair and the broker's id."""
 
     # finding
 
-    def find(self, name: str, broker_id: str = "") -> Entry | None:
-        """By our id, else by the broker's where that order has no other's name."""
+    def find(self, name: str, broker_id: str = "", symbol: str = "") -> Entry | None:
+        """By our id, else by the broker's where that order, of that pair, has no other's name."""
         entry = self._named.get(name) if name else None
         if entry is None and broker_id:
-            entry = self._numbered.get(broker_id)
+            entry = self._numbered.get((symbol, broker_id))
             if entry is not None and name and entry.name not in ("", name):
                 return None
         return entry
 
-    def name_of(self, broker_id: str) -> str:
-        """The name of the order that has a broker's id; empty when it is not known."""
-        entry = self._numbered.get(broker_id)
+    def name_of(self, symbol: str, broker_id: str) -> str:
+        """The name of the order of a pair that has a broker's id; empty when it is not known."""
+        entry = self._numbered.get((symbol, broker_id))
         return entry.name if entry is not None else ""
+
+    def is_ours(self, name: str) -> bool:
+        """Whether this process sent an order of this name."""
+        entry = self._named.get(name)
+        return entry is not None and entry.ours
 
     def open(self) -> list[Entry]:
         """Those that work, as far as was heard."""
@@ -160,13 +179,13 @@ class Book:
     def _forget(self) -> None:
         for entry in [each for each in self._all() if each.over and not each.wants][:MOST]:
             self._named.pop(entry.name, None)
-            self._numbered.pop(entry.broker_id, None)
+            self._numbered.pop((entry.symbol, entry.broker_id), None)
 
     # what the exchange says
 
     def see(self, seen: Seen, now: datetime) -> list[OrderEvent]:
         """Take in what was said of an order; what is to be told of it."""
-        entry = self.find(seen.name, seen.broker_id)
+        entry = self.find(seen.name, seen.broker_id, seen.symbol)
         if entry is None:
             entry = Entry(name=seen.name, symbol=seen.symbol, told_accepted=True, before=seen.filled or ZERO)
             if seen.name:
@@ -176,21 +195,24 @@ class Book:
         entry.lost = False
         self._identify(entry, seen)
         events = self._progress(entry, seen, now)
-        waiting = self._waiting.pop(entry.broker_id, [])
+        waiting = self._waiting.pop((entry.symbol, entry.broker_id), [])
         return events + [event for each in waiting for event in self.fill(each, now)]
 
     def _identify(self, entry: Entry, seen: Seen) -> None:
         if seen.name and not entry.name:
             entry.name = seen.name
             self._named[seen.name] = entry
+        entry.symbol = entry.symbol or seen.symbol
         if seen.broker_id and entry.broker_id != seen.broker_id:
             entry.broker_id = seen.broker_id
-            self._numbered[seen.broker_id] = entry
-        entry.symbol = entry.symbol or seen.symbol
+            self._numbered[entry.symbol, seen.broker_id] = entry
 
     def _progress(self, entry: Entry, seen: Seen, now: datetime) -> list[OrderEvent]:
         older = (seen.filled or ZERO) < entry.shown if seen.filled is not None else False
-        entry.shown = max(entry.shown, seen.filled or ZERO)
+        if seen.filled is not None and seen.filled > entry.shown:
+            entry.shown, entry.tries = seen.filled, 0
+        elif seen.filled is None and seen.status is S.FILLED and entry.quantity is not None:
+            entry.whole = entry.quantity
         entry.average = seen.average or entry.average
         if not entry.ours:
             entry.side, entry.order_type = seen.side or entry.side, seen.order_type or entry.order_type
@@ -255,7 +277,7 @@ class Book:
 
     def deny(self, denied: Denied, now: datetime) -> list[OrderEvent]:
         """A cancel or replace was refused after it had been taken in."""
-        entry = self.find(denied.name, denied.broker_id)
+        entry = self.find(denied.name, denied.broker_id, denied.symbol)
         if entry is None:
             return []
         if denied.asked == "cancel" and entry.cancel_asked:
@@ -268,9 +290,9 @@ class Book:
 
     def fill(self, fill: Fill, now: datetime, asked_for: bool = False) -> list[OrderEvent]:
         """Take in a fill. One that was asked for is only told when it was not; one of nobody's order waits."""
-        entry = self.find(fill.name, fill.broker_id)
+        entry = self.find(fill.name, fill.broker_id, fill.symbol)
         if entry is None and not fill.name and not asked_for:
-            self._waiting.setdefault(fill.broker_id, []).append(fill)
+            self._waiting.setdefault((fill.symbol, fill.broker_id), []).append(fill)
             return []
         if entry is None:
             return [Executed(self._execution_of(fill, fill.name), fill.time)]

@@ -7,6 +7,7 @@ restart too. Frames are the truth about an order; the answer to an order call is
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,9 +66,10 @@ class CcxtBroker:
         self.venue = setup.venue
         self._setup = setup
         self._reactor = setup.reactor
-        self._options = options = read(setup.options)
-        self._row = peculiarities.of(options.exchange, options.market, exchange.has(options.exchange))
-        self._feeds = feeds.of(options.exchange, options.market, exchange.has(options.exchange))
+        options, has = read(setup.options), exchange.has(str(setup.options.get("exchange", "binance")))
+        self._row = peculiarities.of(options.exchange, options.market, has)
+        self._options = options = replace(options, kind=peculiarities.kind(options.market, self._row, has))
+        self._feeds = feeds.of(options.exchange, options.kind, has)
         self._pools = Pools(self._feeds.pools, options.share)
         self.can = self._row.can | self._feeds.can | (Can.RAW if options.raw else Can(0))
         self._born = setup.clock()
@@ -215,7 +217,7 @@ class CcxtBroker:
 
     def _execution(self, fill: Fill, order_id: str) -> Execution:
         session = self._session
-        market = session.exchange.markets.get(fill.symbol) if session is not None else None
+        market = (session.exchange.markets or {}).get(fill.symbol) if session is not None else None
         return translate.execution(self.venue, self._options.account, fill, market, order_id)
 
     # orders
@@ -234,7 +236,8 @@ class CcxtBroker:
             collar = await self._collar(session, order, market)
             self._refuse_twice(order)
         sent = translate.sent(order, client, collar, self._row.client_key, self._row.stop)
-        self._check(session, order, sent)
+        prices = [each for each in (order.limit_price, order.stop_price) if each is not None]
+        self._check(session, order.symbol, order.quantity, prices)
         try:
             self._memory.symbol(order.symbol)
             if self._row.form is IdForm.NUMBER:
@@ -321,20 +324,19 @@ class CcxtBroker:
         limit = min(asks) * (1 + Decimal(str(self._row.collar)))
         return (limit // tick) * tick
 
-    def _check(self, session: Session, order: Order, sent: translate.Sent) -> None:
+    def _check(self, session: Session, symbol: str, quantity: Decimal, prices: Sequence[Decimal]) -> None:
         """What ccxt would round is refused: nobody asked for that."""
         rounded: list[tuple[str, Reason, Any, Any]] = [
-            ("quantity", Reason.BAD_LOT, order.quantity, session.exchange.amount_to_precision)
+            ("quantity", Reason.BAD_LOT, quantity, session.exchange.amount_to_precision)
         ]
-        prices = [each for each in (order.limit_price, order.stop_price) if each is not None]
         rounded += [("price", Reason.BAD_TICK, each, session.exchange.price_to_precision) for each in prices]
         for name, reason, asked, precise in rounded:
             try:
-                made = Decimal(precise(order.symbol, translate.plain(asked)))
+                made = Decimal(precise(symbol, translate.plain(asked)))
             except Exception as error:
                 raise Refused(reason, f"The {name} {asked:f} cannot be sent to {self.venue}: {error}.") from None
             if made != asked:
-                text = f"The {name} {asked:f} is no multiple of what {self.venue} takes in {order.symbol}."
+                text = f"The {name} {asked:f} is no multiple of what {self.venue} takes in {symbol}."
                 raise Refused(reason, text)
 
     async def release(self, order: Order) -> None:
@@ -377,7 +379,7 @@ class CcxtBroker:
         return entry.broker_id or order.broker_order_id, {}
 
     def _entry(self, order: Order) -> Entry | None:
-        return self._book.find("" if _external(order) else order.order_id, order.broker_order_id)
+        return self._book.find("" if _external(order) else order.order_id, order.broker_order_id, order.symbol)
 
     def _late(self, order: Order, entry: Entry) -> None:
         text = f"The order is {entry.status} already."
@@ -421,6 +423,7 @@ class CcxtBroker:
         if (quantity, limit) == held:
             self._setup.report(OrderReplaced(order.order_id, quantity, limit, None, self.now(), entry.broker_id))
             return
+        self._check(session, order.symbol, quantity, [limit])
         await self._change(session, order, entry, quantity, limit)
 
     async def _change(self, session: Session, order: Order, entry: Entry, quantity: Decimal, limit: Decimal) -> None:
@@ -524,15 +527,10 @@ class CcxtBroker:
         """
         session = self._require()
         account = self._options.account
-        if self._swap(session):
+        if self._options.kind == "swap":
             return translate.swap_positions(self.venue, account, await session.ask(session.exchange.fetch_positions()))
         held = await session.ask_balances()
         return translate.spot_positions(self.venue, account, held, session.pairs(), self._options.quotes)
-
-    def _swap(self, session: Session) -> bool:
-        return self._options.market == "swap" or not any(
-            market.get("spot") for market in (session.exchange.markets or {}).values()
-        )
 
     async def balances(self, account: str) -> AccountReport:
         """What the account holds, currency by currency."""

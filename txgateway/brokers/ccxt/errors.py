@@ -99,7 +99,8 @@ def http_refusal(error: BaseException) -> str:
 
 def is_answer(error: BaseException) -> bool:
     """Whether the exchange itself said no, in whatever class ccxt has for it."""
-    return "ExchangeError" in names(error) or bool(http_refusal(error))
+    found = names(error)
+    return ("ExchangeError" in found and "NotSent" not in found) or bool(http_refusal(error))
 
 
 def is_over(error: BaseException) -> bool:

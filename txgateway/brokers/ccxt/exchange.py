@@ -100,7 +100,7 @@ def make(options: CcxtOptions, row: Peculiarities, feeds: Feeds, ears: Ears) -> 
     logging.getLogger("ccxt").setLevel(logging.CRITICAL)
     made = _heard(kind_of(options.exchange))(_config(options, row))
     made.ears = ears
-    made.weight, made.has_pools = feeds.weight, bool(feeds.pools)
+    made.weight, made.has_pools, made.is_known = feeds.weight, bool(feeds.pools), row.decode is not None
     if not feeds.pools and made.rateLimit:
         made.rateLimit = made.rateLimit / (options.share * (1 - MARGIN))
         made.tokenBucket = None
@@ -145,8 +145,8 @@ def _config(options: CcxtOptions, row: Peculiarities) -> dict[str, Any]:
     more: dict[str, Any] = dict(row.options)
     more["warnOnFetchOpenOrdersWithoutSymbol"] = False
     more["recvWindow"] = int(min(options.patience, 10) * 1000)  # what comes later than we wait for it is not taken
-    if options.market:
-        more["defaultType"] = options.market
+    if options.kind:
+        more["defaultType"] = options.kind
     if options.exchange == "binance":
         more["fetchMarkets"] = {"types": ["linear" if options.market == "swap" else "spot"]}
         if options.market == "swap":
@@ -180,6 +180,7 @@ def _heard(base: Any) -> Any:
         ears: Ears
         weight: float
         has_pools: bool
+        is_known: bool
 
         async def fetch2(
             self, path: str, api: Any = ("public",), method: str = "GET", params: Any = None, config: Any = None
@@ -206,8 +207,11 @@ def _heard(base: Any) -> Any:
             try:
                 if not self.ears.frame(client.url, message):
                     super().handle_message(client, message)
-            except Exception:
-                log.failure("A frame of {name} could not be taken in.", name=self.id)
+            except Exception as error:
+                if errors.is_of_ccxt(error) and not self.is_known:
+                    client.reject(error)  # the exchange refused something in the stream: who waits for it must hear
+                else:
+                    log.failure("A frame of {name} could not be taken in.", name=self.id)
 
         def spawn(self, method: Any, *arguments: Any) -> Any:
             """What ccxt does aside, such as an answer to a ping: nobody else looks at how that ends."""

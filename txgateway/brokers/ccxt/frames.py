@@ -30,15 +30,23 @@ class Names:
 Decode = Callable[[Any, Names], list[Word] | None]
 
 
+LARGEST = 60
+"""Digits before or after the point: what has more is no amount of anything."""
+LAST = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+
+
 def number(value: Any) -> Decimal | None:
-    """A finite number, however it is written; None for anything else."""
+    """A finite number of a size that can be, however it is written; None for anything else."""
     if value is None or value == "" or isinstance(value, bool):
         return None
     try:
         found = Decimal(str(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    if not found.is_finite() or (found and abs(found.adjusted()) > LARGEST):
+        return None
+    return found
 
 
 def amount(value: Any) -> Decimal:
@@ -52,8 +60,9 @@ def price(value: Any) -> Decimal | None:
 
 
 def moment(milliseconds: Any) -> datetime:
-    """A time out of milliseconds since 1970."""
-    return EPOCH + timedelta(milliseconds=int(amount(milliseconds)))
+    """A time out of milliseconds since 1970; the beginning of that where it is none."""
+    since = amount(milliseconds)
+    return EPOCH + timedelta(milliseconds=int(since)) if 0 <= since <= LAST else EPOCH
 
 
 def written(text: Any) -> datetime:
@@ -243,7 +252,7 @@ def _woo_order(order: Mapping[str, Any], names: Names) -> list[Word]:
     kind, when = order.get("msgType", 0), moment(order.get("timestamp"))
     if kind in (1, 2):
         text = str(order.get("reason") or "WOO gave no reason")
-        return [Denied("replace" if kind == 1 else "cancel", name, broker_id, text, when)]
+        return [Denied("replace" if kind == 1 else "cancel", name, broker_id, text, when, symbol)]
     form = str(order.get("type"))
     seen = Seen(
         name=name,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -45,8 +44,12 @@ RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds until a stream that ended is subscribed again."""
 RESYNC = (0.0, 0.1, 0.3, 1.0, 2.0)
 """Seconds until a book that lacks something is asked for again."""
+MUTE = 4
+"""After so many attempts in a row it is told that a stream cannot be had."""
 RECENT = 30.0
 """So many seconds after it was asked for, a subscription is confirmed if ever."""
+AHEAD = timedelta(seconds=10)
+"""By so much may a clock of the exchange's be ahead of the one that it tells."""
 MOST_PAGES = 100
 TICKERS_AT_ONCE = 100
 
@@ -113,6 +116,8 @@ class Market:
         self._looking: Any = None
         self._endings: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._busy = False
+        self._mute: set[str] = set()
+        self._logged = float("-inf")
         self._asked_status = 0.0
         self._read_rules = reactor.seconds()
         self._status = "ok"
@@ -134,7 +139,7 @@ class Market:
         return market if market is not None and self._traded(market) else None
 
     def _traded(self, market: Any) -> bool:
-        return translate.traded(market, self._options.market, self._options.symbols)
+        return translate.traded(market, self._options.kind, self._options.symbols)
 
     def _symbol(self, market_id: str) -> str:
         """The symbol of one that is listened to, by the exchange's name of it; empty: nobody listens."""
@@ -244,8 +249,15 @@ class Market:
         end = getattr(self._exchange, f"un_{method}", None)
         if end is None:
             return
-        with suppress(Exception):  # what cannot be unsubscribed is heard and dropped
+        try:
             await asyncio.wait_for(end([symbol] if many else symbol, params=dict(params)), self._options.patience)
+        except Exception as error:
+            self._not_ended(name, symbol, error)
+
+    def _not_ended(self, name: str, symbol: str, error: Exception) -> None:
+        """A stream that the exchange, or ccxt, does not end, or not in time: it is heard and dropped."""
+        if not errors.is_of_a_link(error):
+            log.failure("{venue}: leaving the {name} of {symbol} failed.", venue=self._venue, name=name, symbol=symbol)
 
     async def _unsubscribe(self, name: str, symbol: str) -> None:
         """Where ccxt cannot: tell the exchange, and have ccxt forget that it was subscribed."""
@@ -259,8 +271,10 @@ class Market:
                 if key in client.futures:
                     client.reject(ccxt.UnsubscribeError(f"{key} was left"), key)
             if known:
-                with suppress(Exception):  # the connection may be gone
+                try:
                     await client.send({"type": "unsubscribe", "product_ids": [market_id], **said})
+                except Exception as error:
+                    self._not_ended(name, symbol, error)
 
     def _is_over(self) -> bool:
         return self._over
@@ -299,8 +313,20 @@ class Market:
                              text=text)  # fmt: skip
                 await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
                 tries += 1
+                if tries == MUTE and not self._is_over():
+                    self._tell_mute(name, symbol, error)
                 if name == "book" and symbol in self._books:
                     self._resync(symbol, subscribe=False)
+
+    def _tell_mute(self, name: str, symbol: str, error: Exception) -> None:
+        """A stream cannot be had: a refused one is told of each, a link that does not come once for all."""
+        about = f"{name} of {symbol}" if errors.is_answer(error) else "public streams"
+        if about not in self._mute:
+            self._mute.add(about)
+            text = (
+                f"{errors.sentence(error)}; it is tried again, and meanwhile quotes are asked for each {SILENT:.0f} s"
+            )
+            self._complain(f"The {about} cannot be had: {text}.")
 
     # ---------------------------------------------------------------- frames
 
@@ -329,7 +355,11 @@ class Market:
         """A frame that is not private; True when ccxt need not have it."""
         if self._over or self._row.decode is None:
             return False
-        shown = self._row.decode(message)
+        try:
+            shown = self._row.decode(message)
+        except Exception:
+            self._unreadable()
+            return True
         if shown is None:
             return False
         for each in shown:
@@ -337,6 +367,14 @@ class Market:
             if symbol:
                 self._take(symbol, each)
         return True
+
+    def _unreadable(self) -> None:
+        """A frame made no sense: what it said is missing wherever it was, and prices are not made of the rest."""
+        if self._reactor.seconds() - self._logged >= SILENT:
+            self._logged = self._reactor.seconds()
+            log.failure("{venue}: a public frame could not be read.", venue=self._venue)
+        for symbol in list(self._books):
+            self._resync(symbol)
 
     def _confirmed(self) -> None:
         """A subscription stands from now on: what changed since the first values were asked for, none has told."""
@@ -365,7 +403,9 @@ class Market:
             self._changed(symbol, shown)
 
     def _tell_quote(self, line: _Line, top: Top) -> None:
-        quote = Quote(line.symbol, top.bid, top.bid_size, top.ask, top.ask_size, top.time or self._now())
+        bid_size, ask_size = (top.bid_size if top.bid > 0 else ZERO), (top.ask_size if top.ask > 0 else ZERO)
+        bid, ask, when = max(top.bid, ZERO), max(top.ask, ZERO), self._when(top.time)
+        quote = Quote(line.symbol, bid, max(bid_size, ZERO), ask, max(ask_size, ZERO), when)
         if line.quote is not None and quote.time < line.quote.time:
             return  # an answer that took longer than the stream
         line.quote = quote
@@ -375,8 +415,15 @@ class Market:
             line.held = quote
 
     def _tell_trade(self, line: _Line, deal: Deal) -> None:
-        line.trade = Trade(line.symbol, deal.price, deal.size, deal.time)
+        if deal.price <= 0 or deal.size < 0:
+            return  # limits are reckoned by it
+        line.trade = Trade(line.symbol, deal.price, deal.size, self._when(deal.time))
         self._report(line.trade)
+
+    def _when(self, told: datetime | None) -> datetime:
+        """A time that was told; the present where none was, or one that is to come: nothing would be newer for long."""
+        now = self._now()
+        return now if told is None or told > now + AHEAD else told
 
     def _read(self, name: str, symbol: str, answer: Any) -> None:
         """What ccxt read: of an exchange whose frames we do not know."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+from errno import ENOSPC
 from pathlib import Path
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -24,7 +26,7 @@ class Memory:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "names.jsonl"
         self._names: dict[str, str] | None = None
-        self._numbers: dict[str, str] = {}
+        self._numbers: dict[tuple[str, str], str] = {}
         self._symbols: dict[str, None] = {}
         self._file: int | None = None
 
@@ -32,10 +34,10 @@ class Memory:
         """The order id of a client's id; empty when it was not made here."""
         return self._read().get(client_id, "")
 
-    def numbered(self, broker_id: str) -> str:
-        """The order id of an exchange's id; empty when it is not remembered."""
+    def numbered(self, symbol: str, broker_id: str) -> str:
+        """The order id of a pair's and an exchange's id; empty when it is not remembered."""
         self._read()
-        return self._numbers.get(broker_id, "")
+        return self._numbers.get((symbol, broker_id), "")
 
     @property
     def symbols(self) -> list[str]:
@@ -45,21 +47,24 @@ class Memory:
 
     def name(self, client_id: str, order_id: str) -> None:
         """Keep a name, for good; OSError when it cannot be."""
-        self._read()[client_id] = order_id
+        names = self._read()
         self._append({"client": client_id, "order": order_id}, sync=True)
+        names[client_id] = order_id
+        _shorten(names)
 
-    def number(self, broker_id: str, order_id: str) -> None:
+    def number(self, symbol: str, broker_id: str, order_id: str) -> None:
         """Keep an exchange's id; nothing is lost but a question when the file loses it."""
         self._read()
-        self._numbers[broker_id] = order_id
-        self._append({"id": broker_id, "order": order_id}, sync=False)
+        self._numbers[symbol, broker_id] = order_id
+        _shorten(self._numbers)
+        self._append({"pair": symbol, "id": broker_id, "order": order_id}, sync=False)
 
     def symbol(self, symbol: str) -> None:
         """Keep a pair; OSError when it cannot be."""
         self._read()
         if symbol not in self._symbols:
-            self._symbols[symbol] = None
             self._append({"symbol": symbol}, sync=True)
+            self._symbols[symbol] = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -71,7 +76,11 @@ class Memory:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        os.write(self._file, (json.dumps(record) + "\n").encode())
+        line = (json.dumps(record) + "\n").encode()
+        written = os.write(self._file, line)
+        if written < len(line):  # a full disk takes a part, and says nothing: the next record is not to join it
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(ENOSPC, "the disk is full", str(self._path))
         if sync:
             os.fsync(self._file)
 
@@ -86,22 +95,22 @@ class Memory:
         for line in text.splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
+                record = None
+            if not isinstance(record, dict):
                 log.warn("A line of {path} cannot be read: it was cut off.", path=self._path)
-                continue
-            if "symbol" in record:
+            elif "symbol" in record:
                 self._symbols[str(record["symbol"])] = None
             elif "client" in record and "order" in record:
                 self._names[str(record["client"])] = str(record["order"])
-            elif "id" in record and "order" in record:
-                self._numbers[str(record["id"])] = str(record["order"])
+            elif "id" in record and "pair" in record and "order" in record:
+                self._numbers[str(record["pair"]), str(record["id"])] = str(record["order"])
         if text and not text.endswith("\n"):
             with self._path.open("ab") as file:
                 file.write(b"\n")
         long = text.count("\n") > 4 * MOST
-        for kept in (self._names, self._numbers):
-            while len(kept) > MOST:
-                del kept[next(iter(kept))]
+        _shorten(self._names)
+        _shorten(self._numbers)
         if long:
             self._write_anew()
         return self._names
@@ -112,7 +121,7 @@ class Memory:
         records = [
             *({"symbol": symbol} for symbol in self._symbols),
             *({"client": client, "order": order} for client, order in self._names.items()),
-            *({"id": number, "order": order} for number, order in self._numbers.items()),
+            *({"pair": pair, "id": number, "order": order} for (pair, number), order in self._numbers.items()),
         ]
         fresh = self._path.with_suffix(".new")
         with fresh.open("w", encoding="utf-8") as file:
@@ -120,3 +129,9 @@ class Memory:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+
+
+def _shorten(kept: dict[Any, str]) -> None:
+    """Forget the oldest."""
+    while len(kept) > MOST:
+        del kept[next(iter(kept))]

@@ -18,7 +18,8 @@ MARKETS = ("", "spot", "swap")
 class CcxtOptions:
     """Which exchange, and how it is spoken to.
 
-    `exchange` is ccxt's name of it. `market`: spot or swap, where it has both (empty: what it is first of all).
+    `exchange` is ccxt's name of it. `market`: spot or swap, where it has both (empty: what it is first of all); `kind`:
+    which of the two that comes to.
     `url` and `stream_url`, for an emulator or a proxy, stand for the scheme and host of each of its addresses; what
     path they have goes before the address's own.
     `symbols`: only these pairs, or pairs with these quote currencies; empty: all. `quotes`: the currencies that are
@@ -44,6 +45,7 @@ class CcxtOptions:
     throttle: bool
     share: float
     raw: bool
+    kind: str = ""
 
     def __repr__(self) -> str:
         return f"CcxtOptions(exchange={self.exchange!r}, market={self.market!r}, domain={self.domain!r})"

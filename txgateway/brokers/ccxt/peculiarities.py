@@ -33,7 +33,7 @@ class Pages(Enum):
     HEADER = auto()
     """By the cursor in the answer's header CB-AFTER."""
     UNTIL = auto()
-    """Those before a time, newest first."""
+    """From the last one's time on, until nothing is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +196,12 @@ def generic(has: Mapping[str, Any]) -> Peculiarities:
             can |= flag
     row = Peculiarities(can=can, plain_ids=False)
     return row if has.get("watchOrders") is True else replace(row, watch=())
+
+
+def kind(market: str, row: Peculiarities, has: Mapping[str, Any]) -> str:
+    """Which market is traded: the one that is asked for, else the first that there is."""
+    there = [each for each in ("spot", "swap") if has.get(each) and each in row.markets]
+    return market or (there[0] if there else "")
 
 
 def of(exchange: str, market: str, has: Mapping[str, Any]) -> Peculiarities:

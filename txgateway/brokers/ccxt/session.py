@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,7 +24,7 @@ from txgateway.brokers.ccxt.balances import Balances, locked_by
 from txgateway.brokers.ccxt.book import Book, Entry
 from txgateway.brokers.ccxt.clock import VenueClock
 from txgateway.brokers.ccxt.feeds import Feeds
-from txgateway.brokers.ccxt.frames import Names, moment
+from txgateway.brokers.ccxt.frames import EPOCH, Names, amount, moment
 from txgateway.brokers.ccxt.limits import Pools, Request
 from txgateway.brokers.ccxt.market import Market
 from txgateway.brokers.ccxt.memory import Memory
@@ -35,12 +36,18 @@ from txgateway.model.errors import Ambiguous, GatewayError, Refused, TimedOut
 from txgateway.model.events import OrderAccepted, OrderEvent
 from txgateway.model.instrument import AssetClass
 from txgateway.model.order import Order
+from txgateway.model.venue import PositionMode
 
 log = Logger()
 
+
+class NotSent(ccxt.OperationRejected):
+    """A request was held back here."""
+
+
 ZERO = Decimal(0)
 CHASE = (1.0, 1.0, 2.0, 5.0, 10.0, 20.0)
-"""Seconds until fills that are missing are asked for, again and again: a stream may bring them by itself."""
+"""Seconds until fills that are missing are asked for, `TRIES` times: a stream may bring them by itself."""
 AT_ONCE = (0.02, 0.3, 1.0, 2.0, 5.0, 10.0)
 """The same, where no stream brings them."""
 LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
@@ -55,6 +62,10 @@ FRESH = 120.0
 KEPT = timedelta(days=7)
 """How far back fills are asked for when nobody says since when."""
 MOST_PAGES = 500
+LONGEST = 60.0
+"""So many seconds a question may wait for the rate limits; an order and a cancel only as long as for an answer."""
+LONGEST_PREFIX = 16
+"""So many letters an exchange, or ccxt, may put before a client's id."""
 
 
 class Session:
@@ -80,9 +91,6 @@ class Session:
         self.book, self.memory = book, memory
         self.feeds, self._pools = feeds, pools
         self.over = self.ready = False
-        self.has_mode = Can.POSITION_MODE in feeds.can and options.exchange in TABLE
-        self.hedged: bool | None = None if self.has_mode else False
-        """Whether long and short are held apart; None: it is not known, and must be asked before an order goes."""
         self.balances = Balances(row.balances_by_stream)
         self._reactor, self._clock, self._time = reactor, clock, time
         self._report, self._complain, self._drop = report, complain, drop
@@ -95,6 +103,11 @@ class Session:
         self._polled = self.now()
         self._names = Names(self.order_id, self._symbol)
         self.exchange = exchange.make(options, row, feeds, self)
+        self._named = options.exchange in TABLE
+        told = Can.POSITION_MODE in feeds.can if self._named else self.exchange.has.get("fetchPositionMode") is True
+        self.has_mode = told and options.kind != "spot"
+        self.hedged: bool | None = None if self.has_mode else False
+        """Whether long and short are held apart; None: it is not known, and must be asked before an order goes."""
         streaming = self.exchange.streaming
         streaming["keepAlive"] = min(int(options.silence * 1000 / 3), int(streaming.get("keepAlive", 30000)))
         streaming["maxPingPongMisses"] = 2
@@ -136,7 +149,10 @@ class Session:
 
     async def _watch(self, name: str, arguments: list[Any], params: dict[str, Any]) -> None:
         while not self.over:
-            await getattr(self.exchange, name)(*arguments, params=params)
+            got = await getattr(self.exchange, name)(*arguments, params=params)
+            if name == "watch_orders" and isinstance(got, list):
+                for each in got:  # not every exchange's orders come by `order` as they are read
+                    self.order(each)
 
     def _watched(self, task: asyncio.Future[Any]) -> None:
         """The stream is over, or never was."""
@@ -205,7 +221,11 @@ class Session:
         if words is None:
             return self.market.take(url, message)
         for word in words:
-            self.take(word)
+            try:
+                self.take(word)
+            except Exception:
+                log.failure("{venue}: {word} could not be taken in.", venue=self.venue, word=word)
+                self._later("a poll for what could not be taken in", 0.5, self.poll)
         return not any(isinstance(word, Heard) for word in words)
 
     def opened(self, url: str) -> None:
@@ -217,21 +237,32 @@ class Session:
         """An order as ccxt read it in a frame that we do not read ourselves."""
         if self.over or self.row.decode is not None:
             return
-        seen = translate.seen(unified, self.order_id(str(unified.get("clientOrderId") or "")))
-        if seen is not None:
-            self.take(seen)
+        try:
+            seen = translate.seen(unified, self.name_of(unified))
+            if seen is not None:
+                self.take(seen)
+        except Exception:
+            log.failure("{venue}: an order of the stream could not be read.", venue=self.venue)
+            self._later("a poll for what could not be read", 0.5, self.poll)
 
     async def admit(self, request: Request) -> None:
-        """Wait until a request fits the exchange's limits; an order is not kept waiting by a ban."""
-        while self.options.throttle:
+        """Wait until a request fits the exchange's limits.
+
+        An order is sent within our patience or surely not: who looks it up later must not be told that it never
+        arrived by one that is still to go.
+        """
+        commands = request.is_order or request.is_cancel
+        ends = self._reactor.seconds() + (self.options.patience if commands else LONGEST)
+        while not self.over and self.options.throttle:
             wait = self._pools.wait(request, self._unix())
             if wait <= 0:
                 break
-            if wait > self.options.patience and (request.is_order or request.is_cancel):
-                raise ccxt.OperationRejected(
-                    f"it was not sent: {self.venue} takes nothing more for {wait:.0f} s (its rate limits)"
-                )
+            if self._reactor.seconds() + wait > ends:
+                text = f"it was not sent: {self.venue} takes nothing more for {wait:.0f} s (its rate limits)"
+                raise NotSent(text)
             await asyncio.sleep(min(wait, 1.0))
+        if self.over:
+            raise NotSent(f"it was not sent: the link to {self.venue} is gone")
         self._pools.charge(request, self._unix())
 
     def answered(self, code: int, headers: Mapping[str, str]) -> None:
@@ -255,7 +286,7 @@ class Session:
         elif isinstance(word, Held):
             self.balances.hear(word)
         elif isinstance(word, Fill):
-            self.filled(word)
+            self._heard_of(word)
         elif isinstance(word, Denied):
             self.tell(self.book.deny(word, self.now()))
         else:
@@ -264,23 +295,26 @@ class Session:
     def see(self, seen: Seen) -> Entry | None:
         """What was said of an order, by whatever means."""
         self.tell(self.book.see(seen, self.now()))
-        entry = self.book.find(seen.name, seen.broker_id)
+        entry = self.book.find(seen.name, seen.broker_id, seen.symbol)
         if entry is not None and entry.wants:
             self.chase(entry.symbol)
         return entry
 
+    def _heard_of(self, fill: Fill) -> None:
+        """A fill in a frame; one that lacks what a fill is must be asked for."""
+        if fill.price <= 0 or fill.quantity <= 0:
+            log.warn("{venue}: a fill of {quantity} at {price} is none.", venue=self.venue, quantity=fill.quantity,
+                     price=fill.price)  # fmt: skip
+            self.chase(fill.symbol)
+        else:
+            self.filled(fill if fill.time > EPOCH else replace(fill, time=self.now()))
+
     def filled(self, fill: Fill, asked_for: bool = False) -> None:
         """A fill came, or was found."""
-        entry = self.book.find(fill.name, fill.broker_id)
+        entry = self.book.find(fill.name, fill.broker_id, fill.symbol)
         if entry is None or fill.execution_id not in entry.fills:
             market = (self.exchange.markets or {}).get(fill.symbol) or {}
-            sign = fill.side.sign
-            moved = {str(market.get("base")): sign * fill.quantity}
-            quote = str(market.get("quote"))
-            moved[quote] = moved.get(quote, ZERO) - sign * fill.quantity * fill.price
-            if fill.fee:
-                moved[fill.fee_currency] = moved.get(fill.fee_currency, ZERO) - fill.fee
-            self.balances.moved(moved)
+            self.balances.moved(translate.moved(fill, market), fill.time)
         self.tell(self.book.fill(fill, self.now(), asked_for))
 
     def tell(self, events: Iterable[OrderEvent]) -> None:
@@ -292,7 +326,8 @@ class Session:
 
     def _remember(self, event: OrderAccepted) -> None:
         try:
-            self.memory.number(event.broker_order_id, event.order_id)
+            entry = self.book.find(event.order_id)
+            self.memory.number(entry.symbol if entry is not None else "", event.broker_order_id, event.order_id)
         except OSError as error:
             log.error("The id of {order} cannot be kept: {error}", order=event.order_id, error=error)
 
@@ -313,8 +348,19 @@ class Session:
         found = ids.order_id(self.row.form, written) or self.memory.named(written)
         return found or written
 
+    def name_of(self, unified: Mapping[str, Any]) -> str:
+        """The order that ccxt has read: ours where its client's id is, or what was made of that, or its number."""
+        written = str(unified.get("clientOrderId") or "")
+        name = self.order_id(written)
+        if self.row.find or self.book.is_ours(name):
+            return name
+        symbol, number = str(unified.get("symbol") or ""), str(unified.get("id") or "")
+        known = (self.book.name_of(symbol, number) or self.memory.numbered(symbol, number)) if number else ""
+        rests = (written[at:] for at in range(1, min(len(written), LONGEST_PREFIX)))
+        return known or next((each for each in rests if self.book.is_ours(each)), name)
+
     def _symbol(self, market_id: str) -> str:
-        kind = self.options.market or ("swap" if self.exchange.options.get("defaultSubType") else None)
+        kind = self.options.kind or None
         markets = (self.exchange.markets_by_id or {}).get(market_id) or ()
         for market in markets:
             if kind is None or market.get("type") == kind:
@@ -398,7 +444,8 @@ class Session:
     async def ask_mode(self) -> bool:
         """Whether long and short are held apart; that they are is told when it is news, for no order can go then."""
         if self.exchange.has.get("fetchPositionMode"):
-            hedged = bool((await self.ask(self.exchange.fetch_position_mode())).get("hedged"))
+            of = () if self._named else (self._perpetual(),)
+            hedged = bool((await self.ask(self.exchange.fetch_position_mode(*of))).get("hedged"))
         else:
             found = await self.ask(self.exchange.fetch_leverage(self._perpetual()))
             hedged = str((found.get("info") or {}).get("positionMode")).upper().startswith("HEDGE")
@@ -435,14 +482,21 @@ class Session:
         try:
             await self.ask_mode()
         except GatewayError as error:
-            if not self.over:
-                self._complain(f"The position mode of account {self.options.account} is not known: {error}")
+            if self.over:
+                return
+            text = f"The position mode of account {self.options.account} is not known: {error}"
+            if not self._named and error.__cause__ is not None and errors.is_answer(error.__cause__):
+                # It will not be told another time either; in hedge mode exchanges refuse what names no position side.
+                self.hedged = False
+                text += f" Orders are sent as in {PositionMode.ONE_WAY}: leave mode {PositionMode.HEDGE}, if it is set."
+            self._complain(text)
 
     async def ask_balances(self) -> list[Held]:
         """The balances as the exchange answers."""
+        since = self.now()
         params = {"type": self.options.market} if self.options.market else {}
         found = translate.held(await self.ask(self.exchange.fetch_balance({**params, **self.row.balance})))
-        self.balances.snapshot(found, self._locked(), self._reactor.seconds())
+        self.balances.snapshot(found, self._locked(), self._reactor.seconds(), since)
         return found
 
     async def held(self) -> list[Held]:
@@ -464,11 +518,11 @@ class Session:
 
     async def open_list(self) -> list[Seen]:
         """Every open order."""
-        found: dict[str, Seen] = {}
+        found: dict[tuple[str, str], Seen] = {}
         for each in await self._open():
-            seen = translate.seen(each, self.order_id(str(each.get("clientOrderId") or "")))
+            seen = translate.seen(each, self.name_of(each))
             if seen is not None:
-                found[seen.broker_id] = seen
+                found[seen.symbol, seen.broker_id] = seen
         return list(found.values())
 
     async def _open(self) -> list[Mapping[str, Any]]:
@@ -503,8 +557,7 @@ class Session:
             if errors.not_found(error, self.row.absent):
                 return None
             raise self.said(error) from error
-        name = self.order_id(str(found.get("clientOrderId") or "")) or order.order_id
-        return translate.seen(found, order.order_id if params else name)
+        return translate.seen(found, order.order_id if params else self.name_of(found) or order.order_id)
 
     async def trades(self, symbol: str | None, since: datetime | None) -> list[Fill]:
         """Our fills of a pair (None: of all that were traded), oldest first."""
@@ -524,7 +577,7 @@ class Session:
 
     async def _fill(self, trade: Mapping[str, Any]) -> Fill | None:
         broker_id, symbol = str(trade.get("order") or ""), str(trade.get("symbol") or "")
-        name = self.book.name_of(broker_id) or self.memory.numbered(broker_id)
+        name = self.book.name_of(symbol, broker_id) or self.memory.numbered(symbol, broker_id)
         if not name and broker_id:
             name = await self._ask_name(broker_id, symbol)
         market = (self.exchange.markets or {}).get(symbol) or {}
@@ -538,7 +591,7 @@ class Session:
             if errors.not_found(error, self.row.absent):
                 return ""
             raise self.said(error) from error
-        name = self.order_id(str(found.get("clientOrderId") or ""))
+        name = self.name_of(found)
         seen = translate.seen(found, name)
         if seen is not None:
             self.see(seen)
@@ -556,7 +609,7 @@ class Session:
                 params = {"page": number, "size": self.row.page}
             got, cursor = await self.ask(self._page(function(symbol, start, limit, params)))
             before = len(found)
-            found.update((f"{each.get('id')} {each.get('order')}", each) for each in got)
+            found.update((f"{each.get('symbol')} {each.get('id')} {each.get('order')}", each) for each in got)
             following = self._next(got, method, start, cursor) if len(found) > before else None
             if following is None:
                 return list(found.values())
@@ -596,11 +649,12 @@ class Session:
         if pages is Pages.CURSOR:
             left = next((each["info"]["cursor"] for each in got if (each.get("info") or {}).get("cursor")), None)
             return None if left is None else (start, {"cursor": left})
-        if len(got) < self.row.page or (pages is Pages.FROM_ID and method == "fetch_open_orders"):
+        whole = len(got) < self.row.page and pages is not Pages.UNTIL  # how long a page is there is not known
+        if whole or (pages is Pages.FROM_ID and method == "fetch_open_orders"):
             return None
         if pages is Pages.NUMBERED:
             return start, {}
-        last = max((int(each.get("timestamp") or 0) for each in got), default=0)
+        last = max((int(amount(each.get("timestamp"))) for each in got), default=0)
         return (last, {}) if last and last != start else None
 
     # ---------------------------------------------------------------- what was missed
@@ -616,11 +670,23 @@ class Session:
                 return
             try:
                 await self._catch_up(symbol, wanting)
+                self._still_wanting([entry for entry in wanting if entry.wants])
             finally:
-                if any(entry.wants for entry in wanting) and turn + 1 < len(waits):
+                if any(entry.wants for entry in wanting):
                     self.chase(symbol, turn + 1)
 
-        self._later(f"fills of {symbol}", waits[turn], look)
+        self._later(f"fills of {symbol}", waits[min(turn, len(waits) - 1)], look)
+
+    def _still_wanting(self, wanting: list[Entry]) -> None:
+        """Count that they were asked for in vain; the last time that is told."""
+        for entry in wanting:
+            entry.tries += 1
+            if not entry.wants and not self.over:
+                self._complain(
+                    f"Order {entry.key} in {entry.symbol}: {self.venue} says that more is filled than it has told "
+                    f"executions of, by {entry.lacks:f}. They are asked for again when it is reconciled: until then "
+                    "filled quantity and position may be too small here."
+                )
 
     async def _catch_up(self, symbol: str, wanting: list[Entry]) -> None:
         times = [self._time.at(entry.order.created) for entry in wanting if entry.order is not None]
@@ -653,11 +719,11 @@ class Session:
             await self.set_time()
             return
         began = self.now()
-        listed = {seen.broker_id: seen for seen in await self.open_list()}
+        listed = {(seen.symbol, seen.broker_id): seen for seen in await self.open_list()}
         for entry in working:
             if entry.over or not entry.broker_id:
                 continue
-            seen = listed.get(entry.broker_id)
+            seen = listed.get((entry.symbol, entry.broker_id))
             if seen is None and entry.order is not None:
                 seen = await self.find(entry.order, external=False)
             if seen is not None:

@@ -98,7 +98,11 @@ def fill(trade: Mapping[str, Any], name: str, market_id: str, plain_ids: bool, t
     broker_id = str(trade.get("order") or "")
     seconds = str((trade.get("info") or {}).get(time_key) or "")
     when = moment(Decimal(seconds) * 1000) if "." in seconds else moment(trade["timestamp"])
-    fee = trade.get("fee") or {}
+    fee: Mapping[str, Any] = trade.get("fee") or {}
+    several: Sequence[Mapping[str, Any]] = trade.get("fees") or ()
+    if fee.get("cost") is None and len({each.get("currency") for each in several}) == 1:
+        total = sum((amount(each.get("cost")) for each in several), ZERO)
+        fee = {"cost": total, "currency": several[0].get("currency")}
     return Fill(
         execution_id=str(identity) if plain_ids else unique(market_id, identity, broker_id),
         name=name,
@@ -205,7 +209,7 @@ def execution(venue: str, account: str, its: Fill, market: Mapping[str, Any] | N
     fee, taken = its.fee, ZERO
     if fee is None and market is not None:
         rate = amount(market.get("maker" if its.maker else "taker"))
-        fee, currency = its.quantity * its.price * rate, settle
+        fee, currency = its.quantity * (price(market.get("contractSize")) or 1) * its.price * rate, settle
     else:
         fee, currency = fee or ZERO, its.fee_currency
     if currency in (quote, settle, ""):
@@ -233,6 +237,18 @@ def execution(venue: str, account: str, its: Fill, market: Mapping[str, Any] | N
 
 
 # ---------------------------------------------------------------- balances, positions
+
+
+def moved(its: Fill, market: Mapping[str, Any]) -> dict[str, Decimal]:
+    """By how much a fill moves each currency: of a perpetual by its fee alone, for it is not paid for."""
+    found: dict[str, Decimal] = {}
+    if market.get("spot"):
+        units = its.quantity * its.side.sign
+        found[str(market.get("base"))] = units
+        found[str(market.get("quote"))] = -units * its.price
+    if its.fee:
+        found[its.fee_currency] = found.get(its.fee_currency, ZERO) - its.fee
+    return found
 
 
 def held(balance: Mapping[str, Any]) -> list[Held]:

@@ -87,6 +87,7 @@ class Denied:
     broker_id: str
     text: str
     time: datetime
+    symbol: str = ""
 
 
 Word = Seen | Fill | Held | Ended | Heard | Denied
