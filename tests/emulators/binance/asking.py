@@ -81,6 +81,14 @@ class Asked(dict[str, str]):
         return value
 
 
+def limit_of(asked: Asked, usual: int, most: int) -> int:
+    """How many are asked for."""
+    limit = asked.whole("limit", usual)
+    if limit is None or limit < 1:
+        raise Wrong(-1130, "Data sent for parameter 'limit' is not valid.")
+    return min(limit, most)
+
+
 def asked(query: str, body: str) -> Asked:
     """The parameters of a query string and a form."""
     return Asked(parse_qsl(query, keep_blank_values=True) + parse_qsl(body, keep_blank_values=True))

@@ -9,14 +9,13 @@ from typing import Any
 from tests.emulators.binance import wire
 from tests.emulators.binance.asking import NO_ORDER, Asked, Wrong, missing
 from tests.emulators.binance.catalogue import brackets, plain
-from tests.emulators.binance.spot import between, limit_of
+from tests.emulators.binance.private import DAY, Private, between
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.orders import Account, Balance, Order, Position, Refused, Ticket
-from tests.emulators.crypto.server import Emulator
 
 D = Decimal
 NOTHING = D(0)
-WEEK = 7 * 86_400_000
+WEEK = 7 * DAY
 TO_ALGO = (
     -4120,
     "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.",
@@ -24,26 +23,11 @@ TO_ALGO = (
 SUCCESS = {"code": 200, "msg": "success"}
 
 
-class Futures:
+class Futures(Private):
     """The calls under /fapi that need a signature."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-
-    def instrument(self, asked: Asked, name: str = "symbol") -> Instrument:
-        """What is asked about."""
-        return self.named(asked.word(name))
-
-    def named(self, symbol: str) -> Instrument:
-        """By its symbol; Wrong."""
-        for each in self.perps():
-            if each.symbol == symbol:
-                return each
-        raise Wrong(-1121, "Invalid symbol.")
-
-    def perps(self) -> list[Instrument]:
-        """All perpetuals."""
-        return [tape.instrument for tape in self.emulator.market.tapes.values() if tape.instrument.perp]
+    perp = True
+    widest = WEEK
 
     # ---------------------------------------------------------------- orders
 
@@ -189,31 +173,12 @@ class Futures:
         return [wire.futures_order(order) for order in self._open(account, self._if_named(asked), waits=False)]
 
     def all_orders(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
-        """GET allOrders: of seven days at most; those that ended without a fill are forgotten after three."""
-        each, first = self.instrument(asked), asked.whole("orderId")
-        found = [
-            order
-            for order in self.emulator.exchange.orders.values()
-            if order.ticket.account == account.name and order.ticket.instrument is each and not order.ticket.waits
-        ]
-        if first is not None:
-            found = [order for order in found if order.number >= first]
-            return [wire.futures_order(order) for order in found[: limit_of(asked, 500, 1000)]]
-        return [wire.futures_order(order) for order in between(asked, found, lambda o: o.created, WEEK, 500)]
+        """GET allOrders: of seven days at most."""
+        return [wire.futures_order(order) for order in self.orders(asked, account, lambda o: not o.ticket.waits)]
 
     def user_trades(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
         """GET userTrades."""
-        each, of, first = self.instrument(asked), asked.whole("orderId"), asked.whole("fromId")
-        found = [
-            fill
-            for fill in self.emulator.exchange.fills
-            if fill.account == account.name and fill.instrument is each and of in (None, fill.order)
-        ]
-        if first is not None:
-            found = [fill for fill in found if fill.number >= first][: limit_of(asked, 500, 1000)]
-        else:
-            found = between(asked, found, lambda fill: fill.at, WEEK, 500)
-        return [wire.futures_fill(fill) for fill in found]
+        return [wire.futures_fill(fill) for fill in self.fills(asked, account)]
 
     # ---------------------------------------------------------------- conditional orders
 
@@ -298,7 +263,7 @@ class Futures:
     def _positions(self, account: Account, instrument: Instrument | None, empty: bool) -> list[Position]:
         every = [
             account.positions.get((each.name, side), Position(each, side))
-            for each in self.perps()
+            for each in self.instruments()
             for side in self._sides(account)
             if instrument in (None, each)
         ]
@@ -398,7 +363,7 @@ class Futures:
     def leverage_brackets(self, asked: Asked, account: Account) -> Any:
         """GET leverageBracket."""
         each = self._if_named(asked)
-        return [brackets(each)] if each else [brackets(every) for every in self.perps()]
+        return [brackets(each)] if each else [brackets(every) for every in self.instruments()]
 
     def symbol_config(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
         """GET symbolConfig."""
@@ -411,7 +376,7 @@ class Futures:
                 "leverage": account.leverage(each),
                 "maxNotionalValue": "50000000",
             }
-            for each in self.perps()
+            for each in self.instruments()
             if one in (None, each)
         ]
 

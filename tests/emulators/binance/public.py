@@ -8,9 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from tests.emulators.binance import wire
-from tests.emulators.binance.asking import Asked, Wrong
+from tests.emulators.binance.asking import Asked, Wrong, limit_of
 from tests.emulators.binance.catalogue import eight, exchange_info, futures_info, plain
-from tests.emulators.binance.spot import limit_of
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.market import Bar, Levels, Tape, Trade
 from tests.emulators.crypto.orders import Account

@@ -9,12 +9,11 @@ from typing import Any
 from tests.emulators.binance import wire
 from tests.emulators.binance.asking import NO_ORDER, Asked, Wrong, missing, refusal
 from tests.emulators.binance.catalogue import eight
+from tests.emulators.binance.private import DAY, Private
 from tests.emulators.crypto.instruments import Instrument
 from tests.emulators.crypto.orders import Account, Order, Refused, Ticket
-from tests.emulators.crypto.server import Emulator
 
 D = Decimal
-DAY = 86_400_000
 KNOWN = frozenset(
     [
         *("symbol", "side", "type", "timeInForce", "quantity", "quoteOrderQty", "price", "stopPrice", "trailingDelta"),
@@ -26,22 +25,11 @@ KNOWN = frozenset(
 """What a new order may have; anything else is -1104."""
 
 
-class Spot:
+class Spot(Private):
     """The calls under /api/v3 that need a signature."""
 
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-
-    def instrument(self, asked: Asked, name: str = "symbol") -> Instrument:
-        """What is asked about."""
-        return self.named(asked.word(name))
-
-    def named(self, symbol: str) -> Instrument:
-        """By its symbol; Wrong."""
-        for tape in self.emulator.market.tapes.values():
-            if tape.instrument.symbol == symbol and not tape.instrument.perp:
-                return tape.instrument
-        raise Wrong(-1121, "Invalid symbol.")
+    perp = False
+    widest = DAY
 
     # ---------------------------------------------------------------- orders
 
@@ -193,30 +181,11 @@ class Spot:
 
     def all_orders(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
         """GET allOrders."""
-        each, first = self.instrument(asked), asked.whole("orderId")
-        found = [
-            order
-            for order in self.emulator.exchange.orders.values()
-            if order.ticket.account == account.name and order.ticket.instrument is each
-        ]
-        if first is not None:
-            found = [order for order in found if order.number >= first]
-            return [wire.spot_order(order) for order in found[: limit_of(asked, 500, 1000)]]
-        return [wire.spot_order(order) for order in between(asked, found, lambda o: o.created, DAY, 500)]
+        return [wire.spot_order(order) for order in self.orders(asked, account)]
 
     def my_trades(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
         """GET myTrades."""
-        each, of, first = self.instrument(asked), asked.whole("orderId"), asked.whole("fromId")
-        found = [
-            fill
-            for fill in self.emulator.exchange.fills
-            if fill.account == account.name and fill.instrument is each and of in (None, fill.order)
-        ]
-        if first is not None:
-            found = [fill for fill in found if fill.number >= first][: limit_of(asked, 500, 1000)]
-        else:
-            found = between(asked, found, lambda fill: fill.at, DAY, 500)
-        return [wire.spot_fill(fill) for fill in found]
+        return [wire.spot_fill(fill) for fill in self.fills(asked, account)]
 
     def account(self, asked: Asked, account: Account) -> dict[str, Any]:
         """GET account."""
@@ -266,35 +235,9 @@ class Spot:
 
     def trade_fee(self, asked: Asked, account: Account) -> list[dict[str, Any]]:
         """GET /sapi/v1/asset/tradeFee."""
-        spots = [t.instrument for t in self.emulator.market.tapes.values() if not t.instrument.perp]
         wanted = asked.get("symbol")
         return [
             {"symbol": each.symbol, "makerCommission": f"{each.maker:f}", "takerCommission": f"{each.taker:f}"}
-            for each in spots
+            for each in self.instruments()
             if wanted in (None, "", each.symbol)
         ]
-
-
-def limit_of(asked: Asked, usual: int, most: int) -> int:
-    """How many are asked for."""
-    limit = asked.whole("limit", usual)
-    if limit is None or limit < 1:
-        raise Wrong(-1130, "Data sent for parameter 'limit' is not valid.")
-    return min(limit, most)
-
-
-def between(asked: Asked, found: list[Any], at: Any, widest: int, usual: int) -> list[Any]:
-    """Those of a stretch of time, oldest first: the first ones after its start; without one the newest."""
-    start, end = asked.whole("startTime"), asked.whole("endTime")
-    if start is not None and end is not None:
-        if end < start:
-            raise Wrong(-1128, "Combination of optional parameters invalid.")
-        if end - start > widest:
-            raise Wrong(-1127, f"More than {widest // 3_600_000} hours between startTime and endTime.")
-    limit = limit_of(asked, usual, 1000)
-    chosen = [
-        each
-        for each in found
-        if (start is None or wire.ms(at(each)) >= start) and (end is None or wire.ms(at(each)) <= end)
-    ]
-    return chosen[:limit] if start is not None else chosen[-limit:]
