@@ -33,6 +33,16 @@ class Calls:
         handle = self._call_later(seconds, run)
         self._waiting.add(handle)
 
+    def every(self, seconds: float, do: Callable[[], Any]) -> None:
+        """Do it again and again; the first time after so many seconds, of which there must be some."""
+        assert seconds > 0
+
+        def again() -> None:
+            self.every(seconds, do)
+            do()
+
+        self.later(seconds, again)
+
     def cancel(self) -> None:
         """All of them."""
         for handle in self._waiting:

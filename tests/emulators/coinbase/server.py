@@ -55,13 +55,9 @@ class CoinbaseEmulator(Emulator):
     def start(self) -> int:
         """Listen, and tell who is there that we are."""
         port = super().start()
-        self._beat()
-        return port
-
-    def _beat(self) -> None:
-        self.later(self.options.more.get("beat", 1), self._beat)
         for feed in self.feeds.values():
-            feed.beat()
+            self.every(self.options.more.get("beat", 1), feed.beat)
+        return port
 
     # ---------------------------------------------------------------- REST
 

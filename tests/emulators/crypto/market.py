@@ -5,20 +5,17 @@ Times are seconds since 1970. A price is a Decimal of whole ticks.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 
 from tests.emulators.crypto.instruments import Instrument
+from tests.emulators.path import away, chance
 
 D = Decimal
 NOTHING = D(0)
-WAVES = ((86400 * 45, 0.12), (86400 * 2, 0.02), (3600, 0.006), (300, 0.002), (15, 0.0006))
-"""Seconds from one point of the path to the next, and how far it goes at most, of the price."""
 DEPTH = 20
 """Levels a side."""
 REMEMBERED = 50_000
@@ -98,13 +95,6 @@ class Tape:
         return self.middle if self.mark is None else self.mark
 
 
-@lru_cache(maxsize=200_000)
-def chance(*of: object) -> float:
-    """A number from 0 to 1 that is always the same for the same words."""
-    digest = hashlib.blake2b("/".join(map(str, of)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
 def down(value: Decimal, unit: Decimal) -> Decimal:
     """To the next multiple of the unit below."""
     return value // unit * unit
@@ -135,16 +125,8 @@ class Market:
 
     def path(self, instrument: Instrument, at: float) -> Decimal:
         """Where the path is at a time; at the start of the emulator it is at the instrument's price."""
-        moved = 1 + self._waves(instrument, at) - self._waves(instrument, self.began)
+        moved = 1 + away(self.seed, instrument.name, at) - away(self.seed, instrument.name, self.began)
         return max(down(instrument.price * D(moved), instrument.tick), instrument.tick)
-
-    def _waves(self, instrument: Instrument, at: float) -> float:
-        moved = 0.0
-        for period, reach in WAVES:
-            step, share = divmod(at / period, 1)
-            here, there = (2 * chance(self.seed, instrument.name, period, int(step) + i) - 1 for i in (0, 1))
-            moved += reach * (here + (there - here) * share)
-        return moved
 
     # ---------------------------------------------------------------- the book of others
 

@@ -87,7 +87,7 @@ class Emulator(ABC):
         self._delay: float | None = None
         self._kept_fill: Told | None = None
         self._calls = Calls(self._call_later)
-        self.later = self._calls.later
+        self.later, self.every = self._calls.later, self._calls.every
         self.hanging: set[asyncio.Future[None]] = set()
         """Of requests that are not answered."""
         self._tasks: set[asyncio.Future[Any]] = set()
@@ -164,7 +164,7 @@ class Emulator(ABC):
         self._http = web.Server(self._handle, access_log=None)
         self._listen()
         if self.options.tick:
-            self.later(self.options.tick, self._tick)
+            self.every(self.options.tick, self._tick)
         return self.port
 
     def _listen(self) -> None:
@@ -219,7 +219,6 @@ class Emulator(ABC):
         return self._loop.call_later(seconds, do)
 
     def _tick(self) -> None:
-        self.later(self.options.tick, self._tick)
         for tape in self.market.tapes.values():
             self.exchange.step(tape.instrument)
 

@@ -5,19 +5,17 @@ Pure. Times are naive and the feed's own (US/Eastern). A price is a Decimal of w
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
+
+from tests.emulators.path import away, chance
 
 OPENS, CLOSES = time(9, 30), time(16, 0)
 CENT = Decimal("0.01")
 EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001
-WAVES = ((86400 * 45, 0.12), (86400 * 2, 0.02), (3600, 0.006), (300, 0.002), (15, 0.0006))
-"""Seconds from one point of the path to the next, and how far it goes at most, of the price."""
 MOST_BARS = 20_000
 
 
@@ -82,13 +80,6 @@ class Tape:
         return (self.turnover / self.volume).quantize(CENT) if self.volume else self.last
 
 
-@lru_cache(maxsize=200_000)
-def chance(*of: object) -> float:
-    """A number from 0 to 1 that is always the same for the same words."""
-    digest = hashlib.blake2b("/".join(map(str, of)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
 class Market:
     """Every symbol's path and tape."""
 
@@ -98,13 +89,8 @@ class Market:
 
     def price(self, symbol: str, at: datetime) -> Decimal:
         """Where the path is at a time."""
-        seconds = (at - EPOCH).total_seconds()
-        moved = 1.0
-        for period, reach in WAVES:
-            step, share = divmod(seconds / period, 1)
-            here, there = (2 * chance(self.seed, symbol, period, int(step) + i) - 1 for i in (0, 1))
-            moved += reach * (here + (there - here) * share)
-        return Decimal(LISTINGS[symbol].price * moved).quantize(CENT)
+        moved = away(self.seed, symbol, (at - EPOCH).total_seconds())
+        return Decimal(LISTINGS[symbol].price * (1 + moved)).quantize(CENT)
 
     # ---------------------------------------------------------------- now
 

@@ -42,7 +42,6 @@ class WooEmulator(Emulator):
         self.rates = Limits(self.now)
         self.streams = Streams(self)
         self._dead_man: dict[str, int] = {}
-        self._beats = 0
 
     def instruments(self) -> list[Instrument]:
         """Spot pairs and perpetuals."""
@@ -51,12 +50,8 @@ class WooEmulator(Emulator):
     def start(self) -> int:
         """Listen, and ping who is there."""
         port = super().start()
-        self._beat()
+        self.every(self.options.more.get("ping", 10), self.streams.beat)
         return port
-
-    def _beat(self) -> None:
-        self.later(self.options.more.get("ping", 10), self._beat)
-        self.streams.beat()
 
     # ---------------------------------------------------------------- REST
 
