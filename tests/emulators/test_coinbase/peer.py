@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -12,29 +11,17 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
 import ccxt.pro
-from yarl import URL
 
 from tests.emulators.coinbase.server import CoinbaseControl
 from tests.emulators.loops import until
+from tests.emulators.test_crypto import peer
 
 V3 = "/api/v3/brokerage"
 
 
-class Socket:
-    """A WebSocket, and all that it was told."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.heard: list[dict[str, Any]] = []
-        self.ended = False
-
-    async def listen(self) -> None:
-        """Until it ends."""
-        async for message in self.socket:
-            self.heard.append(json.loads(message.data))
-        self.ended = True
+class Socket(peer.Socket):
+    """What Coinbase tells."""
 
     async def wait(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The first message that is wanted."""
@@ -50,44 +37,15 @@ class Socket:
         return [row for events in told for event in events if event["type"] == "update" for row in event["orders"]]
 
 
-class Peer:
+class Peer(peer.Peer):
     """What both have."""
 
-    def __init__(self, control: CoinbaseControl) -> None:
-        self.control = control
-        self.session = aiohttp.ClientSession()
-        self.tasks: list[Any] = []
-
-    @property
-    def base(self) -> str:
-        """Where REST is."""
-        return f"http://127.0.0.1:{self.control.emulator.port}"
+    kind = Socket
 
     @property
     def stamp(self) -> str:
         """Now, in seconds."""
         return str(int(self.control.emulator.now()))
-
-    async def send(self, method: str, path: str, body: str, headers: dict[str, str], http: int) -> Any:
-        """A request; its answer, whose status must be so."""
-        url = URL(self.base + path, encoded=True)
-        async with self.session.request(method, url, data=body or None, headers=headers) as answer:
-            text = await answer.text()
-            self.headers = answer.headers
-            assert answer.status == http, text
-            return json.loads(text) if "json" in answer.content_type else text
-
-    async def connect(self, path: str) -> Socket:
-        """A WebSocket."""
-        socket = Socket(await self.session.ws_connect(self.base + path))
-        self.tasks.append(asyncio.ensure_future(socket.listen()))
-        return socket
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self.session.close()
-        for task in self.tasks:
-            task.cancel()
 
 
 class AdvancedPeer(Peer):

@@ -9,7 +9,7 @@ from tests.emulators.coinbase.server import CoinbaseControl
 from tests.emulators.crypto.process import Process
 from tests.emulators.loops import on_loop, until
 from tests.emulators.test_coinbase.peer import V3, AdvancedPeer, ExchangePeer
-from tests.emulators.test_crypto.silence import unanswered
+from tests.emulators.test_crypto.peer import unanswered
 
 
 @on_loop

@@ -9,29 +9,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
 import ccxt.pro
-from yarl import URL
 
-from tests.emulators.crypto.control import Control
-from tests.emulators.loops import soon, until
+from tests.emulators.loops import until
+from tests.emulators.test_crypto import peer
 
 APPLICATION = "251bf5c4-f3c8-4544-bb8b-80001007c3c0"
 
 
-class Socket:
-    """A WebSocket, and all that it was told."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.heard: list[dict[str, Any]] = []
-        self.ended = False
-
-    async def listen(self) -> None:
-        """Until it ends."""
-        async for message in self.socket:
-            self.heard.append(json.loads(message.data))
-        self.ended = True
+class Socket(peer.Socket):
+    """What WOO tells."""
 
     async def say(self, **message: Any) -> dict[str, Any]:
         """An event, and its answer."""
@@ -49,18 +36,10 @@ class Socket:
         return await until(lambda: next((data for data in self.told(topic) if wanted(data)), None), topic)
 
 
-class Peer:
+class Peer(peer.Peer):
     """Signs by hand."""
 
-    def __init__(self, control: Control) -> None:
-        self.control = control
-        self.session = aiohttp.ClientSession()
-        self.tasks: list[Any] = []
-
-    @property
-    def base(self) -> str:
-        """Where REST is."""
-        return f"http://127.0.0.1:{self.control.emulator.port}"
+    kind = Socket
 
     async def ask(self, method: str, path: str, http: int = 200, **values: Any) -> Any:
         """A v3 request; its answer, whose status must be so."""
@@ -71,7 +50,7 @@ class Peer:
         text = f"{stamp}{method}{path}{query}{body}"
         sign = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         headers = {"x-api-key": key, "x-api-timestamp": stamp, "x-api-signature": sign}
-        return await self._send(method, path + query, body, headers, http)
+        return await self.send(method, path + query, body, headers, http)
 
     async def ask_old(self, method: str, path: str, http: int = 200, **values: Any) -> Any:
         """A v1 request."""
@@ -79,16 +58,9 @@ class Peer:
         sign = hmac.new(b"secret", f"{text}|{stamp}".encode(), hashlib.sha256).hexdigest()
         headers = {"x-api-key": "key", "x-api-timestamp": stamp, "x-api-signature": sign}
         headers["content-type"] = "application/x-www-form-urlencoded"
-        return await self._send(
+        return await self.send(
             method, f"{path}?{text}" if method == "GET" else path, "" if method == "GET" else text, headers, http
         )
-
-    async def _send(self, method: str, path: str, body: str, headers: dict[str, str], http: int) -> Any:
-        url = URL(self.base + path, encoded=True)
-        async with self.session.request(method, url, data=body or None, headers=headers) as answer:
-            text = await answer.text()
-            assert answer.status == http, text
-            return json.loads(text)
 
     async def refused(self, method: str, path: str, code: int, http: int = 400, **values: Any) -> str:
         """The same, refused with a code; what it says."""
@@ -124,22 +96,13 @@ class Peer:
         return socket
 
     async def _stream(self, path: str, topics: tuple[str, ...]) -> Socket:
-        from asyncio import ensure_future
-
-        socket = Socket(await self.session.ws_connect(self.base + path))
-        self.tasks.append(ensure_future(socket.listen()))
+        socket = await self.connect(path)
         for number, topic in enumerate(topics):
             answer = await socket.say(id=str(number), event="subscribe", topic=topic)
             assert answer["success"] is True
             assert answer["id"] == str(number)
             socket.heard.clear() if answer is socket.heard[-1] else None
         return socket
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self.session.close()
-        for task in self.tasks:
-            task.cancel()
 
 
 def exchange(port: int, **more: Any) -> Any:
@@ -150,6 +113,3 @@ def exchange(port: int, **more: Any) -> Any:
     streams = {"public": f"{stream}/ws/stream", "private": f"{stream}/v2/ws/private/stream"}
     made.urls["api"] = {"pub": base, "public": base, "private": base, "ws": streams}
     return made
-
-
-__all__ = ["Peer", "Socket", "exchange", "soon"]

@@ -8,7 +8,7 @@ import pytest
 from tests.emulators.crypto.control import Control
 from tests.emulators.crypto.process import Process
 from tests.emulators.loops import on_loop, until
-from tests.emulators.test_crypto.silence import unanswered
+from tests.emulators.test_crypto.peer import unanswered
 from tests.emulators.test_woo.peer import Peer
 
 ORDER = "/v3/trade/order"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.emulators.crypto.control import Control
-from tests.emulators.loops import on_loop
+from tests.emulators.loops import on_loop, until
 from tests.emulators.test_woo.peer import Peer
 
 ORDER = "/v3/trade/order"
@@ -204,8 +204,6 @@ async def test_v1_speaks_of_the_same_orders(peer: Peer) -> None:
 
 @on_loop
 async def test_the_dead_mans_switch_cancels_all(peer: Peer, woo: Control) -> None:
-    from tests.emulators.loops import until
-
     order = await peer.order()
     after = "/v3/trade/cancelAllAfter"
     assert (await peer.ask("POST", after, triggerAfter=60000))["data"]["expectedTriggerTime"] > woo.emulator.ms()
