@@ -17,6 +17,8 @@ Upper = NewType("Upper", str)
 """A name that is upper-cased on the way in: a symbol (its venue, after @, left as it is), an account."""
 Text = NewType("Text", str)
 """Text that may also come as a JSON object, which is then written as JSON."""
+Names = NewType("Names", tuple[str, ...])
+"""Names with commas between them, or a list of them, each upper-cased as `Upper` is."""
 T = TypeVar("T")
 
 
@@ -169,6 +171,10 @@ def _upper(value: Any) -> str:
     return name.upper() + at + venue
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(map(_upper, value if isinstance(value, list) else _str(value).split(",")))
+
+
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise TypeError
@@ -198,6 +204,7 @@ _CONVERTERS: dict[Any, Callable[[Any], Any]] = {
     str: _str,
     Text: _text,
     Upper: _upper,
+    Names: _names,
     Decimal: _decimal,
     int: _int,
     bool: _bool,
@@ -206,6 +213,7 @@ _TYPE_WORDS = {
     str: "a text",
     Text: "a text or an object",
     Upper: "a name",
+    Names: "names with commas, or a list of names",
     Decimal: "a finite number",
     int: "a whole number",
     bool: "true or false",

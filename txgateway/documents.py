@@ -20,6 +20,7 @@ from txgateway.api import (
     ExitsReport,
     FaultsReport,
     InstrumentReport,
+    LastPriceReport,
     LeverageReport,
     Listing,
     PositionModeReport,
@@ -32,7 +33,7 @@ from txgateway.api import (
     TokenReport,
     VenueReport,
 )
-from txgateway.commands import COMMANDS, Command, Parameter, Text, Upper
+from txgateway.commands import COMMANDS, Command, Names, Parameter, Text, Upper
 from txgateway.gateway import Reply
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import Reason
@@ -52,6 +53,11 @@ ARGUMENTS: Mapping[Any, Schema] = {
     str: {"type": "string"},
     Upper: {"type": "string", "description": "Upper-cased by the server."},
     Text: {"type": ["string", "object", "array"], "description": "A text, or a JSON value that is written as text."},
+    Names: {
+        "type": ["string", "array"],
+        "items": {"type": "string"},
+        "description": "Names with commas, or a list of names. Upper-cased by the server.",
+    },
     Decimal: {"type": ["number", "string"], "description": "A decimal number; as a string no digit is lost."},
     int: {"type": "integer"},
     bool: {"type": "boolean"},
@@ -87,6 +93,7 @@ _NOUNS = {
     Depth: "Depth",
     Funding: "Funding",
     PositionReport: "Position",
+    LastPriceReport: "LastPrice",
     LeverageReport: "Leverage",
     PositionModeReport: "PositionMode",
     RateLimitsReport: "RateLimits",
@@ -287,6 +294,7 @@ def schemas() -> Mapping[str, Schema]:
             "venue:s quantity:n average_price:n entry_price:n? mark_price:n? liquidation_price:n? leverage:n? "
             "unrealized_profit:n?"
         ),
+        "LastPrice": _members("price:n? time:s? reason:s? text:s"),
         "Leverage": _members("venue:s account:s symbol:s leverage:n"),
         "PositionMode": _members("venue:s account:s mode:s"),
         "RateLimits": _rate_limits(),

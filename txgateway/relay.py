@@ -16,7 +16,7 @@ from txgateway.feed import Feed
 from txgateway.intake import CONNECTED, Intake
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
 
 log = Logger()
 
@@ -154,6 +154,13 @@ class _Followed:
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The venue's bars."""
         return await self._broker.bars(symbol, period, start, end)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """The last prices."""
+        if Can.LAST_PRICES in self._broker.can:
+            return await self._broker.last_prices(symbols)
+        shown = (self._relay.present(self.source, symbol)[1] for symbol in symbols)
+        return [LastPrice(each.symbol, each.price, each.time) for each in shown if each is not None]
 
     # told by the relay; what goes wrong there is not the source's
 

@@ -21,7 +21,7 @@ import json
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -274,6 +274,14 @@ class Commands(ABC):
     def query_instrument(self, symbol: str) -> dict[str, Any] | None:
         """Return a symbol's trading rules (tick, lot, session, order types), or None when it is unknown."""
         return self._read("query_instrument", symbol=symbol)
+
+    def query_last_prices(self, symbols: str | Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what up to 100 symbols (a list, or names with commas) were traded at last, by name: price and time.
+
+        A symbol without a price has price None, and says why in reason and text.
+        """
+        given = symbols if isinstance(symbols, str) else ",".join(symbols)
+        return self._read("query_last_prices", symbols=given)
 
     def query_depth(self, symbol: str, levels: int = 10) -> dict[str, Any] | None:
         """Return the book: bids and asks as [price, size], the best first; None for an unknown symbol."""

@@ -150,6 +150,7 @@ class DeferredAPI:
     query_symbol_bars = _deferred(Commands.query_symbol_bars)
     query_bars = _deferred(Commands.query_bars)
     query_instrument = _deferred(Commands.query_instrument)
+    query_last_prices = _deferred(Commands.query_last_prices)
     query_depth = _deferred(Commands.query_depth)
     query_funding = _deferred(Commands.query_funding)
     query_leverage = _deferred(Commands.query_leverage)

@@ -23,6 +23,7 @@ WATCHED = {
     "query_tickets",
     "query_executions",
     "query_positions",
+    "query_last_prices",
     "query_depth",
     "query_funding",
     "query_rate_limits",
@@ -43,6 +44,9 @@ OPTIONAL_ARGUMENTS = {
     ("set_risk", "value"),
 }
 """Arguments that may be left out and still are no options."""
+
+SEVERAL = {("query_last_prices", "symbols")}
+"""Arguments that are given one after the other."""
 
 READS = re.compile(r"query_|explain_|replay_|get_|help|status|time|uptime|version")
 
@@ -102,6 +106,7 @@ TYPES: dict[str, click.ParamType[Any]] = {
 }
 
 OWN_TYPES: dict[tuple[str, str], click.ParamType[Any]] = {
+    ("query_last_prices", "symbols"): SYMBOL,
     ("set_risk", "limit"): click.STRING,
     ("set_leverage", "leverage"): NUMBER,
     ("set_position_mode", "mode"): words("ONE_WAY", "HEDGE"),
@@ -119,8 +124,9 @@ class Argument(click.Argument):
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         """Refuse what looks like an option and is no number."""
-        if isinstance(value, str) and re.match(r"-.", value) and not NEGATIVE_NUMBER.fullmatch(value):
-            raise click.NoSuchOption(value, ctx=ctx)
+        for each in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(each, str) and re.match(r"-.", each) and not NEGATIVE_NUMBER.fullmatch(each):
+                raise click.NoSuchOption(each, ctx=ctx)
         return super().process_value(ctx, value)
 
 
@@ -170,7 +176,7 @@ def _parameter(command: str, parameter: inspect.Parameter) -> click.Parameter:
     if (command, name) in OPTIONAL_ARGUMENTS:
         return Argument([name], type=kind, required=False, default="")
     if default is parameter.empty:
-        return Argument([name], type=kind)
+        return Argument([name], type=kind, required=True, nargs=-1 if (command, name) in SEVERAL else 1)
     names = [f"--{name.replace('_', '-')}", name]
     if name == "time_in_force":
         names.insert(0, "--tif")

@@ -170,6 +170,12 @@ def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
     return _table(["account", "symbol", "quantity"], held)
 
 
+def _last_prices(value: Mapping[str, Mapping[str, Any]]) -> str:
+    """One row for each symbol, with why it has no price where it has none."""
+    columns = {name: (name,) for name in ("symbol", "price", "time", "reason", "text")}
+    return _records(columns, ({"symbol": name, **report} for name, report in value.items()))
+
+
 def _depth(value: Mapping[str, Any]) -> str:
     """The book as a ladder: both sides beside each other, the best first."""
     bids, asks = value.get("bids") or [], value.get("asks") or []
@@ -307,6 +313,7 @@ _SHAPES: dict[str, Callable[[Any], str]] = {
     "query_venues": _venues,
     "query_differences": _differences,
     "query_positions": _positions,
+    "query_last_prices": _last_prices,
     "query_depth": _depth,
     "query_rate_limits": _rate_limits,
     "query_balances": _balances,

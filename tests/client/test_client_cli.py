@@ -216,6 +216,22 @@ async def test_negative_quantities(gateway: Any, run: Run) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_last_prices_of_names_one_after_the_other_or_with_commas(gateway: Any, run: Run) -> None:
+    none = {"price": None, "time": None, "reason": "UNKNOWN_SYMBOL", "text": "Symbol 'NO' is unknown."}
+    found = {"IBM": {"price": 183.5, "time": "2013-10-07T13:31:00.250Z", "reason": None, "text": ""}, "NO": none}
+    gateway.answers["query_last_prices"] = found
+    result = await run("query_last_prices", "ibm", "btc/usdt@woo,no", "--table")
+    assert gateway.called("query_last_prices") == [{"symbols": "IBM,BTC/USDT@woo,no"}]
+    assert result.stdout.splitlines() == [
+        "SYMBOL      PRICE  TIME                      REASON          TEXT",
+        "IBM         183.5  2013-10-07 13:31:00.250Z",
+        "NO                                           UNKNOWN_SYMBOL  Symbol 'NO' is unknown.",
+    ]
+    assert (await run("query-last-prices")).exit_code == 2
+    assert (await run("query_last_prices", "IBM", "--wach")).exit_code == 2
+
+
+@pytest_twisted.ensureDeferred
 async def test_the_last_n_bars(gateway: Any, run: Run) -> None:
     gateway.answers["query_bars"] = [["2013-10-07", "09:31:00", 183.0, 183.2, 182.9, 183.1, 12345]]
     result = await run("query_bars", "ibm", "D", "-5", ".", "--table")

@@ -103,6 +103,13 @@ def test_every_order_method_takes_a_key_and_a_time_in_force(name: str) -> None:
         assert (price in call.arguments) == expected
 
 
+@pytest.mark.parametrize("symbols", ["IBM,aapl@ib", ["IBM", "aapl@ib"], ("IBM", "aapl@ib")])
+def test_last_prices_take_a_list_or_names_with_commas(symbols: Any) -> None:
+    recorder = Recorder()
+    recorder.query_last_prices(symbols)
+    assert recorder.call.arguments == {"symbols": "IBM,aapl@ib"}
+
+
 def test_stop_and_limit_are_not_exchanged() -> None:
     recorder = Recorder()
     recorder.stoplimit_order("A", "R", "IBM", 10, 11, -5)

@@ -24,7 +24,7 @@ SCOPES = {
         query_differences query_exits
         add_symbol del_symbol query_symbols query_symbol query_symbol_data query_symbol_bars query_bars query_instrument
         query_accounts query_account query_balances query_positions
-        query_depth query_funding query_leverage query_position_mode query_rate_limits
+        query_last_prices query_depth query_funding query_leverage query_position_mode query_rate_limits
         query_order query_orders query_open_orders query_tickets query_execution query_executions query_order_executions
         query_journal explain_order get_order_route
         query_sources query_integrations query_signals explain_signal replay_signal query_strategies

@@ -295,6 +295,7 @@ USES: dict[str, Callable[[API], Any]] = {
     "query_symbol_data": lambda api: api.query_symbol_data(SYMBOL)["STARTTIME"] == "09:30:00",  # type: ignore[index]
     "query_symbol_bars": lambda api: len(api.query_symbol_bars(SYMBOL)[0]) == 7,
     "query_bars": lambda api: len(api.query_bars(SYMBOL, 1, -3, ".") or []) == 3,
+    "query_last_prices": lambda api: api.query_last_prices([SYMBOL, "tsla"])["TSLA"]["price"] > 0,
     "query_instrument": lambda api: api.query_instrument(SYMBOL)["tick_size"] == 0.01,  # type: ignore[index]
     "set_primary_exchange": lambda api: (
         api.set_primary_exchange(SYMBOL, "NYSE") == {SYMBOL: "NYSE"} and api.set_primary_exchange(SYMBOL, None) == {}

@@ -119,6 +119,22 @@ def test_a_symbol_is_subscribed_there_once_and_as_long_as_it_is_needed(make_daem
     assert (again["bid"], again["ask"]) == (301, 302), "what was shown before it was left is old"
 
 
+def test_last_prices_are_the_live_venues(make_daemon: MakeDaemon, rtgw: Rtgw) -> None:
+    daemon = both_up(rehearsal(make_daemon(), rtgw).start())
+    rtgw.do("trade", symbol="TSLA", price="201.5", size=100)
+    found = daemon.call("query_last_prices", symbols="IBM,TSLA,IBM@realtick,NOSUCH,NOSUCH@realtick")
+    assert {name: each["price"] or each["reason"] for name, each in found.items()} == {
+        "IBM": 185.15,
+        "TSLA": 201.5,
+        "IBM@realtick": 185.15,
+        "NOSUCH": "UNKNOWN_SYMBOL",
+        "NOSUCH@realtick": "UNKNOWN_SYMBOL",
+    }
+    assert found["IBM"]["time"] == found["IBM@realtick"]["time"] is not None
+    assert daemon.call("query_symbols") == []
+    assert advises(rtgw, "TSLA") == 0
+
+
 def test_while_the_link_is_lost_the_market_stands_still(make_daemon: MakeDaemon, rtgw: Rtgw) -> None:
     daemon = both_up(rehearsal(make_daemon(), rtgw).start())
     stream = Stream(daemon, {"quotes": 1})

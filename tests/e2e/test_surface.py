@@ -234,6 +234,18 @@ def positions_with_data(result: Any) -> bool:
     return set(held) == {"venue", "quantity", "average_price", *told} and held["quantity"] > 0
 
 
+def last_prices(result: Any) -> bool:
+    apple, ibm, none = result.values()
+    assert list(result) == ["AAPL", "IBM@paper", "NOSUCH"]
+    assert all(each["price"] > 0 and each["time"].endswith("Z") and each["reason"] is None for each in (apple, ibm))
+    return (none["price"], none["time"], none["reason"], "NOSUCH" in none["text"]) == (
+        None,
+        None,
+        "UNKNOWN_SYMBOL",
+        True,
+    )
+
+
 def a_book(result: Any) -> bool:
     assert set(result) == {"symbol", "bids", "asks", "sequence", "time"}
     ((bid, bid_size),), ((ask, ask_size),) = result["bids"], result["asks"]
@@ -339,6 +351,7 @@ CASES = [
     Case("query_depth", a_book, IBM),
     Case("query_depth", a_book, {"symbol": "ibm", "levels": 1}),
     Case("query_depth", is_(None), NONE),
+    Case("query_last_prices", last_prices, {"symbols": "aapl,IBM@paper,aapl,nosuch"}),
     Case("query_positions", positions_with_data, {"data": True}),
     Case("query_funding", refused("UNSUPPORTED"), IBM),
     Case("query_leverage", refused("UNSUPPORTED"), {**IBM, "account": "API_ACCOUNT"}),

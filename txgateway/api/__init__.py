@@ -247,6 +247,16 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPriceReport:
+    """What a symbol was traded at last; or why no price is known, as a code and in words."""
+
+    price: Decimal | None
+    time: datetime | None
+    reason: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LeverageReport:
     """How many times its margin a position may be."""
 

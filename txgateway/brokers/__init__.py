@@ -23,7 +23,7 @@ from txgateway.model.events import OrderEvent, VenueError, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderType, TimeInForce
 from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
@@ -44,6 +44,7 @@ class Can(Flag):
     the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
     PRIMARY_EXCHANGE: several exchanges have contracts of one symbol, and it can be told which is meant.
     DEPTH: it shows the book, be it one level of each side.
+    LAST_PRICES: it tells what symbols were traded at last, those that nobody listens to too.
     RAW: its own endpoints may be called by hand, those that change something too: they go around all checks of ours.
     """
 
@@ -74,6 +75,7 @@ class Can(Flag):
     LEVERAGE = auto()
     POSITION_MODE = auto()
     RATE_LIMITS = auto()
+    LAST_PRICES = auto()
 
     @classmethod
     def order_type(cls, order_type: OrderType) -> Can:
@@ -124,6 +126,9 @@ class Prices(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The venue's bars."""
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """The last prices, by the venue's word; where it does not tell them, those of what is listened to."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +223,12 @@ class Broker(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars whose start lies in [start, end), oldest first."""
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """What each of several symbols was traded at last, by as few requests as can be (LAST_PRICES only).
+
+        Of a symbol that is unknown, or was never traded, there is none.
+        """
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:
         """The book of a symbol now, up to so many levels of each side; None for an unknown symbol (DEPTH only)."""

@@ -38,6 +38,15 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True)
+class LastPrice:
+    """What an instrument was traded at last, and when that was: None where the venue does not tell."""
+
+    symbol: str
+    price: Decimal
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Level:
     """One price of a book, and the size that is shown there."""
 

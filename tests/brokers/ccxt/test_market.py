@@ -187,14 +187,19 @@ async def test_a_quiet_market_is_confirmed_and_a_mute_stream_is_found(
 @pytest_twisted.ensureDeferred
 async def test_last_prices_of_several_pairs_at_once(make: Make, name: str) -> None:
     hall = await make(name)
-    symbols = [each.symbol for each in await hall.broker.instruments()][:3]
-    assert len(symbols) == 3
-    if not hall.market._row.spot_tickers and ":" not in hall.symbol:
-        return
-    prices = await hall.market.last_prices(symbols)
-    assert set(prices) == set(symbols)
-    assert all(each > 0 for each in prices.values())
-    assert await hall.market.last_prices([]) == {}
+    others = [each.symbol for each in await hall.broker.instruments() if each.symbol != hall.symbol]
+    for symbol in (hall.symbol, *others[:2]):
+        pair = symbol.partition(":")[0].replace("/", "-")
+        hall.control.do_trade(f"{pair}-PERP" if ":" in symbol else pair, 50007, 2)
+    before = dict(hall.subject.emulator.counts)
+    found = await hall.broker.last_prices([others[0], hall.symbol, "NO/SUCH", others[1], hall.symbol])
+    prices = {each.symbol: each for each in found}
+    assert (len(found), set(prices)) == (3, {hall.symbol, *others[:2]})
+    assert all(isinstance(each.price, D) and each.price == 50007 for each in found)
+    assert (prices[hall.symbol].time is not None) is (name in ("binanceusdm", "coinbaseexchange", "woo"))
+    asked = {each: count - before.get(each, 0) for each, count in hall.subject.emulator.counts.items()}
+    assert sum(asked.values()) == (3 if name in ("coinbaseexchange", "woo") else 1), asked
+    assert await hall.broker.last_prices([]) == await hall.broker.last_prices(["NO/SUCH"]) == []
 
 
 @EVERY
@@ -375,6 +380,7 @@ async def test_an_exchange_that_is_in_no_table_is_read_by_ccxt(make: Make, monke
     hall.broker.subscribe(hall.symbol)
     await hall.until(lambda: hall.shown(Quote) and hall.shown(Trade) and hall.shown(Statistics), "all is told once")
     hall.broker.subscribe_depth(hall.symbol)
+    await hall.until(lambda: hall.shown(Depth), "the book is told")
     hall.quote(50021, 50032)
     await hall.until(lambda: hall.shown(Quote)[-1].ask == 50032, "the quote is told")
     await hall.until(lambda: hall.shown(Depth) and hall.shown(Depth)[-1].asks[0].price == 50032, "the book is told")

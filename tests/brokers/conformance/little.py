@@ -26,7 +26,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, Level, Period, Quote, Trade
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, Level, Period, Quote, Trade
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, OrderType, TimeInForce
 from txgateway.model.venue import EndpointApi, EndpointCall, PositionMode, RateLimit
 
@@ -244,6 +244,10 @@ class Little:
         steps = [D(number) / 10 for number in range(1, min(levels, 5) + 1)]
         bids, asks = (tuple(Level(PRICE + sign * step, D(100)) for step in steps) for sign in (-1, 1))
         return Depth(symbol, bids, asks, self.clock(), 1)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        self.require_up()
+        return [LastPrice("IBM", PRICE, self.clock())] if "IBM" in symbols else []
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:
         self.require_up()

@@ -23,7 +23,7 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.market import Quote, Trade
+from txgateway.model.market import LastPrice, Quote, Trade
 from txgateway.model.order import CLOSED, OrderReport, OrderStatus, OrderType, TimeInForce
 
 D, S = Decimal, OrderStatus
@@ -882,3 +882,41 @@ class RefusesAnEndpointWithoutAWord(Little):
         if call.path != "ping":
             raise Refused(Reason.REJECTED, "")
         return {}
+
+
+# ---------------------------------------------------------------- last prices
+
+
+def lasting(name: str, *numbers: int, **change: Any) -> None:
+    """A broker whose last prices are other ones."""
+    answering("last_prices", name, *numbers, change=lambda found: [replace(each, **change) for each in found])
+
+
+answering("last_prices", "KnowsNoLastPrice", 130, 131, change=lambda found: [])
+answering("last_prices", "TellsLastPricesTwice", 130, change=lambda found: [*found, *found])
+lasting("LastsInFloats", 130, price=1.5)
+lasting("LastsForNothing", 130, price=D(0))
+lasting("LastsAnother", 130, symbol="CAT")
+lasting("LastsInTheFuture", 130, time=datetime(2100, 1, 1, tzinfo=UTC))
+lasting("LastsInParis", 130, time=datetime(2020, 1, 1, tzinfo=PARIS))
+lasting("TakesTheBidForTheLast", 131, price=D("99.9"))
+
+
+@breaks(130)
+class LastsAnything(Little):
+    async def last_prices(self, symbols: Any) -> Any:
+        return [LastPrice(each, PRICE) for each in symbols]
+
+
+@breaks(130)
+class LastsUnasked(Little):
+    async def last_prices(self, symbols: Any) -> Any:
+        return await super().last_prices(["IBM"])
+
+
+@breaks(130)
+class SubscribesToBeAsked(Little):
+    async def last_prices(self, symbols: Any) -> Any:
+        for each in symbols:
+            self.subscribe(each)
+        return await super().last_prices(symbols)

@@ -518,3 +518,16 @@ def test_a_side_that_is_not_there_has_no_level(venue: Any) -> None:
     venue.broker.subscribe("IBM")
     quote = replace(venue.quote(), ask_size=D(0))
     assert [len(each) for each in (depth_of(quote).bids, depth_of(quote).asks)] == [1, 0]
+
+
+def test_last_prices_are_those_that_a_listener_is_shown_and_begin_nothing(open_venue: Open) -> None:
+    venue = open_venue()
+    venue.broker.startService()
+    told = len(venue.told)
+    found = venue.do(venue.broker.last_prices(["TSLA", "NOSUCH", "IBM"]))
+    assert [each.symbol for each in found] == ["TSLA", "IBM"]
+    assert (venue.told[told:], venue.clock.getDelayedCalls()) == ([], [])
+    venue.broker.subscribe("IBM")
+    shown = next(each for each in venue.told if isinstance(each, Trade))
+    assert (found[1].price, found[1].time) == (shown.price, shown.time)
+    assert venue.do(venue.broker.last_prices(["IBM"])) == found[1:]

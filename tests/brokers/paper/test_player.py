@@ -229,3 +229,16 @@ def test_real_day_bars_are_given_up_to_the_day_before(open_venue: Open, data: Pa
     assert [each.time.day for each in bars] == [1, 2, 3, 4, 7, 8]
     trades = [each for each in venue.told if isinstance(each, Trade) and each.time.day == 8]
     assert bars[-1].volume == sum(each.size for each in trades)
+
+
+def test_last_prices_are_those_it_has_come_to_and_begin_no_replay(open_venue: Open, files: Path) -> None:
+    venue = open_venue(feed=f"replay:{files}@1x")
+    assert venue.do(venue.broker.last_prices(["A", "B", "NOSUCH"])) == []
+    assert not venue.clock.getDelayedCalls()
+    venue.broker.subscribe("A")
+    venue.later(26)
+    found = venue.do(venue.broker.last_prices(["B", "NOSUCH", "A"]))
+    assert [(each.symbol, each.price, each.time) for each in found] == [
+        ("B", D("0.5"), MOMENT + 20 * SECOND),
+        ("A", D(13), MOMENT + 25 * SECOND),
+    ]

@@ -15,7 +15,7 @@ from tests.brokers.paper.conftest import START, Venue
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import OrderRejected, VenueError
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, Quote, Statistics, Trade
 
 D = Decimal
 
@@ -74,6 +74,11 @@ class Elsewhere:
 
     async def bars(self, *wanted: Any) -> Sequence[Bar]:
         return []
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        if self.down:
+            raise Refused(Reason.VENUE_DOWN, self.down)
+        return [LastPrice(each, D(100), START) for each in symbols if each in self.rules]
 
     def quote(self, bid: str, ask: str, size: int = 1000) -> None:
         self.hear(Quote("IBM", D(bid), D(size), D(ask), D(size), self.now()))
@@ -217,3 +222,16 @@ def test_the_clock_is_the_venues_and_may_be_set(paper: Venue, live: Elsewhere) -
     assert paper.broker.now() == now, "it is held until it has caught up"
     live.clock = lambda: now - timedelta(days=30)
     assert paper.broker.now() == now - timedelta(days=30)
+
+
+def test_last_prices_are_the_venues_by_its_own_word(paper: Venue, live: Elsewhere) -> None:
+    wanted = ["NOSUCH", "IBM"]
+    assert paper.do(paper.broker.last_prices(wanted)) == [LastPrice("IBM", D(100), START)]
+    assert live.subscribed == []
+    with pytest.raises(Refused, match="ESZ6 is a "):
+        paper.do(paper.broker.instrument("ESZ6"))
+    assert [each.symbol for each in paper.do(paper.broker.last_prices([*wanted, "ESZ6"]))] == ["IBM"]
+    live.lose()
+    with pytest.raises(Refused) as caught:
+        paper.do(paper.broker.last_prices(wanted))
+    assert caught.value.reason is Reason.VENUE_DOWN

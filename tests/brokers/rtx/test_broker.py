@@ -152,6 +152,22 @@ async def test_a_mute_advise_of_prices_is_found_and_made_anew(tmp_path: Path, mo
 
 
 @pytest_twisted.ensureDeferred
+async def test_last_prices_are_asked_for_symbol_by_symbol(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    broker = await trial.begin()
+    subject.control.do_trade("IBM", "185.15")
+    subject.control.do_trade("AAPL", "487.04")
+    wanted = ["AAPL", "NOSUCH", "IBM", "it's no 'word'", "A;B", ""]
+    found = await trial.ask(broker.last_prices(wanted))
+    assert [(each.symbol, str(each.price)) for each in found] == [("AAPL", "487.04"), ("IBM", "185.15")]
+    assert all(each.time is not None and each.time <= broker.now() for each in found)
+    await trial.stop()
+    with pytest.raises(Refused, match="not connected"):
+        await trial.ask(broker.last_prices(["IBM"]))
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_clock_that_does_not_answer_costs_the_link(tmp_path: Path) -> None:
     subject, trial = trying(tmp_path, silence=0.5)
     await trial.begin()

@@ -23,6 +23,7 @@ WEIGHTS = {
     "GET /fapi/v1/depth": 5,
     "GET /fapi/v1/trades": 5,
     "GET /fapi/v1/klines": 5,
+    "GET /fapi/v2/ticker/price": 2,
     "GET /fapi/v2/account": 5,
     "GET /fapi/v3/account": 5,
     "GET /fapi/v2/balance": 5,

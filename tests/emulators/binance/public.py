@@ -157,8 +157,13 @@ class Public:
 
     def price(self, asked: Asked, account: Account = ANY) -> Any:
         """GET ticker/price."""
-        more = {"time": self.emulator.ms()} if self.perp else {}
-        return self._one_or_more(asked, lambda each: {"symbol": each.symbol, "price": self._last(each)} | more)
+        return self._one_or_more(asked, self._price)
+
+    def _price(self, each: Instrument) -> dict[str, Any]:
+        """Futures tell when it was traded too."""
+        trades = self.emulator.exchange.tape(each).trades
+        at = wire.ms(trades[-1].at) if trades else self.emulator.ms()
+        return {"symbol": each.symbol, "price": self._last(each)} | ({"time": at} if self.perp else {})
 
     def _last(self, each: Instrument) -> str:
         return self.write(self.emulator.exchange.tape(each).last)

@@ -260,6 +260,7 @@ async def test_public_questions(binance: BinanceControl, peer: Peer) -> None:
     assert [each["symbol"] for each in several] == ["BTCUSDT", "SOLUSDT"]
     assert (await peer.get("/api/v3/ticker/price", symbols="nonsense"))["code"] == -1100
     assert len(await peer.get("/api/v3/ticker/24hr")) == 6
+    assert (await peer.get("/api/v3/ticker/price", symbols='["BTCUSDT","GONE"]'))["code"] == -1121
     binance.do_trade("BTC-USDT", "50001", "0.5")
     assert [t["price"] for t in await peer.get("/api/v3/trades", symbol="BTCUSDT")] == ["50001.00000000"]
     assert [t["q"] for t in await peer.get("/api/v3/aggTrades", symbol="BTCUSDT")] == ["0.50000000"]
@@ -277,4 +278,8 @@ async def test_public_questions(binance: BinanceControl, peer: Peer) -> None:
     since = await peer.get("/fapi/v1/fundingRate", symbol="BTCUSDT", startTime=rates[1]["fundingTime"])
     assert since == rates[1:]
     assert (await peer.get("/fapi/v1/depth", symbol="BTCUSDT", limit=7))["code"] == -4021
+    binance.do_trade("BTC-USDT-PERP", "50002", "0.5")
+    (trade,) = await peer.get("/fapi/v1/trades", symbol="BTCUSDT")
+    prices = {each["symbol"]: each for each in await peer.get("/fapi/v2/ticker/price")}
+    assert prices["BTCUSDT"] == {"symbol": "BTCUSDT", "price": trade["price"], "time": trade["time"]}
     assert len((await peer.get("/fapi/v1/exchangeInfo"))["symbols"]) == 4

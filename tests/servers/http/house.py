@@ -62,7 +62,7 @@ class FixedBroker:
     def __init__(self) -> None:
         self.venue = "paper"
         self.can = ~Can(0) & ~Can.STAGE & ~Can.DEPTH & ~Can.RAW & ~Can.FAULTS & ~Can.CASH
-        self.can &= ~Can.FUNDING & ~Can.LEVERAGE & ~Can.POSITION_MODE & ~Can.RATE_LIMITS
+        self.can &= ~Can.FUNDING & ~Can.LEVERAGE & ~Can.POSITION_MODE & ~Can.RATE_LIMITS & ~Can.LAST_PRICES
         self.hold = False
         self.held: list[Order] = []
         self.sent: list[Order] = []

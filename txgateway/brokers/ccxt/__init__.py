@@ -4,7 +4,7 @@
                           <- exchange (ccxt's object, and every frame that comes), frames (private frames, exact)
                           <- book (what is said of each order), balances, memory (a file of names and symbols)
                           <- translate (ccxt's unified words), errors, ids, peculiarities (a table), words (nouns)
-                          <- market, depth, limits (the public side)
+                          <- market, depth, prices, limits (the public side)
 
 ccxt's own watch_orders loses events in bursts: it is only used to subscribe, and frames are taken as they come. Only
 broker, session, exchange and memory know Twisted, asyncio or files; the rest is pure.

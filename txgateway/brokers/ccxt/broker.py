@@ -39,7 +39,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, Depth, Funding, Period
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, Origin
 from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
@@ -566,6 +566,10 @@ class CcxtBroker:
         if start >= end or session.market.instrument(symbol) is None:
             return []
         return await session.market.bars(symbol, period, start, end)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """What several pairs were traded at last."""
+        return await self._require().market.last_prices(symbols)
 
     # a venue of perpetuals, its book, its endpoints
 

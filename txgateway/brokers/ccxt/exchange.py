@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -22,6 +23,10 @@ from txgateway.brokers.ccxt.options import CcxtOptions
 from txgateway.brokers.ccxt.peculiarities import Peculiarities
 
 log = Logger()
+
+
+PATIENT: ContextVar[bool] = ContextVar("patient", default=False)
+"""Whether the requests of this task give way to all others."""
 
 
 class Ears(Protocol):
@@ -189,7 +194,8 @@ def _heard(base: Any) -> Any:
             given, known = params or {}, config or {}
             cost = float(self.calculate_rate_limiter_cost(api, method, path, given, known) or 0) * self.weight
             private = "rivate" in str(api) or str(api).startswith(("sapi", "['v2'"))
-            await self.ears.admit(request(path, method, private, cost, given if isinstance(given, dict) else {}))
+            shown = given if isinstance(given, dict) else {}
+            await self.ears.admit(request(path, method, private, cost, shown, PATIENT.get()))
             return await super().fetch2(path, api, method, given, known)
 
         async def throttle(self, cost: Any = None) -> None:

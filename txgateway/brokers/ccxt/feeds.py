@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Any
 
 from txgateway.brokers import Can
@@ -14,6 +15,17 @@ from txgateway.model.venue import EndpointApi
 
 Watch = tuple[str, bool, Mapping[str, Any]]
 """A method of ccxt's that subscribes; whether it takes a list of pairs; what else it is given."""
+
+
+class Last(Enum):
+    """How the last prices of pairs are asked for."""
+
+    PRICES = auto()
+    """By a request for many that has nothing else."""
+    TICKERS = auto()
+    """By the day's figures of many."""
+    TRADES = auto()
+    """By the last trade of each: there is no request for many, or it tells prices of some time ago."""
 
 
 def _watch(method: str, /, many: bool = False, **params: Any) -> Watch:
@@ -34,6 +46,7 @@ class Feeds:
     `apis`: how ccxt calls the endpoints for everyone, and those with the key.
     `versions`: what a path may begin with there. `status`: it can be asked whether it works.
     `spot_tickers`: it tells the day's figures of spot pairs too. `bars`: so many at once.
+    `last`: how its last prices are asked for; `names`: the parameter that names the pairs, where it takes one.
     """
 
     decode: Decode | None = None
@@ -57,7 +70,9 @@ class Feeds:
     status: bool = True
     spot_tickers: bool = True
     bars: int = 300
-    can: Can = Can.DEPTH | Can.RATE_LIMITS
+    last: Last = Last.TICKERS
+    names: str = ""
+    can: Can = Can.DEPTH | Can.RATE_LIMITS | Can.LAST_PRICES
 
 
 _PERPETUAL = Can.FUNDING | Can.LEVERAGE | Can.POSITION_MODE
@@ -78,6 +93,8 @@ _BINANCE = Feeds(
     weight=5.0,
     status=False,
     bars=1000,
+    last=Last.PRICES,
+    names="symbols",
 )
 
 TABLE: Mapping[str, Feeds] = {
@@ -91,7 +108,8 @@ TABLE: Mapping[str, Feeds] = {
         ),
         weight=1.0,
         apis={EndpointApi.PUBLIC: ["fapiPublic"], EndpointApi.PRIVATE: ["fapiPrivate"]},
-        can=Can.DEPTH | Can.RATE_LIMITS | _PERPETUAL,
+        names="",
+        can=_BINANCE.can | _PERPETUAL,
     ),
     "woo": Feeds(
         decode=public.woo,
@@ -108,7 +126,7 @@ TABLE: Mapping[str, Feeds] = {
         versions=("v1", "v3"),
         spot_tickers=False,
         bars=1000,
-        can=Can.DEPTH | Can.RATE_LIMITS | _PERPETUAL,
+        can=Can.DEPTH | Can.RATE_LIMITS | Can.LAST_PRICES | _PERPETUAL,
     ),
     "coinbase": Feeds(
         decode=public.coinbase,
@@ -143,6 +161,8 @@ TABLE: Mapping[str, Feeds] = {
         ),
         status=False,
         bars=300,
+        # Its spark lines, which ccxt takes for tickers, have the price of up to an hour ago.
+        last=Last.TRADES,
     ),
 }
 
@@ -162,12 +182,15 @@ def generic(has: Mapping[str, Any]) -> Feeds:
     ):
         if all(there(name) for name in names):
             can |= flag
+    lasts = {"fetchLastPrices": Last.PRICES, "fetchTickers": Last.TICKERS, "fetchTrades": Last.TRADES}
+    last = next((each for name, each in lasts.items() if there(name)), None)
     return Feeds(
+        last=last or Last.TRADES,
         quotes=_watch("watch_order_book") if there("watchOrderBook") else None,
         trades=_watch("watch_trades") if there("watchTrades") else None,
         book=_watch("watch_order_book") if there("watchOrderBook") else None,
         status=has.get("fetchStatus") is True,
-        can=can,
+        can=can if last is None else can | Can.LAST_PRICES,
     )
 
 

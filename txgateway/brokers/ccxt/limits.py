@@ -16,6 +16,8 @@ from txgateway.model.venue import RateLimit
 
 MARGIN = 0.05
 """What of each limit is left for cancels."""
+PATIENT = 0.75
+"""What of the rest those requests may use that give way to all others."""
 SLOTS = 60
 """A window is counted in so many parts."""
 LONGEST_BAN = 3 * 86400.0
@@ -47,24 +49,28 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request costs. `is_order`: it may make or change an order; `is_cancel`: it ends one."""
+    """What a request costs. `is_order`: it may make or change an order; `is_cancel`: it ends one; `is_patient`: it
+    leaves room for others, so that none of them waits behind a long list of it."""
 
     weight: float = 1.0
     is_private: bool = False
     is_order: bool = False
     is_cancel: bool = False
     symbol: str = ""
+    is_patient: bool = False
 
 
 _ORDER = re.compile(r"(^|/)(order|orders|algoOrder)(/edit|/cancelReplace)?$")
 
 
-def request(path: str, method: str, private: bool, weight: float, params: Mapping[str, object]) -> Request:
+def request(
+    path: str, method: str, private: bool, weight: float, params: Mapping[str, object], is_patient: bool = False
+) -> Request:
     """What a request is, by its path and method."""
     is_cancel = method == "DELETE" or "cancel" in path.rpartition("/")[2].lower().replace("cancelreplace", "")
     is_order = private and not is_cancel and method in ("POST", "PUT") and _ORDER.search(path) is not None
     symbol = params.get("symbol") or params.get("product_id") or ""
-    return Request(weight, private, is_order, is_cancel, str(symbol))
+    return Request(weight, private, is_order, is_cancel, str(symbol), is_patient)
 
 
 class Pools:
@@ -83,7 +89,8 @@ class Pools:
             return self._until - now
         if request.is_cancel:
             return 0.0
-        waits = [self._wait(pool, cost, request.symbol, now) for pool, cost in self._drawn(request)]
+        part = PATIENT if request.is_patient else 1.0
+        waits = [self._wait(pool, cost, request.symbol, now, part) for pool, cost in self._drawn(request)]
         return max(waits, default=0.0)
 
     def charge(self, request: Request, now: float) -> None:
@@ -136,8 +143,8 @@ class Pools:
         }
         return [(pool, costs[pool.counts]) for pool in self.pools if costs[pool.counts]]
 
-    def _wait(self, pool: Pool, cost: float, symbol: str, now: float) -> float:
-        room = max(pool.limit * self._share * (1 - MARGIN), cost)
+    def _wait(self, pool: Pool, cost: float, symbol: str, now: float, part: float = 1.0) -> float:
+        room = max(pool.limit * self._share * (1 - MARGIN) * part, cost)
         over = self._count(pool, symbol, now) + cost - room
         if over <= 0:
             return 0.0

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
 import ccxt
@@ -24,11 +25,12 @@ from txgateway.brokers.ccxt.depth import Ladder, Step, sides
 from txgateway.brokers.ccxt.feeds import Feeds, Watch
 from txgateway.brokers.ccxt.frames import amount, moment, number, price
 from txgateway.brokers.ccxt.options import CcxtOptions
+from txgateway.brokers.ccxt.prices import LastPrices
 from txgateway.brokers.ccxt.public import Change, Deal, Shown, Top, rows
 from txgateway.futures import deferred
 from txgateway.model.errors import GatewayError, TimedOut
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, Period, Quote, Statistics, Trade, Unit
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period, Quote, Statistics, Trade, Unit
 
 log = Logger()
 
@@ -113,6 +115,7 @@ class Market:
         self._ids: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
         self._funding: dict[str, tuple[float, Funding]] = {}
+        self._prices = LastPrices(exchange, row, self._ask)
         self._looking: Any = None
         self._endings: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._busy = False
@@ -188,8 +191,18 @@ class Market:
         assert self._row.book is not None
         self._books[symbol] = _Book()
         self._follow("book", symbol, self._row.book)
-        if self._row.decode is not None and self._row.snapshot:
+        if self._row.decode is None:
+            self._go(self._first_book(symbol), f"the book of {symbol}")
+        elif self._row.snapshot:
             self._sync(symbol, 0.0)
+
+    async def _first_book(self, symbol: str) -> None:
+        """The present book of a pair whose stream ccxt reads, and tells changes of: unless one came meanwhile."""
+        book = self._books[symbol]
+        found = await self._fetch_book(symbol, TOLD)
+        if self._books.get(symbol) is book and not book.ladder.synced and not self._over:
+            book.ladder.whole(rows(found["bids"]), rows(found["asks"]), _time(found) or self._now(), 0)
+            self._tell_later(symbol)
 
     def unfollow(self, symbol: str) -> None:
         """Tell its book no more."""
@@ -593,10 +606,9 @@ class Market:
             when = moment(last["timestamp"]) if last.get("timestamp") else self._now()
             self._tell_trade(line, Deal(line.symbol, amount(last.get("price")), amount(last.get("amount")), when))
 
-    async def last_prices(self, symbols: Sequence[str]) -> dict[str, Decimal]:
-        """The last prices of several pairs at once, of those that have one."""
-        found = {symbol: price(each.get("last")) for symbol, each in (await self._tickers(symbols)).items()}
-        return {symbol: last for symbol, last in found.items() if last is not None}
+    async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice]:
+        """What several pairs were traded at last, of those that are known."""
+        return await self._prices.of([each for each in symbols if self._market(each) is not None])
 
     async def _tickers(self, symbols: Sequence[str]) -> dict[str, Any]:
         if not symbols:
@@ -685,6 +697,9 @@ class Market:
                 raise
             text = f"Venue {self._venue} did not answer: {errors.sentence(error)}."
             raise (TimedOut(text) if errors.timed_out(error) else GatewayError(text)) from error
+        finally:
+            if asyncio.iscoroutine(work) and getcoroutinestate(work) == CORO_CREATED:
+                work.close()  # it was given up before it began
 
     # ---------------------------------------------------------------- now and then
 

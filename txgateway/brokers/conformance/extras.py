@@ -1,4 +1,4 @@
-"""C120 to C139: the book, perpetuals, rate limits, and endpoints called by hand."""
+"""C120 to C139: the book, perpetuals, rate limits, endpoints called by hand, and last prices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from txgateway.brokers import Can
 from txgateway.brokers.conformance.case import case
 from txgateway.brokers.conformance.trial import Trial, is_amount, require
 from txgateway.model.errors import GatewayError, Refused
-from txgateway.model.market import Depth, Level
+from txgateway.model.market import Depth, Level, Trade
 from txgateway.model.venue import EndpointApi, EndpointCall, PositionMode
 
 FEW, MANY = 2, 20
@@ -206,3 +206,40 @@ async def an_endpoint_answers_as_it_is(trial: Trial) -> None:
         require(str(error).strip(), "it was refused without a sentence")
         return
     require(False, f"an endpoint that there is not gave {answer!r}")
+
+
+@case(130, Can.LAST_PRICES)
+async def last_prices_are_of_what_was_asked_for(trial: Trial) -> None:
+    """A last price is told of each symbol that was traded, once, whether anybody listens to it or not, and none of
+    what does not trade here: a price that is not the market's own is worse than none."""
+    broker, subject = await trial.begin(), trial.subject
+    found = await trial.ask(broker.last_prices([subject.unknown_symbol, subject.symbol]))
+    require([each.symbol for each in found] == [subject.symbol], f"it told {found}")
+    (last,) = found
+    require(is_amount(last.price) and last.price > 0, f"the price is {last.price!r}")
+    if last.time is not None:
+        require(last.time.utcoffset() == timedelta(0), f"{last.time!r} is not aware UTC")
+        require(last.time <= broker.now() + timedelta(minutes=1), f"it was traded at {last.time}, which is to come")
+    nothing = await trial.ask(broker.last_prices([]))
+    require(not nothing, f"of no symbols it told {nothing}")
+    await trial.still()
+    require(not any(isinstance(each, Trade) for each in trial.told), "a symbol is shown that was only asked about")
+
+
+@case(131, Can.LAST_PRICES | Can.TRADES)
+async def a_last_price_is_that_of_the_last_trade(trial: Trial) -> None:
+    """A last price is the price of the last trade that is shown, and neither a bid, a middle nor a close: clients take
+    the one for the other."""
+    broker, symbol = await trial.begin(), trial.subject.symbol
+    broker.subscribe(symbol)
+    await trial.until(lambda: _trades(trial), "a trade is shown")
+    since = len(_trades(trial)) - 1
+    found = await trial.ask(broker.last_prices([symbol]))
+    require(len(found) == 1, f"it told {found}")
+    (last,) = found
+    shown = lambda: last.price in [each.price for each in _trades(trial)[since:]]  # noqa: E731
+    await trial.until(shown, f"a trade at {last.price} is shown, which is told as the last price")
+
+
+def _trades(trial: Trial) -> list[Trade]:
+    return [each for each in trial.told if isinstance(each, Trade) and each.symbol == trial.subject.symbol]

@@ -35,7 +35,7 @@ from txgateway.model.events import VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Level, Period, Quote, Statistics
+from txgateway.model.market import Bar, Depth, LastPrice, Level, Period, Quote, Statistics
 from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -56,6 +56,7 @@ class PaperBroker:
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.DEPTH | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.CASH | Can.FAULTS
+        | Can.LAST_PRICES
     )  # fmt: skip
 
     mistakes = staticmethod(mistakes)
@@ -266,6 +267,12 @@ class PaperBroker:
         if self._feed.instrument(symbol) is None:
             return []
         return await self._feed.bars(symbol, period, start, end)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """What the market shows to have been traded last; on another venue's prices, by that venue's word."""
+        await self._asked()
+        self._feed.poll()
+        return await self._feed.last_prices(symbols)
 
     # faults
 

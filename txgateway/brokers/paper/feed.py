@@ -16,7 +16,7 @@ from txgateway.brokers.paper.names import Name
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.model.errors import BadArgument
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ SLICE = 200
 
 
 class Feed(Protocol):
-    """A market to trade against. Known symbols only, but for `instrument`, `look_up` and `price`.
+    """A market to trade against. Known symbols only, but for `instrument`, `look_up`, `price` and `last_prices`.
 
     `live` is one that goes its own way: an order meets what it shows when it is heard, whatever time that bears.
     """
@@ -86,6 +86,9 @@ class Feed(Protocol):
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now: the running one as far as it has come."""
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """The last trades, of symbols not subscribed too; nothing begins or ticks for being asked."""
 
 
 LEAST_WORTH = Decimal(10)

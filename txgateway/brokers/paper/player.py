@@ -24,7 +24,7 @@ from txgateway.brokers.paper.periods import Running, grouped, starts
 from txgateway.brokers.paper.replay import Stream
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.model.instrument import Instrument, Session
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade, Unit
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade, Unit
 
 log = Logger()
 
@@ -179,6 +179,11 @@ class ReplayFeed:
         """Bars out of the files, never of what the replay has not come to."""
         session = self._instruments[symbol].session
         return await gathered(self._bars(symbol, session, period, start, end), breather(self._reactor))
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """Those that the replay has come to."""
+        trades = (self._tickers[each].trade for each in symbols if each in self._tickers)
+        return [LastPrice(each.symbol, each.price, each.time) for each in trades if each is not None]
 
     def _bars(
         self, symbol: str, session: Session | None, period: Period, start: datetime, end: datetime

@@ -13,7 +13,7 @@ from txgateway.brokers.paper.periods import grouped, starts
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.brokers.paper.synthetic import MINUTE_US, SyntheticMarket
 from txgateway.model.instrument import Instrument, Session
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade, Unit
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade, Unit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -137,6 +137,13 @@ class SyntheticFeed:
         if bars and period == Period(1, Unit.MINUTE) and self._last_tick(symbol) != now:
             bars[-1:] = self._market.minutes(symbol, bars[-1].time, end, self._last_tick(symbol))
         return bars
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """Those of the tick shown last, or of the present one."""
+        now = self.now()
+        known = [each for each in symbols if each in self._instruments]
+        shown = (self._shown.get(each) or self._market.shown(each, now) for each in known)
+        return [LastPrice(each[1].symbol, each[1].price, each[1].time) for each in shown if each is not None]
 
     def _last_tick(self, symbol: str) -> datetime:
         """When what is known of a symbol was shown: bars never know more."""

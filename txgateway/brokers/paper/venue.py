@@ -14,7 +14,7 @@ from txgateway.brokers.paper.feed import Hear, Withdrawn
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import VenueError
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
 
 log = Logger()
 
@@ -122,6 +122,12 @@ class VenueFeed:
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The venue's bars."""
         return await self._prices.bars(symbol, period, start, end)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """The venue's, but for those of what a paper account cannot hold."""
+        found = await self._prices.last_prices(symbols)
+        known = ((each, self._prices.known(each.symbol)) for each in found)
+        return [each for each, theirs in known if theirs is None or _is_paid(theirs)]
 
     def _taken_over(self, theirs: Instrument) -> Instrument:
         return replace(

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import pytz
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, FirstError, gatherResults
 from twisted.logger import Logger
 
 from txgateway.brokers import Can, Setup
@@ -29,7 +29,7 @@ from txgateway.model.errors import GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import CancelRejected, ReplaceRejected, VenueError, VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period
+from txgateway.model.market import Bar, LastPrice, Period
 from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -46,7 +46,7 @@ class RtxBroker:
         Can.MARKET | Can.LIMIT | Can.STOP | Can.STOP_LIMIT
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.STAGE | Can.QUOTES | Can.TRADES | Can.BARS
-        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
+        | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY | Can.LAST_PRICES
     )  # fmt: skip
 
     mistakes = staticmethod(mistakes)
@@ -393,6 +393,24 @@ class RtxBroker:
             table, condition = market.bar_question(symbol, period, first, last, self._zone)
             rows += await session.pool.ask(QUOTES, request(table, market.BAR_FIELDS, condition))
         return market.bars(symbol, period, rows, start, end, self._zone)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+        """What each was traded at last: rtgw is asked about one symbol at a time, over all connections of the pool."""
+        session = self._require()
+        words = [each for each in symbols if translate.is_word(each)]
+        asked = [
+            session.pool.ask(QUOTES, request("LIVEQUOTE", market.LAST_FIELDS, translate.where(DISP_NAME=each)))
+            for each in words
+        ]
+        try:
+            answers = await gatherResults(asked, consumeErrors=True)
+        except FirstError as first:
+            first.subFailure.raiseException()
+            raise
+        found = [
+            market.last_price(each, rows[0], self._zone) for each, rows in zip(words, answers, strict=True) if rows
+        ]
+        return [each for each in found if each is not None]
 
 
 def _names(order: Order) -> list[str]:

@@ -11,12 +11,13 @@ from txgateway.brokers.rtx.protocol import Row
 from txgateway.brokers.rtx.translate import LOGIN_FAILED, is_error, moment, number, text, to_number, where
 from txgateway.model.errors import Unsupported
 from txgateway.model.instrument import Instrument, Session
-from txgateway.model.market import Bar, Period, Quote, Statistics, Trade, Unit
+from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade, Unit
 
 ZERO = Decimal(0)
 PRICE_FIELDS = (
     "TRD_DATE,TRDTIM_1,TRDPRC_1,TRDVOL_1,ACVOL_1,OPEN_PRC,HST_CLOSE,VWAP,BID,BIDSIZE,ASK,ASKSIZE,HIGH_1,LOW_1"
 )
+LAST_FIELDS = "DISP_NAME,TRDPRC_1,TRDTIM_1,TRD_DATE"
 BAR_FIELDS = "DISP_NAME,TRD_DATE,TRDTIM_1,OPEN_PRC,HIGH_1,LOW_1,SETTLE,ACVOL_1"
 CLOCK_FIELDS = "DISP_NAME,TRDTIM_1,TRD_DATE"
 CLOCK_SYMBOL = "$TIME"
@@ -129,6 +130,14 @@ class Prices:
         names = ("OPEN_PRC", "HIGH_1", "LOW_1", "HST_CLOSE", "ACVOL_1", "VWAP")
         figures = [number(self._row, name) for name in names]
         return Statistics(self.symbol, *figures) if any(each is not None for each in figures) else None
+
+
+def last_price(symbol: str, row: Row, zone: Any) -> LastPrice | None:
+    """What a symbol was traded at last; None where it shows no price."""
+    price = number(row, "TRDPRC_1")
+    if price is None or price <= 0:
+        return None
+    return LastPrice(symbol, price, moment(row.get("TRD_DATE"), row.get("TRDTIM_1"), zone))
 
 
 # ---------------------------------------------------------------- bars

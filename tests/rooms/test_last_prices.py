@@ -1,0 +1,190 @@
+"""The command for last prices over several venues: whom it asks, what it names, what each may cost the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC
+from decimal import Decimal as D
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from tests.desk import EVERYTHING, START, Bench, ChosenBroker, outcome
+from txgateway import documents, render, wire
+from txgateway.access import Caller
+from txgateway.api import COMMANDS, About, Api
+from txgateway.api.prices import MOST, SEVERAL_SECONDS
+from txgateway.bounded import BoundedBroker, Deadlines
+from txgateway.brokers import Can
+from txgateway.feed import Feed
+from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused, TimedOut
+from txgateway.model.events import VenueStatus
+from txgateway.model.market import LastPrice, Trade
+from txgateway.model.order import Origin
+
+FLAGS = wire.Flags(UTC)
+
+
+class Exchange(ChosenBroker):
+    """Tells the last price of IBM; AAPL was never traded."""
+
+    def __init__(self, venue: str, can: Can = EVERYTHING) -> None:
+        super().__init__(Clock(), can)
+        self.venue = venue
+        self.lists: list[list[str]] = []
+        self.error: Exception | None = None
+        self.hanging: Deferred[None] | None = None
+
+    async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice]:
+        self.lists.append(list(symbols))
+        if self.error is not None:
+            raise self.error
+        if self.hanging is not None:
+            await self.hanging
+        return [LastPrice(each, D("100.25"), START) for each in symbols if each == "IBM"]
+
+
+class Hall:
+    """An API over three venues: two that can be asked, and one that only shows what is subscribed."""
+
+    def __init__(self) -> None:
+        self.here, self.there = Exchange("paper"), Exchange("there")
+        self.feeding = Exchange("feeding", EVERYTHING & ~Can.LAST_PRICES)
+        self.bench = Bench(broker=self.here)
+        clock, now = self.bench.clock, self.bench.now
+        venues = (self.here, self.there, self.feeding)
+        brokers: Any = {each.venue: BoundedBroker(each, Deadlines(), clock, now) for each in venues}
+        self.feed = Feed(brokers, "paper", clock, lambda moment: moment.date(), keep_bars=False)
+        self.gateway = self.bench.up().gateway
+        self.status = self.gateway.intake.status
+        self.status["feeding"] = self.status["there"] = VenueStatus.UP
+        about = About(
+            header="", version="", flags={}, started=START, zone=UTC, default_venue="paper", default_account="ACC",
+            default_route="", kinds={}, clock=now, shutdown=lambda text: None,
+        )  # fmt: skip
+        self.api = Api(self.gateway, self.feed, brokers, about)
+
+    def begin(self, symbols: Any) -> Deferred[Any]:
+        """Ask, as a client does."""
+        done: Deferred[Any] = Deferred.fromCoroutine(
+            self.api.call("query_last_prices", Caller("me", Origin.RPC), {"symbols": symbols})
+        )
+        return done
+
+    def shown(self, done: Deferred[Any]) -> dict[str, Any]:
+        """The answer as its client gets it, which fits the schema that is published."""
+        shown: dict[str, Any] = json.loads(render.text(outcome(done), FLAGS))
+        schema = documents.result_schema(COMMANDS["query_last_prices"])
+        Draft202012Validator({**schema, "components": {"schemas": documents.schemas()}}).validate(shown)
+        return shown
+
+    def ask(self, symbols: Any) -> dict[str, Any]:
+        return self.shown(self.begin(symbols))
+
+    def reasons(self, symbols: Any) -> dict[str, Any]:
+        """Each name's reason; None: it has a price."""
+        found = self.ask(symbols)
+        assert all((each["price"] is None) is bool(each["reason"]) is bool(each["text"]) for each in found.values())
+        return {name: each["reason"] for name, each in found.items()}
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall()
+
+
+def test_each_name_has_a_price_or_why_not(hall: Hall) -> None:
+    found = hall.ask("nosuch, ibm,aapl,IBM@nowhere")
+    assert list(found) == ["NOSUCH", "IBM", "AAPL", "IBM@nowhere"]
+    assert found["IBM"] == {"price": 100.25, "time": "2026-03-02T15:00:00Z", "reason": None, "text": ""}
+    reasons = {name: each["reason"] for name, each in found.items() if name != "IBM"}
+    assert reasons == {"NOSUCH": "UNKNOWN_SYMBOL", "AAPL": "NO_PRICE", "IBM@nowhere": "UNKNOWN_VENUE"}
+    assert "'NOSUCH' is unknown at paper" in found["NOSUCH"]["text"]
+    assert "'nowhere'" in found["IBM@nowhere"]["text"]
+
+
+def test_each_venue_is_asked_once_for_all_of_its_own(hall: Hall) -> None:
+    names = ["IBM@there", "IBM", "ibm@paper", "AAPL", "IBM", "AAPL@there"]
+    assert list(hall.ask(names)) == ["IBM@there", "IBM", "IBM@paper", "AAPL", "AAPL@there"]
+    assert (hall.here.lists, hall.there.lists) == ([["IBM", "AAPL"]], [["IBM", "AAPL"]])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Refused(Reason.VENUE_DOWN, "It is down."), "VENUE_DOWN"),
+        (TimedOut("It was silent."), "TIMED_OUT"),
+        (GatewayError("It said nonsense."), "VENUE_FAILED"),
+        (ZeroDivisionError("oh"), "VENUE_FAILED"),
+    ],
+)
+def test_a_venue_that_fails_is_named_and_costs_the_others_nothing(hall: Hall, error: Exception, reason: str) -> None:
+    hall.there.error = error
+    assert hall.reasons("IBM@there,IBM,AAPL@there") == {"IBM@there": reason, "IBM": None, "AAPL@there": reason}
+    assert hall.reasons("IBM@there") == {"IBM@there": reason}
+
+
+def test_a_slow_venue_keeps_the_others_prices_back_for_seconds_at_most(hall: Hall) -> None:
+    hall.there.hanging = Deferred()
+    done = hall.begin("IBM@there,IBM")
+    hall.bench.clock.advance(SEVERAL_SECONDS - 0.1)
+    assert not done.called
+    hall.bench.clock.advance(0.2)
+    found = hall.shown(done)
+    assert (found["IBM"]["price"], found["IBM@there"]["reason"]) == (100.25, "TIMED_OUT")
+    assert found["IBM@there"]["text"] == "Venue there did not answer within 5 s: try again."
+    assert hall.there.hanging.called, "it is asked no longer"
+
+
+def test_a_venue_alone_has_the_time_of_a_question(hall: Hall) -> None:
+    hall.there.hanging = Deferred()
+    done = hall.begin("IBM@there,AAPL@there")
+    hall.bench.clock.advance(SEVERAL_SECONDS + 5)
+    assert not done.called
+    hall.there.hanging.callback(None)
+    assert hall.shown(done)["IBM@there"]["price"] == 100.25
+    hall.there.hanging = Deferred()
+    done = hall.begin("IBM@there")
+    hall.bench.clock.advance(Deadlines().symbol + 0.1)
+    assert hall.shown(done)["IBM@there"]["reason"] == "TIMED_OUT"
+
+
+def test_a_venue_that_cannot_be_asked_tells_those_of_active_symbols(hall: Hall) -> None:
+    assert hall.reasons("IBM@feeding,IBM") == {"IBM@feeding": "UNSUPPORTED", "IBM": None}
+    assert "add_symbol IBM first" in hall.ask("IBM@feeding")["IBM@feeding"]["text"]
+    done = Deferred.fromCoroutine(hall.feed.add("IBM@feeding", "me"))
+    assert hall.reasons("IBM@feeding") == {"IBM@feeding": "NO_PRICE"}
+    hall.feed.report("feeding", Trade("IBM", D("99.5"), D(10), START))
+    hall.bench.turn()
+    assert outcome(done) is not None
+    found = hall.ask("IBM@feeding,AAPL@feeding")
+    assert found["IBM@feeding"] == {"price": 99.5, "time": "2026-03-02T15:00:00Z", "reason": None, "text": ""}
+    assert found["AAPL@feeding"]["reason"] == "UNSUPPORTED"
+    hall.status["feeding"] = VenueStatus.DOWN
+    assert hall.reasons("IBM@feeding") == {"IBM@feeding": "VENUE_DOWN"}
+    assert hall.feeding.lists == []
+
+
+@pytest.mark.parametrize(
+    "symbols",
+    ["", ",", "IBM,", ",IBM", "IBM,,AAPL", "@there", [], [""], ["IBM", ""], [None], [["IBM"]], ["IBM", {}], {"a": 1},
+     True, [True], "a\0b", 10**6 * "x", ",".join(f"S{at}" for at in range(MOST + 1)), [f"S{at}" for at in range(200)]],
+)  # fmt: skip
+def test_symbols_that_cannot_be(hall: Hall, symbols: Any) -> None:
+    with pytest.raises(BadArgument, match="query_last_prices"):
+        hall.ask(symbols)
+    assert hall.here.lists == []
+
+
+def test_as_many_as_may_be_and_the_same_ones_again(hall: Hall) -> None:
+    names = [f"S{at}" for at in range(MOST)]
+    assert set(hall.reasons([*names, *names])) == set(names)
+    assert hall.here.lists == [names]
+
+
+def test_numbers_are_names_too(hall: Hall) -> None:
+    assert hall.reasons([600519, "ibm"]) == {"600519": "UNKNOWN_SYMBOL", "IBM": None}
