@@ -38,7 +38,7 @@ D = Decimal
 _COUNT = count(1, 1000)
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.STAGED)
 START = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS & ~Can.OCO & ~Can.CASH
+EVERYTHING = ~Can(0) & ~Can.STAGE & ~Can.FAULTS & ~Can.OCO & ~Can.BRACKET & ~Can.CASH
 
 
 class ChosenBroker:

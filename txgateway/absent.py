@@ -54,6 +54,10 @@ class AbsentBroker:
         """Refused."""
         self._refuse()
 
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        """Refused."""
+        self._refuse()
+
     async def release(self, order: Order) -> None:
         """Refused."""
         self._refuse()

@@ -186,6 +186,11 @@ class BoundedBroker:
         self._vitals.sent(order.order_id)
         await self._send("submit", self._broker.submit, order)
 
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        """Send an entry with its exits."""
+        self._vitals.sent(entry.order_id)
+        await self._send("submit_bracket", lambda order: self._broker.submit_bracket(order, exits), entry)
+
     async def release(self, order: Order) -> None:
         """Send a ticket."""
         self._vitals.sent(order.order_id)

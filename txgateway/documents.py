@@ -192,6 +192,7 @@ def schemas() -> Mapping[str, Schema]:
         "good_till": {**_TEXT, "description": "When the gateway ends it: there where it has such a time."},
         "parent": {**_TEXT, "description": "The permid of the entry that this is an exit of: there where it is one."},
         "leg": {"enum": ["stop_loss", "take_profit", "close", "undo"], "description": "Which exit this is."},
+        "attached": {**_FLAG, "description": "True for an exit that the broker holds until its entry is filled whole."},
         "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},
     }
     refusal = _members("status:s errorMsg:s reason:s")

@@ -3,6 +3,11 @@
 An exit is an order like any other. Each leg of a family has one at a time, of exactly what is left of the position: it
 begins at the entry's first fill, grows with the next ones, and shrinks with what another leg fills. Where both legs are
 filled in a race, what was left too much is undone at the market. A close at the market never opens a position.
+
+Exits that the broker was given with the entry (a bracket) are left to it as long as they fit. They sleep until the
+entry is filled whole: one that stays filled in part is given exits of our own instead, and until they work the gateway
+watches the stop. The broker may tell that it has ended or reduced one before it tells the fill that is the cause, so
+that what does not fit is put right only when nothing was told for a while.
 """
 
 from __future__ import annotations
@@ -23,6 +28,10 @@ from txgateway.risk import Denial, reference_price
 
 ZERO = Decimal(0)
 CHANGEABLE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
+SETTLED = 5.0
+"""Seconds without news of a bracket, after which nothing of it is under way any more."""
+ASLEEP = timedelta(seconds=2)
+"""How long an entry may be filled in part until its attached exits, which sleep, are replaced."""
 TYPES = {
     Leg.STOP_LOSS: OrderType.STOP,
     Leg.TAKE_PROFIT: OrderType.LIMIT,
@@ -82,7 +91,12 @@ class Watch:
     stop_price: Decimal
 
 
-Step = Send | Change | Cancel | Trigger | Watch | End
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is told next, or that nothing more is, decides: look again soon."""
+
+
+Step = Send | Change | Cancel | Trigger | Watch | End | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +105,8 @@ class View:
 
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
-    clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be
-    sold, zero: any.
+    clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be sold, zero: any.
+    `settled`: nothing was told of the family for SETTLED seconds.
     """
 
     can: Can
@@ -103,6 +117,7 @@ class View:
     best: Decimal | None = None
     refused: frozenset[str] = frozenset()
     lot: Decimal = ZERO
+    settled: bool = True
 
     def whole(self, quantity: Decimal) -> Decimal:
         """What of a quantity can be sold: a fee that is taken out of what was bought leaves parts of a lot."""
@@ -124,7 +139,7 @@ def name_of(step: Step) -> str:
 def due(family: Family, find: Callable[[str], Order | None], view: View) -> list[Step]:
     """What is to be done for an entry now; what depends on an answer that is still to come is left for later."""
     if family.left < 0:
-        return list(_undo(family, find))
+        return [Wait()] if family.attached and not view.settled else list(_undo(family, find))
     left = view.whole(family.left)
     if family.left > 0 >= left and not (family.open or family.alive or family.ended):
         return [End("what is left is less than a lot, and cannot be sold.")]
@@ -139,9 +154,14 @@ def due(family: Family, find: Callable[[str], Order | None], view: View) -> list
     for order_id, leg in family.alive.items():
         order = find(order_id)
         if order is not None and leg is not Leg.UNDO:
-            step = _fit(family, order, view, leg in wanted)
+            if order.attached and not (family.whole or family.closing or family.ended):
+                step = _fit_asleep(family, order, find(family.entry), view)
+            else:
+                step = _fit(family, order, view, leg in wanted)
             if step is not None:
                 steps.append(step)
+    if _may_be_filled(family, view):
+        return [*steps, Wait()]
     busy = set(family.alive.values())
     for leg in wanted:
         if leg in busy or (leg is Leg.CLOSE and busy):
@@ -161,6 +181,24 @@ def held_here(plan: ExitPlan, can: Can) -> bool:
     if not plan.stops:
         return False
     return Can.STOP not in can or (plan.trailing_stop is not None and Can.REPLACE not in can)
+
+
+def bracket(plan: ExitPlan | None, time_in_force: TimeInForce, can: Can) -> tuple[Leg, ...]:
+    """The exits that are sent with their entry: those whose prices are known before it is filled, the stop last.
+
+    What ends at once may end filled in part, and its bracket with it.
+    """
+    if plan is None or Can.BRACKET not in can or time_in_force is TimeInForce.IOC:
+        return ()
+    legs = [leg for leg in (Leg.TAKE_PROFIT, Leg.STOP_LOSS) if plan.levels(leg)]
+    fixed = plan.trailing_stop is None and all(each.unit is Unit.PRICE for leg in legs for each in plan.levels(leg))
+    return tuple(legs) if fixed else ()
+
+
+def attached(family: Family, leg: Leg, quantity: Decimal, can: Can) -> OrderRequest:
+    """The order of an exit that is sent with its entry."""
+    level = family.plan.levels(leg)[0]
+    return request_of(family, Send(leg, quantity, level.value), can)
 
 
 def held_long_enough(family: Family, now: datetime) -> bool:
@@ -224,7 +262,7 @@ def _over(family: Family, view: View) -> str:
         return ""
     stop = stop_price(family, view)
     if reached(family, stop, view.price):
-        if held_here(plan, view.can):
+        if held_here(plan, view.can) or family.bare:
             return f"the stop at {stop:f} was reached at {view.price:f}."
         if Leg.STOP_LOSS in view.refused:
             return f"the broker took no stop at {stop:f}, and the price is {view.price:f}."
@@ -246,15 +284,44 @@ def _undo(family: Family, find: Callable[[str], Order | None]) -> Iterator[Step]
         yield Send(Leg.UNDO, -family.left)
 
 
+def _may_be_filled(family: Family, view: View) -> bool:
+    """Whether a bracket's exit has ended, and nobody here asked for it: a fill of another may be why."""
+    return not view.settled and any(each not in family.alive and each not in family.asked for each in family.attached)
+
+
+def _fit_asleep(family: Family, order: Order, entry: Order | None, view: View) -> Step | None:
+    """What becomes of an attached exit before its entry is filled whole."""
+    if not family.open or entry is None:
+        if not view.settled:
+            return Wait()  # the broker ends it itself
+        return Cancel(order.order_id) if _may_cancel(family, order) else None
+    late = family.began is not None and view.now >= family.began + ASLEEP
+    fixed = bracket(family.plan, entry.time_in_force, view.can)
+    if late or order.leg not in family.wanted or order.leg not in fixed:
+        return Cancel(order.order_id) if _may_cancel(family, order) else None
+    if family.filled:
+        return Wait()
+    return _fit_to(family, order, view, entry.quantity)
+
+
 def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     """What makes a working exit as large as what is left, at the price where it belongs."""
     assert order.leg is not None
+    by_broker = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
+    if order.attached and not view.settled and not (family.closing or family.ended):
+        fits = wanted and order.leaves_quantity == view.whole(family.left)
+        return _fit_to(family, order, view, order.quantity) if fits else Wait()
     if not wanted:
-        native = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
-        return Cancel(order.order_id) if _may_cancel(family, order) and not native else None
+        return Cancel(order.order_id) if _may_cancel(family, order) and not by_broker else None
     target = order.filled_quantity + view.whole(family.left)
     if target < order.quantity and Can.OCO in view.can:
         target = order.quantity
+    return _fit_to(family, order, view, target)
+
+
+def _fit_to(family: Family, order: Order, view: View, target: Decimal) -> Step | None:
+    """What makes a working exit of a size, at the price where it belongs; a bracket that cannot is given up."""
+    assert order.leg is not None
     price = _price(family, order.leg, view)
     limit = price if order.leg is Leg.TAKE_PROFIT and price != order.limit_price else None
     stop = price if order.leg is Leg.STOP_LOSS and price != order.stop_price else None
@@ -262,7 +329,7 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
         return None
     too_much = target < order.quantity
     change = Change(order.order_id, None if target == order.quantity else target, limit, stop)
-    stubborn = too_much and name_of(change) in view.refused
+    stubborn = (too_much or order.attached) and name_of(change) in view.refused
     if order.status in CHANGEABLE and Can.REPLACE in view.can and order.leg is not Leg.CLOSE and not stubborn:
         return change
     changeable = order.status in CHANGEABLE or (too_much and order.status is OrderStatus.UNKNOWN)

@@ -35,7 +35,7 @@ from txgateway.model.events import (
     StopHeld,
 )
 from txgateway.model.exits import KEEPER, ExitPlan, Leg, exit_key
-from txgateway.model.order import CLOSED, Order, Origin, Side
+from txgateway.model.order import CLOSED, Order, OrderStatus, Origin, Side
 from txgateway.model.scope import Subject
 
 ZERO = Decimal(0)
@@ -49,7 +49,8 @@ class Family:
     and who. A leg that a person ended is `given_up`; one whose price a person set, here or at the broker, stands
     `by_hand`. `changing` are exits of whose replace the answer is to come, `sought` the prices that were asked for,
     `prices` the last that were sent or held. `began` is the first fill's time, `closing` why all is to be closed at the
-    market, `ended` why nothing more is to be done.
+    market, `ended` why nothing more is to be done. `attached` are the exits that the broker was given with the entry:
+    they sleep until it is `whole`, filled to its last share.
     """
 
     entry: str
@@ -80,6 +81,8 @@ class Family:
     closing: str = ""
     ended: str = ""
     reported: Decimal = ZERO
+    attached: list[str] = field(default_factory=list)
+    whole: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -107,6 +110,14 @@ class Family:
             legs = [Leg.STOP_LOSS] if self.plan.stops else []
             legs += [Leg.TAKE_PROFIT] if self.plan.take_profit is not None else []
         return [leg for leg in legs if leg not in self.given_up]
+
+    @property
+    def bare(self) -> bool:
+        """Whether exits were attached, and no stop that belongs to the position works: it sleeps, or is gone."""
+        if not self.attached or self.left <= 0 or Leg.STOP_LOSS not in self.wanted:
+            return False
+        stops = [order_id for order_id, leg in self.alive.items() if leg is Leg.STOP_LOSS]
+        return not any(self.whole or order_id not in self.attached for order_id in stops)
 
     @property
     def over(self) -> bool:
@@ -337,6 +348,7 @@ def _entry_changed(family: Family, event: Event, order: Order | None) -> None:
         family.began = family.began or fill.time
     if order is not None:
         family.open = order.status not in CLOSED
+        family.whole = order.status is OrderStatus.FILLED
 
 
 def _stand(family: Family, leg: Leg, by_hand: bool) -> None:
@@ -358,6 +370,8 @@ def _exit_changed(family: Family, event: OrderEvent, order: Order | None) -> Non
     if leg is None:
         return
     family.orders[order_id] = leg
+    if isinstance(event, OrderSubmitted) and event.terms.attached:
+        family.attached.append(order_id)
     if isinstance(event, Executed):
         quantity = event.execution.quantity
         if leg is Leg.UNDO:
@@ -370,7 +384,8 @@ def _exit_changed(family: Family, event: OrderEvent, order: Order | None) -> Non
     elif isinstance(event, CancelRejected):
         family.asked.pop(order_id, None)
     elif isinstance(event, OrderCanceled):
-        if event.reason is Reason.USER and family.asked.get(order_id) != KEEPER and leg not in family.given_up:
+        by_person = family.asked.get(order_id, KEEPER if order_id in family.attached else "") != KEEPER
+        if event.reason is Reason.USER and by_person and leg not in family.given_up:
             family.given_up.append(leg)
     elif isinstance(event, ReplaceRequested):
         asked = event.stop_price if leg is Leg.STOP_LOSS else event.limit_price

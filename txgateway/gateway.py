@@ -23,7 +23,7 @@ from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.leases import Leases
-from txgateway.ledger import QUESTIONS, Ledger
+from txgateway.ledger import QUESTIONS, Ledger, Then
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     MOVES,
@@ -44,7 +44,7 @@ from txgateway.model.events import (
     VenueStatus,
     VenueStatusChanged,
 )
-from txgateway.model.exits import KEEPER
+from txgateway.model.exits import KEEPER, Leg
 from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.limits import Levels, Limit
@@ -256,12 +256,34 @@ class Gateway:
         answer = self.ledger.expect(terms.order_id) if sends else None
         reason = Reason.APPROVAL_NEEDED if staged else None
         event = OrderSubmitted(terms, self._clock(), reason, staged)
-        change = self.ledger.record(event, self.outbound.send if sends else None)
+        legs, then = self._outward(terms) if sends else ((), None)
+        change = self.ledger.record(event, then)
         self._warn(terms.order_id, warnings)
         if answer is None or change.order is None:
             return await self.ledger.written(change)
+        self._attach(change.order, legs, then)
         self.outbound.await_answer(terms.order_id)
         return await self.ledger.answer(change.order, answer)
+
+    def _outward(self, terms: Terms) -> tuple[Sequence[Leg], Then]:
+        """The exits that go out with an order, and what sends them all once they are on disk."""
+        can, family = self._brokers[terms.venue].can, self.state.families.live.get(terms.order_id)
+        legs = exits.bracket(terms.exits, terms.time_in_force, can)
+        if family is not None:
+            legs = tuple(leg for leg in legs if leg in family.wanted)
+        if terms.tag is not None and Can.STAGE in can:
+            legs = ()
+        return legs, self.outbound.together(1 + len(legs)) if legs else self.outbound.send
+
+    def _attach(self, entry: Order, legs: Sequence[Leg], then: Then | None) -> None:
+        """Record the exits that go out with an entry."""
+        for leg in legs:
+            family, can = self.state.families.live[entry.order_id], self._brokers[entry.venue].can
+            request = exits.attached(family, leg, entry.quantity, can)
+            terms = self._terms(request, entry.venue, None, entry.owner, entry.origin)
+            terms = replace(terms, cusip=entry.cusip, currency=entry.currency, attached=True)
+            self.ledger.record(OrderSubmitted(terms, self._clock()), then)
+            self.outbound.await_answer(terms.order_id)
 
     def _warn(self, order_id: str, warnings: Sequence[Warned]) -> None:
         for each in warnings:
@@ -517,7 +539,8 @@ class Gateway:
         if decision.denial is not None:
             raise await self._change_denied(order, "release", decision.denial, by)
         self.guard.sent(request, subject)
-        return await self._ask(TicketApproved(order.order_id, by, self._clock()), self.outbound.send, decision.warnings)
+        legs, then = self._outward(order)
+        return await self._ask(TicketApproved(order.order_id, by, self._clock()), then, decision.warnings, legs)
 
     async def reject(self, order_id: str, text: str, by: str) -> Order:
         """End a ticket."""
@@ -543,6 +566,7 @@ class Gateway:
         event: CancelRequested | ReplaceRequested | TicketApproved,
         send: Callable[[Order], None],
         warnings: Sequence[Warned] = (),
+        legs: Sequence[Leg] = (),
     ) -> Order:
         order = self.state.order(event.order_id)
         if order is None or not order.may(MOVES[type(event)]):
@@ -551,6 +575,7 @@ class Gateway:
         answer = self.ledger.expect(event.order_id)
         self.outbound.await_answer(event.order_id)
         self.ledger.record(event, send)
+        self._attach(order, legs, send)
         self._warn(event.order_id, warnings)
         return await self.ledger.answer(order, answer)
 

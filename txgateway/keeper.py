@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from txgateway import exits, halts
 from txgateway.brokers import Broker
-from txgateway.exits import Cancel, End, Send, Step, Trigger, View, Watch
+from txgateway.exits import Cancel, End, Send, Step, Trigger, View, Wait, Watch
 from txgateway.families import Family, Group, group_key
 from txgateway.gateway import Gateway
 from txgateway.model.difference import Key, What
@@ -75,6 +75,7 @@ class _Memory:
     busy: set[str] = field(default_factory=set)
     troubles: dict[str, _Trouble] = field(default_factory=dict)
     moved: float = float("-inf")
+    heard: float = 0.0
     waits: bool = False
     rules: Instrument | None = None
 
@@ -131,6 +132,7 @@ class Keeper:
             order_id = getattr(event, "order_id", "")
             family = self._families.find(order_id) if order_id else None
             if family is not None:
+                self._note(family.entry)
                 self._look(family.entry)
             return
         if order.leg is not None:
@@ -138,9 +140,16 @@ class Keeper:
         if (order.leg is not None or order.oco) and isinstance(event, CancelRejected | ReplaceRejected | OrderReplaced):
             self._answered(event, order)
         if order.leg is not None or order.exits is not None:
+            self._note(order.parent or order.order_id)
             self._look(order.parent or order.order_id)
         if order.oco:
             self._look_at_group(group_key(order.account, order.oco))
+
+    def _note(self, entry: str) -> None:
+        """Something was told of a family."""
+        memory = self._memories.get(entry)
+        if memory is not None:
+            memory.heard = self._reactor.seconds()
 
     def _exit_changed(self, order: Order) -> None:
         """Note that an exit was refused, or that it works."""
@@ -150,11 +159,23 @@ class Keeper:
         if family is None or leg is None or memory is None:
             return
         wanted = family.left < 0 if leg is Leg.UNDO else leg in family.wanted
+        if order.attached:
+            if order.status is OrderStatus.REJECTED and (family.open or family.left):
+                self._attached_refused(family, order)
+            return
         if order.status in REFUSALS and order.order_id not in family.asked and wanted:
             text = f"{order.side} {order.quantity:f} {_terms(order)}: {order.text or order.status}"
             self._refused(family, leg, order.reason, text, quiet=order.status is OrderStatus.EXPIRED)
         elif order.status not in CLOSED and order.status is not OrderStatus.PENDING_NEW:
             memory.troubles.pop(leg, None)
+
+    def _attached_refused(self, family: Family, order: Order) -> None:
+        """Say that the broker holds an entry without this exit."""
+        what = f"{order.side} {order.quantity:f} {_terms(order)}"
+        words = f"Exits of order {family.entry} ({family.account}): {what} was to be held with it, and was refused: "
+        words += f"{order.text or order.status} It is sent anew when something is filled."
+        log.critical("{text}", text=words)
+        self._complain(VenueError(family.venue, 0, words, family.entry))
 
     def _answered(self, event: CancelRejected | ReplaceRejected | OrderReplaced, order: Order) -> None:
         """Note that a change was refused, or made. The first no may be a race that settles itself: it is not said."""
@@ -171,7 +192,7 @@ class Keeper:
         return self._families.live.get(key) or self._families.groups.get(key)
 
     def _memory(self, kin: Family | Group) -> _Memory:
-        return self._memories.setdefault(_key(kin), _Memory())
+        return self._memories.setdefault(_key(kin), _Memory(heard=self._reactor.seconds()))
 
     def price(self, venue: str, symbol: str, event: Quote | Trade) -> None:
         """Take in what the market shows: for trailing stops, and stops that the gateway watches."""
@@ -219,10 +240,12 @@ class Keeper:
                 self._report_excess(ended)
             self._forget(entry)
             return
-        if not family.filled or not self._may_act(family.venue):
+        if not (family.filled or family.attached) or not self._may_act(family.venue):
             return
         memory = self._memory(family)
-        self._report_excess(family)
+        settled = self._reactor.seconds() >= memory.heard + exits.SETTLED
+        if settled or not family.attached:
+            self._report_excess(family)
         if memory.rules is None and self._is_free(memory, "rules"):
             self._go(entry, memory, "rules", self._learn(family, memory))
         if memory.rules is None:
@@ -237,6 +260,7 @@ class Keeper:
             memory.best,
             frozenset(memory.troubles),
             _lot(memory.rules),
+            settled,
         )
         steps = exits.due(family, self._gateway.state.order, view)
         self._settle(family, memory, steps)
@@ -263,7 +287,7 @@ class Keeper:
         entry, place = family.entry, (family.venue, family.symbol)
         plan, can = family.plan, self._brokers[family.venue].can
         stops = not family.closing and not family.ended and Leg.STOP_LOSS not in family.given_up
-        follows = stops and (plan.trailing_stop is not None or exits.held_here(plan, can))
+        follows = stops and (plan.trailing_stop is not None or exits.held_here(plan, can) or family.bare)
         if (family.left > 0 and follows) or (family.left and memory.troubles):
             self._watched.setdefault(place, {})[entry] = None
         else:
@@ -362,7 +386,9 @@ class Keeper:
         now, key, name = self._clock(), _key(kin), exits.name_of(step)
         if not self._is_free(memory, name):
             return
-        if isinstance(step, Trigger):
+        if isinstance(step, Wait):
+            memory.waits = True
+        elif isinstance(step, Trigger):
             self._record(ExitTriggered(key, step.text, now))
         elif isinstance(step, End):
             self._record(ExitsEnded(key, step.text, now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from txgateway import halts
 from txgateway.brokers import Broker, Can
 from txgateway.intake import Intake
-from txgateway.ledger import Ledger
+from txgateway.ledger import Ledger, Then
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     CancelRejected,
@@ -63,6 +63,38 @@ class Outbound:
             return
         call = broker.release(order) if released and Can.STAGE in broker.can else broker.submit(order)
         self._intake.go(self._sent(order, call), f"order {order.order_id}")
+
+    def together(self, count: int) -> Then:
+        """What follows from the records of an entry and of its attached exits: when all are on disk, they go out."""
+        orders: list[Order] = []
+
+        def then(order: Order) -> None:
+            orders.append(order)
+            if len(orders) == count:
+                self._send_bracket(orders)
+
+        return then
+
+    def _send_bracket(self, orders: Sequence[Order]) -> None:
+        entry, *exits = orders
+        denial = self._halted_meanwhile(entry)
+        if denial is not None:
+            for order in orders:
+                self._intake.take(OrderRejected(order.order_id, denial.reason, denial.text, self._clock()))
+            return
+        call = self._brokers[entry.venue].submit_bracket(entry, exits)
+        self._intake.go(self._all_sent(orders, call), f"order {entry.order_id} with its exits")
+
+    async def _all_sent(self, orders: Sequence[Order], call: Awaitable[None]) -> None:
+        """What is refused, or in doubt, is each of them."""
+        try:
+            await call
+        except Refused as refused:
+            for order in orders:
+                self._intake.take(OrderRejected(order.order_id, refused.reason, refused.text, self._clock()))
+        except Exception as error:
+            for order in orders:
+                self._doubt(order, error, OrderStatus.PENDING_NEW)
 
     def _halted_meanwhile(self, order: Order) -> Denial | None:
         """A halt that came while an order was on its way to the disk stops it there."""

@@ -314,6 +314,8 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         value["good_till"] = iso(order.good_till)
     if order.leg is not None:
         value["parent"], value["leg"] = order.parent, LEGS[order.leg]
+        if order.attached:
+            value["attached"] = True
     if word == "Error":
         value["errorMsg"] = order.text or f"Order {order_id} is {status}."
     if replayed:

@@ -145,10 +145,92 @@ class Venue(ChosenBroker):
         return list(self.fills)
 
 
-def desk(can: Can = EVERYTHING, **more: Any) -> Bench:
+class Holder(Venue):
+    """Holds brackets as Interactive Brokers does: children sleep until their parent is filled whole, end with it, and
+    are one group: what one fills is taken off the other, and where one ends, all do.
+
+    `answers` is what submit_bracket raises, after it has arrived or (`arrives` False) before. While it is `slow` fills
+    are told later than what they cause: by `tell_fills`.
+    """
+
+    def __init__(self, clock: Clock, can: Can = EVERYTHING | Can.BRACKET) -> None:
+        super().__init__(clock, can)
+        self.children: dict[str, str] = {}
+        self.brackets: list[list[Order]] = []
+        self.answers: Exception | None = None
+        self.arrives = True
+        self.slow = False
+        self.untold: list[Any] = []
+
+    def tell_fills(self) -> None:
+        """Tell the fills that were not told yet."""
+        untold, self.untold = self.untold, []
+        for execution in untold:
+            self.report(Executed(execution, self.now()))
+
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        self.brackets.append([entry, *exits])
+        if self.arrives:
+            for each in exits:
+                self.children[each.order_id] = entry.order_id
+            for each in (entry, *exits):
+                await self.submit(each)
+        if self.answers is not None:
+            raise self.answers
+
+    def asleep(self, order_id: str) -> bool:
+        parent = self.children.get(order_id)
+        return parent is not None and self.book[parent].status is not OrderStatus.FILLED
+
+    def trade(self, order_id: str, quantity: int | Decimal | None = None, price: str = "100", tell: bool = True) -> Any:
+        assert not self.asleep(order_id), "a child was filled before its parent was, whole"
+        execution = super().trade(order_id, quantity, price, tell and not self.slow)
+        if tell and self.slow:
+            self.untold.append(execution)
+        for other in self._others(order_id):
+            held = self.book[other]
+            left = held.quantity - execution.quantity
+            if left <= held.filled_quantity:
+                self._end(other, tell)
+            else:
+                self._change(other, quantity=left)
+                if tell:
+                    terms = (left, held.limit_price, held.stop_price)
+                    self.report(OrderReplaced(other, *terms, self.now()))
+        return execution
+
+    def _others(self, order_id: str) -> list[str]:
+        parent = self.children.get(order_id)
+        return [
+            each
+            for each in self.children
+            if parent is not None and each != order_id and self.children[each] == parent
+            if self.book[each].status in LIVE
+        ]
+
+    def _end(self, order_id: str, tell: bool = True) -> None:
+        self._change(order_id, status=OrderStatus.CANCELED, reason=Reason.USER)
+        if tell:
+            self.report(OrderCanceled(order_id, Reason.USER, "Canceled at the broker.", self.now()))
+
+    def end(self, order_id: str, tell: bool = True) -> None:
+        """A person ends an order at the broker."""
+        self._end(order_id, tell)
+        others = self._others(order_id) + [each for each, parent in self.children.items() if parent == order_id]
+        for other in [each for each in others if self.book[each].status in LIVE]:
+            self._end(other, tell)
+
+    def _cancel(self, order: Order) -> None:
+        if self.book[order.order_id].status in LIVE:
+            self.end(order.order_id)
+        else:
+            super()._cancel(order)
+
+
+def desk(can: Can = EVERYTHING, kind: type[Venue] = Venue, **more: Any) -> Bench:
     """A desk with a venue of this kind, up."""
     bench = Bench(**more)
-    venue = Venue(bench.clock, can)
+    venue = kind(bench.clock, can)
     venue.report = bench.gateway.report
     bench.broker = venue
     bench = Bench(bench.journal, venue, **more)
@@ -173,7 +255,8 @@ def plan(**given: Any) -> ExitPlan:
 def enter(bench: Bench, filled: int | None = None, quantity: int = 100, **given: Any) -> Order:
     """A limit order for 100 IBM at 100 with exits, filled so far (None: whole)."""
     terms: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(100), "quantity": D(quantity)}
-    terms.update({name: given.pop(name) for name in ("side", "client_order_id", "oco", "tag") if name in given})
+    named = ("side", "client_order_id", "oco", "tag", "time_in_force")
+    terms.update({name: given.pop(name) for name in named if name in given})
     order: Order = bench.submit(**terms, exits=plan(**given) if given else None).order
     if filled != 0 and order.status is OrderStatus.NEW:
         trade(bench, order.order_id, filled)

@@ -42,6 +42,9 @@ class Can(Flag):
     is bought is a balance itself.
     OCO: of the orders of one account with one `oco`, and of the exits with one `parent`, the broker itself takes off
     the others what one fills, and reports that as OrderReplaced or OrderCanceled. Without it the gateway does that.
+    BRACKET: an entry's exits may be sent with it: they are held until the entry is filled whole, and end where it ends
+    before; from then on what one fills is taken off the other, as with OCO. Without it, and for exits whose prices only
+    the fill tells, the gateway sends them when something was filled.
     PRIMARY_EXCHANGE: several exchanges have contracts of one symbol, and it can be told which is meant.
     DEPTH: it shows the book, be it one level of each side.
     LAST_PRICES: it tells what symbols were traded at last, those that nobody listens to too.
@@ -69,6 +72,7 @@ class Can(Flag):
     RAW = auto()
     FAULTS = auto()
     OCO = auto()
+    BRACKET = auto()
     CASH = auto()
     PRIMARY_EXCHANGE = auto()
     FUNDING = auto()
@@ -177,6 +181,9 @@ class Broker(Protocol):
         a rate limit's answer to an order). It is the same for release, cancel and replace. A broker without STAGE is
         never given a staged order.
         """
+
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        """Send an entry with its exits (`attached`), all or none: Refused, or doubt, is of each (BRACKET only)."""
 
     async def release(self, order: Order) -> None:
         """Send a ticket that submit staged (STAGE only)."""

@@ -257,7 +257,8 @@ def _plain(number: Decimal | None) -> str:
 class Terms:
     """What was agreed when the order entered the journal. `day` is the venue's trading day then.
 
-    With a `lease` (model.lease) the order ends some time after the connection that sent it.
+    With a `lease` (model.lease) the order ends some time after the connection that sent it. `attached`: an exit that
+    the broker was given with its entry, and holds until that is filled whole.
     """
 
     order_id: str
@@ -288,6 +289,7 @@ class Terms:
     signal: str = ""
     strategy: str = ""
     good_till: datetime | None = None
+    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

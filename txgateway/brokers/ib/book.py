@@ -41,7 +41,8 @@ class Entry:
 
     `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that
     may have ended it, `end_text` the reason that came with its end. `held`: why IB keeps it back (a locate).
-    `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages.
+    `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages. `parent` is the number of
+    the order whose child it is.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Entry:
     cancel_asked: bool = False
     replace_asked: Terms | None = None
     raw: IbOrder | None = None
+    parent: int = 0
 
     @property
     def key(self) -> str:
@@ -162,7 +164,7 @@ class Book:
 
     # what we do
 
-    def sent(self, order: Order, number: int, contract: Contract, now: datetime) -> Entry:
+    def sent(self, order: Order, number: int, contract: Contract, now: datetime, parent: int = 0) -> Entry:
         """An order is about to be sent."""
         entry = Entry(
             name=order.order_id,
@@ -176,6 +178,7 @@ class Book:
             terms=translate.terms_of(order),
             since=now,
             symbol=order.symbol,
+            parent=parent,
         )
         self._keep(entry)
         return entry
@@ -246,6 +249,7 @@ class Book:
             heard=True,
             accepted=True,
             raw=order,
+            parent=order.parentId,
         )
 
     def _terms(self, entry: Entry, shown: Terms, now: datetime) -> list[OrderEvent]:
@@ -364,6 +368,12 @@ class Book:
         if not entry.ended:
             self.unsure[entry] = None
         return []
+
+    def never_sent(self, entry: Entry, why: Entry) -> None:
+        """TWS holds an order back, because another of its bracket was refused: it is to be canceled."""
+        code, text = why.refusal or (0, "")
+        entry.refusal = (code, f"Another order of its bracket was refused: {text}")
+        self.unsure[entry] = None
 
     def executed(self, its: IbExecution, now: datetime) -> tuple[Entry | None, list[OrderEvent]]:
         """The order of a fill; that it was filled proves that it was accepted."""

@@ -63,14 +63,15 @@ class IbBroker:
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.QUOTES | Can.TRADES | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
-        | Can.PRIMARY_EXCHANGE
+        | Can.PRIMARY_EXCHANGE | Can.BRACKET
     )  # fmt: skip
     """Not CASH: IB tells cash a while after the fills, and futures and conversions move it too. Not STAGE: an order
     that TWS holds back is lost when TWS restarts; the gateway keeps tickets itself.
 
-    Not OCO, and exits are sent without parentId and ocaGroup. A bracket's children are held until the parent is filled
-    whole, and go with a parent that is cancelled when it is filled in part: what was filled has no stop. An OCA group
-    (type 2 or 3) would take off the others what one fills, but:
+    BRACKET, unless `brackets` is "gateway": a parent with its children, which IB binds as an OCA group (type 3). They
+    are held until the parent is filled whole, and go with a parent that is cancelled when it is filled in part: the
+    gateway gives what was filled exits of its own then. Not OCO: those, and all other exits, are sent without parentId
+    and ocaGroup. A group that we make would take off the others what one fills, but:
 
     * one that is cancelled, by us or by hand in TWS, takes the others with it, and the stop is gone until it is sent
       again, with the daemon down for as long as that;
@@ -90,6 +91,8 @@ class IbBroker:
         self._reactor = setup.reactor
         self._options = options = read(setup.options)
         self._zone = pytz.timezone(options.timezone)
+        if not options.brackets:
+            self.can = IbBroker.can & ~Can.BRACKET
         self._time = VenueClock()
         self._numbers = Numbers(setup.folder, options.client_id)
         self._pacing = Pacing()
@@ -250,23 +253,52 @@ class IbBroker:
 
     async def submit(self, order: Order) -> None:
         """Send an order. The same id again raises DuplicateOrder, and is not sent."""
+        session, (entry,) = await self._place([order])
+        await session.answer_to(entry, self._options.patience)
+
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        """Send a parent and its children in one piece; only the last lets TWS transmit them, all at once."""
+        session, sent = await self._place([entry, *exits])
+        await session.answer_to(sent[-1], self._options.patience)
+        if sent[-1].refusal is not None and not sent[0].heard:
+            self._take_back(session, sent)
+        for each in sent:
+            await session.answer_to(each, self._options.patience)
+
+    async def _place(self, orders: Sequence[Order]) -> tuple[Session, list[Entry]]:
+        """Send orders, the first the parent of the others."""
         session = self._require()
-        self._refuse_twice(session, order)
-        route = self._route(order)
-        contract = await self._contract(session, order)
-        self._refuse_twice(session, order)
+        for order in orders:
+            self._refuse_twice(session, order)
+        routes = [self._route(order) for order in orders]
+        contract = await self._contract(session, orders[0])
+        for order in orders:
+            self._refuse_twice(session, order)
         if session.over:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
         try:
-            number = session.numbers.take()
+            numbers = [session.numbers.take() for _ in orders]
         except OSError as error:
             text = f"The next order number of {self.venue} cannot be kept ({error}): nothing was sent."
             raise Refused(Reason.JOURNAL_FAILED, text) from None
-        entry = session.book.sent(order, number, contract, self.now())
-        self._remember(order.order_id)
-        made = translate.ib_order(order, number, translate.terms_of(order), route)
-        session.client.placeOrder(number, _routed(contract, route), made)
-        await session.answer_to(entry, self._options.patience)
+        sent: list[Entry] = []
+        with session.client.joined():
+            for order, number, route in zip(orders, numbers, routes, strict=True):
+                parent = numbers[0] if sent else 0
+                sent.append(session.book.sent(order, number, contract, self.now(), parent))
+                self._remember(order.order_id)
+                terms, last = translate.terms_of(order), number == numbers[-1]
+                made = translate.ib_order(order, number, terms, route, parent, transmit=last)
+                session.client.placeOrder(number, _routed(contract, route), made)
+        return session, sent
+
+    def _take_back(self, session: Session, sent: Sequence[Entry]) -> None:
+        """The last of a bracket was refused, so that nothing was transmitted: end what TWS holds back."""
+        *held, last = sent
+        for each in held:
+            session.book.never_sent(each, last)
+            session.client.cancelOrder(each.number)
+        session.look_soon()
 
     def _refuse_twice(self, session: Session, order: Order) -> None:
         if order.order_id in self._sent or session.book.find(order.order_id) is not None:
@@ -335,7 +367,7 @@ class IbBroker:
         if order.origin is Origin.EXTERNAL and entry.raw is not None:
             made = translate.changed(entry.raw, entry.number, terms)
         else:
-            made = translate.ib_order(order, entry.number, terms, route)
+            made = translate.ib_order(order, entry.number, terms, route, entry.parent)
         entry.replace_asked = terms
         session.client.placeOrder(entry.number, _routed(entry.contract, route), made)
 

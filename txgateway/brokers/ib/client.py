@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Any
 
@@ -26,14 +26,32 @@ class PacedClient(Client):
         super().__init__(inbox)
         self._reactor = reactor
         self._rates = tuple(max(1, rate - reserved) for reserved in _RESERVED)
-        self._lanes: tuple[deque[str], deque[str], deque[str]] = (deque(), deque(), deque())
+        self._lanes: tuple[deque[list[str]], ...] = (deque(), deque(), deque())
         self._times: deque[float] = deque()
         self._turn: Any = None
+        self._joined: list[str] | None = None
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Orders that are sent in here leave in one piece: all of them, or none."""
+        orders: list[str] = []
+        self._joined = orders
+        try:
+            yield
+        finally:
+            self._joined = None
+        self._put(1, orders)
 
     def sendMsg(self, msg: str) -> None:
         """Send a message now, or when it is its turn."""
         kind = msg.partition("\0")[0]
-        self._lanes[0 if kind in _CANCEL else 1 if kind in _ORDER else 2].append(msg)
+        if self._joined is not None:
+            self._joined.append(msg)
+        else:
+            self._put(0 if kind in _CANCEL else 1 if kind in _ORDER else 2, [msg])
+
+    def _put(self, lane: int, messages: list[str]) -> None:
+        self._lanes[lane].append(messages)
         if self._turn is None:
             self._send_due()
 
@@ -43,9 +61,10 @@ class PacedClient(Client):
         while self._times and now - self._times[0] >= 1.0:
             self._times.popleft()
         for lane, rate in zip(self._lanes, self._rates, strict=True):
-            while lane and len(self._times) < rate:
-                self.conn.sendMsg(self._prefix(lane.popleft().encode()))
-                self._times.append(now)
+            while lane and (not self._times or len(self._times) + len(lane[0]) <= rate):
+                messages = lane.popleft()
+                self.conn.sendMsg(b"".join(self._prefix(each.encode()) for each in messages))
+                self._times.extend([now] * len(messages))
         if any(self._lanes):
             self._turn = self._reactor.callLater(max(0.001, self._times[0] + 1.0 - now), self._send_due)
 

@@ -25,7 +25,8 @@ class IbOptions:
     given up. `patience`: so long an order may stay without a word until it is in doubt. `commission_wait`: so long a
     fill waits for its commission. `rate`: messages a second, at most. `restart`: when TWS restarts, and down is
     expected. `primary_exchanges`: by symbol, where several exchanges have it. `timezone`: of times that come without
-    one, and of the day whose orders TWS remembers.
+    one, and of the day whose orders TWS remembers. `brackets`: exits whose prices are known go to IB with their
+    entry.
     """
 
     host: str
@@ -43,6 +44,7 @@ class IbOptions:
     commission_wait: float
     rate: int
     domain: str
+    brackets: bool
 
 
 def read(options: Mapping[str, Any]) -> IbOptions:
@@ -66,6 +68,12 @@ def _accounts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each.strip() for each in value):
         raise ValueError('give a list of accounts, such as ["DU1234567"]')
     return tuple(each.strip() for each in value)
+
+
+def _brackets(value: Any) -> bool:
+    if value not in ("native", "gateway"):
+        raise ValueError("give native (exits go to IB with their entry) or gateway (they follow its fills)")
+    return bool(value == "native")
 
 
 def _data_type(value: Any) -> int:
@@ -121,4 +129,5 @@ _READERS: table.Readers = {
     "commission_wait": (1, table.seconds(0.0)),
     "rate": (45, table.whole(1, 100_000, "give messages a second, a whole number from 1")),
     "domain": ("live", table.word),
+    "brackets": ("native", _brackets),
 }

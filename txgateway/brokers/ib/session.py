@@ -267,6 +267,10 @@ class Session:
         for entry, answer in list(self._waiting.items()):
             if (entry.heard or entry.limited) and not answer.called:
                 answer.callback(None)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Ask what became of the orders that something was said of."""
         if self.book.unsure and not self._checking:
             self._checking = True
             self._reactor.callLater(GRACE_SECONDS, self._check)

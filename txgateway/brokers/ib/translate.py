@@ -147,8 +147,11 @@ def asked_of(order: Order, now: Terms) -> Terms:
     )
 
 
-def ib_order(order: Order, number: int, terms: Terms, route: Route) -> IbOrder:
-    """An order as it is sent. A short sale is a sale: IB finds the shares by itself."""
+def ib_order(order: Order, number: int, terms: Terms, route: Route, parent: int = 0, transmit: bool = True) -> IbOrder:
+    """An order as it is sent. A short sale is a sale: IB finds the shares by itself.
+
+    `parent` is the number of an attached exit's entry. What is not to `transmit` TWS holds until one of its bracket is.
+    """
     made = IbOrder(
         orderId=number,
         action="BUY" if order.side is Side.BUY else "SELL",
@@ -157,6 +160,8 @@ def ib_order(order: Order, number: int, terms: Terms, route: Route) -> IbOrder:
         tif=order.time_in_force.value,
         orderRef=order.order_id,
         account=order.account,
+        parentId=parent,
+        transmit=transmit,
     )
     for flag, value in route.flags.items():
         setattr(made, flag, value)
