@@ -99,6 +99,10 @@ class Little:
             return
         self.enter(order)
 
+    async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
+        for order in (entry, *exits):
+            await self.submit(order)
+
     def enter(self, order: Order) -> None:
         self.ids += 1
         names = ("account", "symbol", "side", "quantity", "order_type", "time_in_force", "limit_price", "stop_price")
@@ -157,6 +161,11 @@ class Little:
     def end(self, order_id: str) -> None:
         self.orders[order_id] = replace(self.orders[order_id], status=OrderStatus.CANCELED)
         self.tell(OrderCanceled(order_id, Reason.USER, "Canceled.", self.clock()))
+        for child in [each for each in self.orders if self.holds(order_id, each)]:
+            self.end(child)
+
+    def holds(self, parent: str, child: str) -> bool:
+        return self.groups[child] == parent and self.is_open(child)
 
     def is_open(self, order_id: str) -> bool:
         return order_id in self.orders and self.orders[order_id].status not in CLOSED

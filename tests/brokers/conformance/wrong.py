@@ -378,7 +378,7 @@ class RefusesAndReplaces(Little):
         self.orders[order.order_id] = replace(known, quantity=order.asked_quantity)
 
 
-@breaks(44, 45, 46)
+@breaks(44, 45, 46, 48, 49)
 class BindsNothing(Little):
     def bound(self, order_id: str, other: str) -> bool:
         return False
@@ -390,22 +390,50 @@ class BindsEverything(Little):
         return self.is_open(other)
 
 
-@breaks(44, 46)
+@breaks(44, 46, 48)
 class EndsTheOthersInWordsOnly(Little):
     def take_off(self, order_id: str, quantity: Decimal) -> None:
         self.tell(OrderReplaced(order_id, quantity, None, None, self.clock()))
 
 
-@breaks(45)
+@breaks(45, 49)
 class TakesTooLittleOff(Little):
     def take_off(self, order_id: str, quantity: Decimal) -> None:
         super().take_off(order_id, quantity / 2)
 
 
-@breaks(46)
+@breaks(46, 47)
 class BindsByOcoAlone(Little):
     def enter(self, order: Any) -> None:
         super().enter(replace(order, parent=""))
+
+
+@breaks(47)
+class LetsTheExitsOfAnEndedEntryWork(Little):
+    def holds(self, parent: str, child: str) -> bool:
+        return False
+
+
+@breaks(47)
+class GivesABracketOneId(Little):
+    async def submit_bracket(self, entry: Any, exits: Any) -> None:
+        for order in (entry, *exits):
+            self.ids = 0
+            await self.submit(order)
+
+
+@breaks(48)
+class SendsTheExitsLater(Little):
+    async def submit_bracket(self, entry: Any, exits: Any) -> None:
+        await self.submit(entry)
+        for order in exits:
+            self.tell(OrderAccepted(order.order_id, order.leg, self.clock()))
+
+
+@breaks(49)
+class EndsTheOtherWithTheFirstFill(Little):
+    def take_off(self, order_id: str, quantity: Decimal) -> None:
+        self.end(order_id)
 
 
 # ---------------------------------------------------------------- fills

@@ -72,7 +72,7 @@ def test_a_second_process_cannot_take_the_book(open_venue: Open, make_venue: Ope
 
 
 def test_it_claims_what_it_can(venue: Any) -> None:
-    cannot = Can.BALANCE_STREAM | Can.RAW | Can.OCO | Can.PRIMARY_EXCHANGE
+    cannot = Can.BALANCE_STREAM | Can.RAW | Can.OCO | Can.BRACKET | Can.PRIMARY_EXCHANGE
     cannot |= Can.FUNDING | Can.LEVERAGE | Can.POSITION_MODE | Can.RATE_LIMITS
     assert ~venue.broker.can == cannot
 
@@ -484,7 +484,7 @@ def test_the_contract_is_kept_by_name() -> None:
     missing = {name for name in methods if not hasattr(PaperBroker, name)}
     assert missing == {
         *{"set_primary_exchange", "funding", "leverage", "set_leverage", "position_mode", "set_position_mode"},
-        *{"call_endpoint", "rate_limits"},
+        *{"call_endpoint", "rate_limits", "submit_bracket"},
     }, "they are not claimed"
 
 

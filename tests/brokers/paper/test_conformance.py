@@ -27,6 +27,6 @@ def test_the_paper_broker_keeps(case: Case, latency: str, tmp_path: Path, logged
 
 def test_it_is_asked_everything() -> None:
     elsewhere = Can.FUNDING | Can.LEVERAGE | Can.POSITION_MODE | Can.RATE_LIMITS | Can.RAW
-    assert cases(~(Can.OCO | elsewhere)) == ALL, (
+    assert cases(~(Can.OCO | Can.BRACKET | elsewhere)) == ALL, (
         "all but those of orders that it leaves to the gateway to bind together"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from txgateway.brokers import Can
 from txgateway.brokers.conformance.case import case
 from txgateway.brokers.conformance.trial import ENDS, Trial, require
@@ -191,3 +193,48 @@ async def exits_of_one_parent_are_bound(trial: Trial) -> None:
     first, second = [await trial.rest(parent="ENTRY") for _ in range(2)]
     await trial.fill(first, first.quantity)
     await trial.until(lambda: trial.events(second, OrderCanceled), "OrderCanceled is told of the other")
+
+
+@case(47, Can.LIMIT | Can.STOP | Can.BRACKET)
+async def a_bracket_waits_for_its_entry_and_ends_with_it(trial: Trial) -> None:
+    """The exits of a bracket are accepted with their entry, each with an id of its own, and held: one that ends before
+    it is filled whole ends them, and that is told. A leg that stays would open a position."""
+    await trial.begin()
+    orders = await trial.bracket()
+    ids = {order.broker_order_id for order in orders}
+    require(len(ids) == len(orders), f"the orders of a bracket have the ids {ids}")
+    await trial.cancel(orders[0])
+    for order in orders:
+        await trial.until(partial(trial.events, order, OrderCanceled), "the end of each is told")
+        require(await trial.reported(order) is None, "one has ended and is still among the open orders")
+    require(not any(trial.fills(order) for order in orders), "one of them was filled")
+
+
+@case(48, Can.LIMIT | Can.STOP | Can.BRACKET)
+async def of_a_bracket_one_exit_ends_the_other(trial: Trial) -> None:
+    """Once the entry is filled whole its exits work, and when one of them is filled whole the other is canceled, and
+    told so."""
+    await trial.begin()
+    entry, profit, stop = await trial.bracket()
+    await trial.fill(entry, entry.quantity)
+    for order in (profit, stop):
+        require(await trial.reported(order), "an exit is not among the open orders when its entry is filled")
+        require(not trial.events(order, *ENDS), f"an exit ended with the fill of its entry: {trial.story(order)}")
+    await trial.fill(profit, profit.quantity)
+    await trial.until(lambda: trial.events(stop, OrderCanceled), "OrderCanceled is told of the other exit")
+    require(await trial.reported(stop) is None, "the other is canceled and still among the open orders")
+
+
+@case(49, Can.LIMIT | Can.STOP | Can.BRACKET)
+async def of_a_bracket_what_one_exit_fills_is_taken_off_the_other(trial: Trial) -> None:
+    """What one exit of a bracket fills in part is taken off the other, told as OrderReplaced: it still works for the
+    rest of the position."""
+    await trial.begin()
+    entry, profit, stop = await trial.bracket()
+    await trial.fill(entry, entry.quantity)
+    part = trial.subject.quantity / 10 * 4
+    await trial.fill(profit, part)
+    await trial.until(lambda: trial.events(stop, OrderReplaced), "the other exit is told to be less")
+    report = await trial.reported(stop)
+    left = report.quantity - report.filled_quantity if report else 0
+    require(left == stop.quantity - part, f"{left} of the other are left")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -25,6 +26,7 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.execution import Execution
+from txgateway.model.exits import Leg
 from txgateway.model.fault import FaultKind, make_fault
 from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Side, TimeInForce
 
@@ -158,6 +160,18 @@ class Trial:
         order = await self.submit(self.order(**terms))
         require(self.events(order, OrderAccepted), f"a resting order was not accepted: {self.story(order)}")
         return order
+
+    async def bracket(self) -> tuple[Order, Order, Order]:
+        """A resting limit order with its take profit and its stop, all accepted."""
+        entry, subject = self.order(), self.subject
+        terms: dict[str, Any] = {"side": Side.SELL, "parent": entry.order_id, "attached": True}
+        profit = self.order(**terms, leg=Leg.TAKE_PROFIT, limit_price=subject.high_price)
+        stop = self.order(OrderType.STOP, **terms, leg=Leg.STOP_LOSS, stop_price=subject.low_price / 2)
+        await self.ask(self.broker.submit_bracket(entry, [profit, stop]))
+        for order in (entry, profit, stop):
+            accepted = f"{order.order_id} of a bracket is accepted"
+            await self.until(partial(self.events, order, OrderAccepted), accepted)
+        return self.named(entry), self.named(profit), self.named(stop)
 
     async def buy(self) -> Order:
         """A market order for `quantity`, filled."""
