@@ -106,7 +106,7 @@ class View:
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
     clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be sold, zero: any.
-    `settled`: nothing was told of the family for SETTLED seconds.
+    `settled`: nothing was told of the family for SETTLED seconds. `halted`: exits may not be sent.
     """
 
     can: Can
@@ -118,6 +118,7 @@ class View:
     refused: frozenset[str] = frozenset()
     lot: Decimal = ZERO
     settled: bool = True
+    halted: bool = False
 
     def whole(self, quantity: Decimal) -> Decimal:
         """What of a quantity can be sold: a fee that is taken out of what was bought leaves parts of a lot."""
@@ -295,7 +296,7 @@ def _fit_asleep(family: Family, order: Order, entry: Order | None, view: View) -
         if not view.settled:
             return Wait()  # the broker ends it itself
         return Cancel(order.order_id) if _may_cancel(family, order) else None
-    late = family.began is not None and view.now >= family.began + ASLEEP
+    late = family.began is not None and view.now >= family.began + ASLEEP and not view.halted
     fixed = bracket(family.plan, entry.time_in_force, view.can)
     if late or order.leg not in family.wanted or order.leg not in fixed:
         return Cancel(order.order_id) if _may_cancel(family, order) else None

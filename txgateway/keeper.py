@@ -261,6 +261,7 @@ class Keeper:
             frozenset(memory.troubles),
             _lot(memory.rules),
             settled,
+            self._halted(family),
         )
         steps = exits.due(family, self._gateway.state.order, view)
         self._settle(family, memory, steps)
@@ -367,6 +368,12 @@ class Keeper:
             mine = state.strategies.at(place, (family.owner, family.strategy))
             quantity = state.strategies.held(mine, quantity)
         return max(ZERO, quantity if family.long else -quantity)
+
+    def _halted(self, family: Family) -> bool:
+        """Whether a halt keeps new exits back."""
+        subject = Subject(family.venue, family.account, family.owner, Origin(family.origin), family.symbol)
+        halt = halts.in_force(self._gateway.state, subject, True)
+        return halt is not None and not halt.passes(True)
 
     async def _learn(self, family: Family, memory: _Memory) -> None:
         """The instrument's rules, and from here on its prices (which may be long in coming)."""

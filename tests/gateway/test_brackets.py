@@ -307,6 +307,18 @@ def test_what_stays_filled_in_part_has_exits_of_ours_that_grow() -> None:
     assert len(bench.broker.sent) == 5
 
 
+def test_while_all_is_halted_the_brokers_are_left_as_they_are() -> None:
+    """Ours could not be sent in their place, and they will work when the entry is filled whole."""
+    bench = at_holder()
+    order = enter(bench, 40, **BRACKET)
+    bench.gateway.halt("lunch", "boss")
+    pass_by(bench, A_WHILE)
+    assert asked_of_broker(bench) == (3, 0, 0)
+    bench.gateway.resume("boss")
+    pass_by(bench, A_WHILE)
+    assert shown(bench, order) == {"sl": (40, D(95)), "tp": (40, D(110))}
+
+
 def test_filled_whole_while_its_exits_are_being_taken_over() -> None:
     bench = at_holder()
     order = enter(bench, 40, **BRACKET)
