@@ -88,7 +88,8 @@ def _bound(terms: Terms) -> str:
     """What an order is bound to."""
     exits = f", with {terms.exits}" if terms.exits is not None else ""
     group = f", one of the group {terms.oco}" if terms.oco else ""
-    parent = f", an exit of {terms.parent}" if terms.leg is not None else ""
+    held = ", which the broker holds until that is filled" if terms.attached else ""
+    parent = f", an exit of {terms.parent}{held}" if terms.leg is not None else ""
     until = f", until {terms.good_till:%Y-%m-%d %H:%M:%S} UTC" if terms.good_till is not None else ""
     return f"{exits}{group}{parent}{until}"
 

@@ -1,87 +1,25 @@
-"""Exits at Interactive Brokers: each of what is left, whatever is killed when, and whatever a person does in TWS."""
+"""The gateway's own exits at Interactive Brokers: each of what is left, whatever is killed, whatever a person does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
+from tests.e2e.tws_desk import connect, enter, exits, held, rest, running, settled, working
 from tests.emulators.tws.process import Tws
-
-ACCOUNT = "DU1234567"
-ENTRY = {"account": ACCOUNT, "symbol": "IBM", "side": "BUY", "quantity": 100, "order_type": "LIMIT", "limit_price": 180}
-BRACKET = {"take_profit": "190", "stop_loss": "170"}
-FAR = "price_collar=off,max_notional=off,reference_age=off"
-ENDED = ("Filled", "Cancelled", "Inactive")
 
 
 @pytest.fixture
 def tws() -> Iterator[Tws]:
-    emulator = Tws("--tick", "0", "--account", ACCOUNT).start()
-    emulator.do("quote", symbol="IBM", bid="185.10", ask="185.20")
-    yield emulator
-    violations = emulator.do("status")["violations"]
-    emulator.kill()
-    assert violations == []
+    yield from running()
 
 
 @pytest.fixture
 def daemon(tws: Tws, make_daemon: MakeDaemon) -> Daemon:
-    environment = {"MODE": "tws", "API_HOST": "127.0.0.1", "API_PORT": str(tws.port), "API_ACCOUNT": ACCOUNT}
-    return make_daemon(**environment, API_CLIENT_ID="7", RISK=FAR, RECONCILE_SECONDS="2").start().up()
-
-
-def enter(daemon: Daemon) -> str:
-    """An entry that rests, with two exits to come."""
-    order = daemon.call("submit_order", **ENTRY, **BRACKET)
-    assert order["order_status"] == "NEW", order
-    return str(order["permid"])
-
-
-def exits(tws: Tws) -> list[dict[str, Any]]:
-    """Every exit that TWS ever had."""
-    return [each for each in tws.do("orders") if each["action"] == "SELL"]
-
-
-def working(tws: Tws) -> dict[str, tuple[int, dict[str, Any]]]:
-    """What is left of each exit that works at TWS, by its type, and the exit; there is one of a type at most."""
-    found = [each for each in exits(tws) if each["status"] not in ENDED]
-    left = {each["type"]: (int(each["quantity"]) - int(each["filled"]), each) for each in found}
-    assert len(left) == len(found), f"two exits of a kind: {found}"
-    return left
-
-
-def rest(daemon: Daemon, tws: Tws, **wanted: int) -> dict[str, dict[str, Any]]:
-    """Wait until exactly so much is left of the exits at TWS, such as LMT=40, STP=40; the exits."""
-
-    def so() -> Any:
-        found = working(tws)
-        same = {kind: size for kind, (size, _) in found.items()} == wanted
-        return [{kind: each for kind, (_, each) in found.items()}] if same else None
-
-    found: dict[str, dict[str, Any]] = until(so, daemon)[0]
-    return found
-
-
-def held(tws: Tws) -> int:
-    """The position at TWS."""
-    return int(tws.do("net")[ACCOUNT].get("IBM", 0))
-
-
-def settled(daemon: Daemon, tws: Tws, position: int) -> None:
-    """Nothing is in doubt, and we hold what TWS holds."""
-    assert held(tws) == position
-
-    def agreed() -> bool:
-        orders = daemon.call("query_orders").values()
-        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in orders):
-            return False
-        return daemon.call("query_positions")[ACCOUNT].get("IBM", 0) == position
-
-    until(agreed, daemon)
+    return connect(tws, make_daemon, "gateway")
 
 
 def test_exits_begin_with_the_first_fill_and_grow_with_the_next(daemon: Daemon, tws: Tws) -> None:
