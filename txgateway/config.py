@@ -287,6 +287,8 @@ _API_OPTIONS = {
 }
 """The options of a venue of any other kind that is configured by the environment alone."""
 _CCXT = ("exchange", "key", "secret", "password", "uid", "market", "domain", "url", "symbols")
+_OF_ALL = frozenset({"API_ACCOUNT", "API_ROUTE", "API_TIMEZONE"})
+"""Those of them that say something about the whole daemon, too."""
 _API_OPTIONS_OF = {"ccxt": {"accounts": "API_ACCOUNT", **{option: f"CCXT_{option.upper()}" for option in _CCXT}}}
 """The same of kinds that have variables of their own."""
 
@@ -445,8 +447,8 @@ class _Reading:
                 return str(int(value))
             case str() | int() | float():
                 return str(value)
-            case time() if not (value.second or value.microsecond):
-                return f"{value:%H:%M}"
+            case time():
+                return f"{value}" if value.second or value.microsecond else f"{value:%H:%M}"
             case [*items] if all(isinstance(item, str | int) for item in items):
                 return ",".join(map(str, items))
         self._wrong(label, "give text, a number, true or false, or a list of text")
@@ -533,9 +535,13 @@ class _Reading:
 
     def _venue_of_table(self, name: str, table: Any) -> Venue:
         where = f"{self.toml_path} [venues.{name}]"
-        table = dict(table) if isinstance(table, dict) else {}
-        kind = str(table.pop("kind", ""))
+        if not isinstance(table, dict) or "kind" not in table:
+            self._wrong(where, f"give it a table with its kind in it, which is {self._kinds_there()}")
+            return Venue(name, "", (), {})
+        table = dict(table)
+        kind = str(table.pop("kind"))
         self._check_kind(f"{where} kind={kind}", kind)
+        self._check_unheard(where, kind, table)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,31}", name):
             self._wrong(where, "give a name of letters, digits, _ and -")
         return self._venue(name, kind, table, where)
@@ -543,7 +549,19 @@ class _Reading:
     def _check_kind(self, said: str, kind: str) -> None:
         if kind not in self.kinds:
             there = ", ".join(sorted(self.kinds)) or "none (install txgateway with pip)"
-            self._wrong(said, f"no broker of this kind is installed; those that are: {there}")
+            hint = read.did_you_mean(kind.lower(), sorted(self.kinds))
+            self._wrong(said, f"no broker of this kind is installed{hint}; those that are: {there}")
+
+    def _kinds_there(self) -> str:
+        return f"one of {', '.join(sorted(self.kinds))}" if self.kinds else "none (install txgateway with pip)"
+
+    def _check_unheard(self, where: str, kind: str, table: Mapping[str, Any]) -> None:
+        """What is about the one venue of the environment says nothing of a venue with a table of its own."""
+        variables = {} if kind == EMBEDDED else _API_OPTIONS_OF.get(kind, _API_OPTIONS)
+        for option, variable in variables.items():
+            given = self.given[variable]
+            if variable not in _OF_ALL and given.source != "default" and option not in table:
+                self._wrong(given.said(variable), f"no venue of a table reads it; write {option} into {where}")
 
     def _venue(self, name: str, kind: str, table: Mapping[str, Any], where: str) -> Venue:
         """A venue whose options are its kind's variables and, over them, its table; its kind looks at them too."""
@@ -808,4 +826,4 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _read_text(path: Path) -> str:
-    return path.read_text("utf-8")
+    return path.read_text("utf-8-sig")  # some editors begin a file with a mark of its encoding

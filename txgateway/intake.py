@@ -312,7 +312,8 @@ class Intake:
     def require_up(self, venue: str) -> None:
         """NotUp until the venue has been up once: before that there is nothing true to tell."""
         if venue not in self.been_up:
-            raise NotUp(f"Venue {venue} is {self.status[venue]}: wait until status reads Up.")
+            text = f"Venue {venue} is {self.status[venue]}: wait until status reads Up"
+            raise NotUp(f"{text}; query_venues says why it does not yet.")
 
     def start_day(self, venue: str) -> None:
         """Begin the venue's trading day when its clock has passed into another."""

@@ -186,7 +186,8 @@ class Exchange:
             said = sentence(answer.body)
             raise Unauthorized(f"user {user!r} is not allowed to call {method}{f': {said}' if said else ''}")
         if answer.status == 503 and answer.body.strip() == b"false":
-            raise NotReady(f"the gateway at {url} is not up yet: wait until its status is Up, then call again")
+            then = "wait until its status is Up, then call again (query_venues says why it is not)"
+            raise NotReady(f"the gateway at {url} is not up yet: {then}")
         if answer.status == 404:
             raise UnexpectedAnswer(f"{url} has no command {method}: is it a txgateway, and recent enough?", 404)
         if answer.status != 200:

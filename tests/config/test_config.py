@@ -514,8 +514,10 @@ def test_two_paper_venues_in_a_ring_are_two_mistakes() -> None:
         ("[gateway]\ntimeout_order = inf", "timeout_order=inf: give seconds"),
         ("[gateway]\nlocal_reset_time = 2026-01-01", "local_reset_time: give text, a number"),
         ("[gateway", f"{TOML}: this is not TOML"),
-        ("[venues.a]\nport = 1", f"{TOML} [venues.a] kind=: no broker of this kind"),
-        ("venues.a = 1", f"{TOML} [venues.a] kind=: no broker of this kind"),
+        ("[venues.a]\nport = 1", f"{TOML} [venues.a]: give it a table with its kind in it, which is one of paper, tws"),
+        ("venues.a = 1", f"{TOML} [venues.a]: give it a table with its kind in it"),
+        ('[venues.a]\nkind = "Twss"', "is installed (did you mean tws?)"),
+        ("[gateway]\nlocal_reset_time = 05:00:30", "local_reset_time=05:00:30: give a time of day"),
         ('[venues."a b"]\nkind = "tws"', "[venues.a b]: give a name of letters"),
         ('[venues.a]\nkind = "tws"\naccounts = 1', "[venues.a] accounts: give a list of names"),
         (VENUES.replace("U1", "S1"), "account S1: venues sim and IB-live both have it"),
@@ -638,3 +640,20 @@ def test_the_example_file_is_good_as_it_is_and_with_its_comments_taken_off() -> 
     assert len(tomllib.loads(uncommented)["venues"]) > len(tomllib.loads(text)["venues"])
     assert len(load(toml=uncommented, kinds=("paper", "rtx", "tws", "ccxt")).venues) > 1
     assert set(tomllib.loads(uncommented)["sources"]["tv-alerts"]) == {*SOURCE_SETTINGS, "venue", "limits"}
+
+
+def test_what_no_venue_reads_is_a_mistake_where_one_would_go_elsewhere() -> None:
+    """The variables of the one venue of the environment say nothing of one with a table: it would go to localhost."""
+    (said,) = mistakes({"TXGATEWAY_API_HOST": "elsewhere"}, toml='[venues.a]\nkind = "tws"')
+    assert said.startswith("TXGATEWAY_API_HOST=elsewhere: no venue of a table reads it; write host into")
+    assert "[venues.a]" in said
+    for toml in ('[venues.a]\nkind = "tws"\nhost = "there"', '[venues.a]\nkind = "paper"'):
+        assert load({"TXGATEWAY_API_HOST": "elsewhere"}, toml=toml).default_venue.name == "a"
+    load({"TXGATEWAY_API_ACCOUNT": "U1", "TXGATEWAY_API_TIMEZONE": "UTC"}, toml='[venues.a]\nkind = "tws"')
+
+
+def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('\ufeff[venues.a]\nkind = "paper"\n', "utf-8")
+    made = config.load({"TXGATEWAY_CONFIG": str(file), "HOME": str(tmp_path)})
+    assert made.default_venue.name == "a"

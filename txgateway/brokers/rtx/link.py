@@ -164,7 +164,7 @@ class Link:
         wait = BACK_OFF[min(self._tries, len(BACK_OFF) - 1)]
         self._tries += 1
         host, port = self._where
-        self._ears.complain(f"rtgw at {host}:{port}: {text}; the next attempt is in {wait:g} s")
+        self._ears.complain(f"rtgw at {host}:{port}: {text.rstrip('.')}; the next attempt is in {wait:g} s")
         self._again = self._reactor.callLater(wait, self._connect)
 
     def failed(self, factory: _Factory, text: str) -> None:
