@@ -130,9 +130,14 @@ class _Followed:
     async def instrument(self, symbol: str) -> Instrument | None:
         """A symbol's rules."""
         known = self.known(symbol)
-        if known is None and (trouble := self.trouble()):
-            raise Refused(Reason.VENUE_DOWN, f"{trouble[0].upper()}{trouble[1:]}: send it again when it is UP.")
+        if known is None:
+            self._require()
         return known or await self._feed.instrument(self.source, symbol)
+
+    def _require(self) -> None:
+        trouble = self.trouble()
+        if trouble:
+            raise Refused(Reason.VENUE_DOWN, f"{trouble[0].upper()}{trouble[1:]}: send it again when it is UP.")
 
     def subscribe(self, symbol: str) -> None:
         """Hear a symbol."""
@@ -156,9 +161,10 @@ class _Followed:
         return await self._broker.bars(symbol, period, start, end)
 
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
-        """The last prices."""
+        """The last prices; of a venue that cannot be asked those that active symbols have shown by the link of now."""
         if Can.LAST_PRICES in self._broker.can:
             return await self._broker.last_prices(symbols)
+        self._require()
         shown = (self._relay.present(self.source, symbol)[1] for symbol in symbols)
         return [LastPrice(each.symbol, each.price, each.time) for each in shown if each is not None]
 

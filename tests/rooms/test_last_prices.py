@@ -25,6 +25,7 @@ from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused, T
 from txgateway.model.events import VenueStatus
 from txgateway.model.market import LastPrice, Trade
 from txgateway.model.order import Origin
+from txgateway.relay import Relay
 
 FLAGS = wire.Flags(UTC)
 
@@ -184,6 +185,26 @@ def test_as_many_as_may_be_and_the_same_ones_again(hall: Hall) -> None:
     names = [f"S{at}" for at in range(MOST)]
     assert set(hall.reasons([*names, *names])) == set(names)
     assert hall.here.lists == [names]
+
+
+def test_a_venue_on_the_prices_of_one_that_cannot_be_asked_has_what_that_shows(hall: Hall) -> None:
+    intake = hall.gateway.intake
+    intake.connects["feeding"] = 1
+    prices = Relay(hall.feed, hall.api.brokers, intake).prices("feeding", "paper")
+    prices.follow(lambda event: None, lambda: None)
+    Deferred.fromCoroutine(hall.feed.add("IBM@feeding", "me"))
+    hall.feed.report("feeding", Trade("IBM", D("99.5"), D(10), START))
+
+    def given() -> Any:
+        return outcome(Deferred.fromCoroutine(prices.last_prices(["AAPL", "IBM"])))
+
+    assert given() == [LastPrice("IBM", D("99.5"), START)]
+    intake.connects["feeding"] = 2
+    assert given() == [], "another link has shown nothing yet"
+    hall.status["feeding"] = VenueStatus.DOWN
+    with pytest.raises(Refused, match="is DOWN") as caught:
+        given()
+    assert caught.value.reason is Reason.VENUE_DOWN
 
 
 def test_numbers_are_names_too(hall: Hall) -> None:

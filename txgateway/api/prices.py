@@ -25,7 +25,7 @@ Reports = Mapping[str, LastPriceReport]
 
 @command(Right.READ, narrow=True)
 async def query_last_prices(api: Api, caller: Caller, symbols: Names) -> dict[str, LastPriceReport]:
-    """Give what several symbols were traded at last: each name as it was given -> its `price`, and the trade's `time`.
+    """Give what several symbols were traded at last: each name, upper-cased -> its `price`, and the trade's `time`.
 
     symbols: up to 100 names with commas, or a list; also at several venues (`SYM@venue`). Nothing is subscribed. time
     is null where the venue does not tell it. Where there is no price, `reason` and `text` say why: UNKNOWN_SYMBOL,
@@ -78,13 +78,13 @@ def _shown(api: Api, venue: str, symbol: str) -> LastPriceReport:
     """What an active symbol of a venue that cannot be asked has shown."""
     if api.gateway.intake.status[venue] not in (VenueStatus.RECONCILING, VenueStatus.UP):
         return _none(Refused(Reason.VENUE_DOWN, f"Venue {venue} is not connected: what it showed before may be old."))
-    ticker = api.feed.ticker(f"{symbol}@{venue}")
-    if ticker is None:
+    _, last = api.feed.shown(venue, symbol)
+    if last is not None:
+        return _report(LastPrice(symbol, last.price, last.time))
+    if api.feed.ticker(f"{symbol}@{venue}") is None:
         text = f"Venue {venue} tells the last prices of active symbols only: add_symbol {symbol} first."
         return _none(Refused(Reason.UNSUPPORTED, text))
-    if ticker.last is None:
-        return _none(Refused(Reason.NO_PRICE, f"Venue {venue} shows no trade in {symbol}."))
-    return _report(LastPrice(symbol, ticker.last.price, ticker.last.time))
+    return _none(Refused(Reason.NO_PRICE, f"Venue {venue} shows no trade in {symbol}."))
 
 
 def _report(last: LastPrice) -> LastPriceReport:

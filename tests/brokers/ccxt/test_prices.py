@@ -42,20 +42,26 @@ def counted(hall: Hall, word: str) -> int:
 
 
 @pytest_twisted.ensureDeferred
-async def test_spot_pairs_and_perpetuals_of_one_venue_at_once(make: Make) -> None:
-    hall = await make("woo", market="")
-    hall.control.do_trade("BTC-USDT", 50007, 2)
-    hall.control.do_trade("BTC-USDT-PERP", 50008, 2)
-    assert await asked(hall, "BTC/USDT:USDT", BTC) == {"BTC/USDT:USDT": D(50008), BTC: D(50007)}
-
-
-@pytest_twisted.ensureDeferred
 async def test_a_pair_that_is_refused_by_name_keeps_no_other_from_its_price(make: Make) -> None:
     hall = await make("binance")
     add_gone(hall, BTC, GONE)
     before = counted(hall, "ticker/price")
     assert await asked(hall, GONE, BTC) == {BTC: D(50005)}
     assert counted(hall, "ticker/price") == before + 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_tickers_that_are_refused_by_name_are_asked_for_all(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = await make("coinbase")
+    fetch = hall.market._exchange.fetch_tickers
+
+    async def refused(symbols: Any = None) -> Any:
+        if symbols is not None:
+            raise ccxt.BadSymbol("one of them is unknown")
+        return await fetch()
+
+    monkeypatch.setattr(hall.market._exchange, "fetch_tickers", refused)
+    assert await asked(hall, "BTC/USD") == {"BTC/USD": D(50005)}
 
 
 @pytest_twisted.ensureDeferred

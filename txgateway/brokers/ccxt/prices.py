@@ -31,48 +31,45 @@ class LastPrices:
 
     async def of(self, symbols: Sequence[str]) -> list[LastPrice]:
         """Those of known pairs; of what was never traded there is none."""
-        single, kinds = self._sorted(symbols)
-        work = [Deferred.fromCoroutine(self._of_many(some)) for kind in kinds for some in _parts(kind)]
-        work += [self._turns.run(self._in_turn, each) for each in single]
+        symbols = list(dict.fromkeys(symbols))
+        if self._one_by_one(symbols):
+            work = [self._turns.run(self._in_turn, each) for each in symbols]
+        else:
+            parts = (symbols[at : at + NAMED] for at in range(0, len(symbols), NAMED))
+            work = [Deferred.fromCoroutine(self._of_many(some)) for some in parts]
         try:
             return [each for found in await gatherResults(work, consumeErrors=True) for each in found]
         except FirstError as first:
             first.subFailure.raiseException()
-            raise
         finally:
             for each in work:
                 each.cancel()  # of what has failed nothing more is asked
 
-    def _sorted(self, symbols: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-        """The pairs that are asked about one by one; and the others, those together that one request may name."""
-        single: list[str] = []
-        kinds: dict[tuple[Any, Any], list[str]] = {}
-        for symbol in dict.fromkeys(symbols):
-            market = self._exchange.markets[symbol]
-            if self._row.last is Last.TRADES or (market.get("spot") and not self._row.spot_tickers):
-                single.append(symbol)
-            else:
-                kinds.setdefault((market.get("type"), market.get("linear")), []).append(symbol)
-        return single, list(kinds.values())
+    def _one_by_one(self, symbols: Sequence[str]) -> bool:
+        """Whether there is no request for several; a venue's pairs are of one kind."""
+        spot = any(self._exchange.markets[each].get("spot") for each in symbols)
+        return self._row.last is Last.TRADES or (spot and not self._row.spot_tickers)
 
     async def _of_many(self, symbols: list[str]) -> list[LastPrice]:
-        if self._row.last is Last.TICKERS:
-            # Their time is that of the ticker, and not of its last trade.
-            found = await self._ask(_patient(self._exchange.fetch_tickers, symbols))
-            return _read(symbols, found, "last", "")
-        return _read(symbols, await self._last_prices(symbols), "price", "timestamp")
+        """By name where that can be, so that thousands of others need not be read.
 
-    async def _last_prices(self, symbols: list[str]) -> Any:
-        """By name, so that thousands of others need not be read; an answer that refuses one name refuses all."""
-        name, fetch = self._row.names, self._exchange.fetch_last_prices
-        if name:
-            named = {name: self._exchange.json(self._exchange.market_ids(symbols))}
-            try:
-                return await self._ask(_patient(fetch, symbols, named))
-            except GatewayError as error:
-                if error.__cause__ is None or not errors.is_answer(error.__cause__):
-                    raise
-        return await self._ask(_patient(fetch, symbols))
+        An answer that refuses one name refuses all of them: then everything is asked for.
+        """
+        fetch, name, time = self._exchange.fetch_last_prices, "price", "timestamp"
+        every: tuple[Any, ...] = (symbols,)
+        if self._row.last is Last.TICKERS:
+            # A ticker's time is its own, and not that of its last trade.
+            fetch, name, time, every = self._exchange.fetch_tickers, "last", "", ()
+        named: tuple[Any, ...] = (symbols,)
+        if self._row.names:
+            named = (symbols, {self._row.names: self._exchange.json(self._exchange.market_ids(symbols))})
+        try:
+            found = await self._ask(_patient(fetch, *named))
+        except GatewayError as error:
+            if not _is_refusal(error):
+                raise
+            found = await self._ask(_patient(fetch, *every))
+        return _read(symbols, found, name, time)
 
     def _in_turn(self, symbol: str) -> Deferred[list[LastPrice]]:
         return Deferred.fromCoroutine(self._of_one(symbol))
@@ -82,9 +79,9 @@ class LastPrices:
         try:
             found = await self._ask(_patient(self._exchange.fetch_trades, symbol, None, 1))
         except GatewayError as error:
-            if error.__cause__ is not None and errors.is_answer(error.__cause__):
-                return []
-            raise
+            if not _is_refusal(error):
+                raise
+            return []
         last = max(found or (), key=lambda each: each.get("timestamp") or 0, default=None)
         return _read([symbol], {symbol: last}, "price", "timestamp")
 
@@ -95,8 +92,9 @@ async def _patient(fetch: Callable[..., Awaitable[Any]], *arguments: Any) -> Any
     return await fetch(*arguments)
 
 
-def _parts(symbols: list[str]) -> list[list[str]]:
-    return [symbols[at : at + NAMED] for at in range(0, len(symbols), NAMED)]
+def _is_refusal(error: GatewayError) -> bool:
+    """Whether the exchange itself said no."""
+    return error.__cause__ is not None and errors.is_answer(error.__cause__)
 
 
 def _read(symbols: list[str], found: Any, name: str, time: str) -> list[LastPrice]:

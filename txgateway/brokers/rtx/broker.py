@@ -406,7 +406,6 @@ class RtxBroker:
             answers = await gatherResults(asked, consumeErrors=True)
         except FirstError as first:
             first.subFailure.raiseException()
-            raise
         found = [
             market.last_price(each, rows[0], self._zone) for each, rows in zip(words, answers, strict=True) if rows
         ]
