@@ -17,6 +17,8 @@ from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Tr
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+AT_ONCE = 3
+"""Symbols whose day may have to be made in one turn: some milliseconds each."""
 
 
 class SyntheticFeed:
@@ -140,10 +142,14 @@ class SyntheticFeed:
 
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
         """Those of the tick shown last, or of the present one."""
-        now = self.now()
-        known = [each for each in symbols if each in self._instruments]
-        shown = (self._shown.get(each) or self._market.shown(each, now) for each in known)
-        return [LastPrice(each[1].symbol, each[1].price, each[1].time) for each in shown if each is not None]
+        found, breathe = [], breather(self._reactor)
+        for number, symbol in enumerate([each for each in symbols if each in self._instruments], 1):
+            shown = self._shown.get(symbol) or self._market.shown(symbol, self.now())
+            if shown is not None:
+                found.append(LastPrice(symbol, shown[1].price, shown[1].time))
+            if number % AT_ONCE == 0:
+                await breathe()
+        return found
 
     def _last_tick(self, symbol: str) -> datetime:
         """When what is known of a symbol was shown: bars never know more."""
