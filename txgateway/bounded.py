@@ -155,6 +155,15 @@ class BoundedBroker:
         """Report its book no more."""
         self._do("unsubscribe_depth", lambda: self._broker.unsubscribe_depth(symbol))
 
+    def spelling(self, symbol: str) -> str:
+        """What may be meant by an unknown symbol; empty where the broker has no idea."""
+        spelling = getattr(self._broker, "spelling", None)
+        try:
+            return str(spelling(symbol)) if spelling is not None else ""
+        except Exception as error:
+            self._failed("spelling", error)
+            return ""
+
     def rate_limits(self) -> Sequence[RateLimit]:
         """How much the venue still takes."""
         try:

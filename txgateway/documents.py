@@ -123,7 +123,7 @@ EXECUTION = (
     "ORDER_ID:s ORIGINAL_ORDER_ID:s ACCOUNT:s AVG_PRICE:n BUYORSELL:s CURRENCY:s CURRENT_STATUS:s DISP_NAME:s "
     "EXCHANGE:s EXIT_VEHICLE:s FILL_ID:s ORDER_RESIDUAL:n ORIGINAL_PRICE:n? ORIGINAL_VOLUME:n PRICE:n PRICE_TYPE:s "
     "TIME_STAMP:s TIME_ZONE:s MARKET_TRD_DATE:s TRD_TIME:s VOLUME:n VOLUME_TRADED:n CUSIP:s VENUE:s "
-    "BROKER_ORDER_ID:s COMMISSION:n TIME:s seq:i"
+    "BROKER_ORDER_ID:s COMMISSION:n FEE:n FEE_CURRENCY:s TIME:s seq:i"
 )
 SYMBOL = (
     "symbol:s last:n tradetime:s size:n volume:n open:n close:n vwap:n fullname:s cusip:s high:n low:n bid:n bidsize:n "

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
 from txgateway.amends import Amends
-from txgateway.brokers import Broker, Can
+from txgateway.brokers import Broker, Can, unknown_symbol
 from txgateway.cancels import Cancels
 from txgateway.differences import Differences
 from txgateway.errands import Errands
@@ -307,8 +307,7 @@ class Gateway:
         """All checks, once more what may have changed meanwhile; no limit keeps a flatten or an exit from closing."""
         denial = self._check(subject.venue, request, subject, grant) if before is None else None
         if denial is None and instrument is None:
-            what = f"Symbol {request.symbol!r} is unknown at the venue: check its spelling."
-            denial = Denial(Reason.UNKNOWN_SYMBOL, what)
+            denial = Denial(Reason.UNKNOWN_SYMBOL, unknown_symbol(self._brokers[subject.venue], request.symbol))
         if denial is None and instrument is not None:
             denial = risk.check_worth(request, instrument, quote, grant)
         if denial is not None or instrument is None:

@@ -104,6 +104,7 @@ def _submitted(event: OrderSubmitted) -> str:
 def _executed(event: Executed) -> str:
     fill = event.execution
     costs = f", commission {fill.commission:f} {fill.currency}" if fill.commission else ""
+    costs += f", fee {fill.fee:f} {fill.fee_currency}" if fill.fee else ""
     return f"{fill.quantity:f} {fill.symbol} filled at {fill.price:f} (execution {fill.execution_id}{costs})."
 
 

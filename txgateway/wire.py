@@ -435,6 +435,8 @@ def execution(execution: Execution, flags: Flags) -> dict[str, Any]:
         "VENUE": execution.venue,
         "BROKER_ORDER_ID": execution.broker_order_id,
         "COMMISSION": float(execution.commission),
+        "FEE": float(execution.fee),
+        "FEE_CURRENCY": execution.fee_currency,
         "TIME": iso(execution.time),
         "seq": execution.seq,
     }

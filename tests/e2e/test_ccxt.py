@@ -135,6 +135,8 @@ def test_refusals_say_why(daemon: Daemon) -> None:
         answer = daemon.call("limit_order", **{**TERMS, "limit_price": 45000, "quantity": 0.1, **more})
         found = answer.get("reason") or answer.get("order_reason")
         assert found == reason, answer
+    answer = daemon.call("limit_order", **{**TERMS, "symbol": "BTCUSDT", "limit_price": 45000, "quantity": 0.1})
+    assert "did you mean BTC/USDT?" in answer["errorMsg"]
 
 
 def test_a_stop_waits_for_its_price(daemon: Daemon, binance: Process) -> None:

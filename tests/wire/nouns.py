@@ -167,7 +167,9 @@ ORDERS: dict[str, Order] = {
 
 EXECUTION = execution(SUBMITTED, ACCEPTED, fill("40", "183.10"))
 CRYPTO_EXECUTION = execution(
-    OrderSubmitted(terms(**LIMIT), START), ACCEPTED, fill("0.00000001", "609.99899999", symbol="BTCUSD")
+    OrderSubmitted(terms(**LIMIT), START),
+    ACCEPTED,
+    fill("0.00000001", "609.99899999", symbol="BTCUSD", fee=D("0.00075"), fee_currency="BNB"),
 )
 
 INSTRUMENT = Instrument(

@@ -118,6 +118,12 @@ def test_a_story_tells_each_record() -> None:
     assert shown("records")[1].keys() == {"seq", "time", "kind", "order_id", "event", "hash"}
 
 
+def test_a_fee_in_a_third_currency_is_in_the_story() -> None:
+    filled = fill("2", "610", commission=D(0), fee=D("0.00075"), fee_currency="BNB")
+    told = stories._SENTENCES[type(filled)](filled)
+    assert told == "2 IBM filled at 610 (execution E-1, fee 0.00075 BNB)."
+
+
 def test_every_kind_of_record_has_a_sentence() -> None:
     assert set(stories._SENTENCES) == set(KINDS.values())
 

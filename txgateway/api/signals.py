@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from txgateway.access import Caller
 from txgateway.api import Api, Entry, SignalStory, StrategyReport
+from txgateway.brokers import unknown_symbol
 from txgateway.commands import Upper, command
 from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.events import SignalReceived, SignalRefused, StrategyAdjusted
@@ -116,7 +117,7 @@ async def adjust_strategy(
         if api.signaling.sources.get(source) is None:
             raise Refused(Reason.NO_SUCH_SOURCE, f"There is no source {source!r}: query_sources lists them.")
         if await api.feed.instrument(venue, symbol) is None:
-            raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {symbol!r} is unknown at venue {venue}: check its spelling.")
+            raise Refused(Reason.UNKNOWN_SYMBOL, unknown_symbol(api.brokers[venue], symbol))
     if api.gateway.ledger.error is not None:
         raise api.gateway.ledger.refusal()
     api.gateway.ledger.record(

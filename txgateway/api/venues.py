@@ -9,7 +9,7 @@ from typing import Any
 
 from txgateway.access import Caller
 from txgateway.api import SECRETS, SHOWN, Api, EndpointReport, LeverageReport, PositionModeReport, RateLimitsReport
-from txgateway.brokers import Can
+from txgateway.brokers import Can, unknown_symbol
 from txgateway.commands import Text, Upper, command
 from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.market import Depth, Funding
@@ -190,7 +190,7 @@ def _require_symbol(caller: Caller, account: str, symbol: str) -> None:
 async def _leverage(api: Api, venue: str, account: str, symbol: str) -> Decimal:
     """What the venue has; Refused for an unknown symbol and for what has no margin."""
     if await api.feed.instrument(venue, symbol) is None:
-        raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {symbol!r} is unknown at {venue}: check its spelling.")
+        raise Refused(Reason.UNKNOWN_SYMBOL, unknown_symbol(api.brokers[venue], symbol))
     leverage: Decimal | None = await api.brokers[venue].leverage(account, symbol)
     if leverage is None:
         raise Refused(Reason.UNSUPPORTED, f"{symbol} has no leverage at {venue}: it is bought with cash.")

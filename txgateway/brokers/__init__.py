@@ -153,6 +153,16 @@ class Setup:
     prices: Callable[[str], Prices] | None = None
 
 
+def unknown_symbol(broker: Broker, symbol: str) -> str:
+    """That a symbol is unknown at a broker's venue, in a sentence.
+
+    A broker may say what to write instead, by a method `spelling(symbol)` that gives such as `did you mean BTC/USDT?`.
+    """
+    spelling = getattr(broker, "spelling", None)
+    instead = spelling(symbol) if spelling is not None else ""
+    return f"Symbol {symbol[:80]!r} is unknown at venue {broker.venue}: {instead or 'check its spelling.'}"
+
+
 class Broker(Protocol):
     """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name.
 

@@ -18,7 +18,8 @@ class Execution:
     `execution_id` is the broker's and is unique per account. `order_id` is ours, empty when the broker could
     not tell. `cumulative_quantity`, `leaves_quantity` and `order_average_price` are the order's after this fill;
     `order_price` is the order's own limit price, else its stop price. `taken` is what the venue kept of the units as
-    its fee (crypto exchanges do): the position moves by so much less.
+    its fee (crypto exchanges do): the position moves by so much less. `fee` in `fee_currency` is what it took of
+    a third currency (an exchange's own coin): commission and position are without it.
     """
 
     execution_id: str
@@ -45,6 +46,8 @@ class Execution:
     cusip: str = ""
     seq: int = 0
     taken: Decimal = ZERO
+    fee: Decimal = ZERO
+    fee_currency: str = ""
 
     @property
     def signed_quantity(self) -> Decimal:

@@ -225,7 +225,8 @@ def test_a_fee_in_what_was_bought_is_taken_and_one_in_quote_is_a_commission() ->
     sold = made(side=Side.SELL, fee=D("0.04"), fee_currency="USDT")
     assert (sold.commission, sold.taken, sold.currency) == (D("0.04"), 0, "USDT")
     other = made(fee=D("0.0001"), fee_currency="BNB")
-    assert (other.commission, other.taken) == (0, 0)
+    assert (other.commission, other.taken, other.fee, other.fee_currency) == (0, 0, D("0.0001"), "BNB")
+    assert (bought.fee, sold.fee, bought.fee_currency) == (0, 0, "")
     assert made().commission == D("0.04"), "estimated by the market's rate"
     assert made(maker=True).commission == D("0.02")
 

@@ -25,6 +25,7 @@ from txgateway.brokers.ccxt.limits import Pools
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.ccxt.options import mistakes, read
 from txgateway.brokers.ccxt.session import Session
+from txgateway.brokers.ccxt.spelling import spelling
 from txgateway.brokers.ccxt.words import Fill, Seen
 from txgateway.futures import deferred
 from txgateway.model.account import AccountReport, Position
@@ -83,6 +84,8 @@ class CcxtBroker:
         self._status = VenueStatus.DOWN
         self._tries = 0
         self._again: Any = None
+        self._shared: set[str] = set()
+        """Coins that are traded in several pairs, as was told."""
 
     @staticmethod
     def mistakes(options: Any) -> dict[str, str]:
@@ -179,7 +182,22 @@ class CcxtBroker:
         if known is None or now - known[0] > MARKETS_KEPT:
             self._markets = (now, session.exchange.markets, session.exchange.currencies)
         self._tries = 0
+        self._tell_shared(session)
         self._say(VenueStatus.RECONCILING, "ready to be asked")
+
+    def _tell_shared(self, session: Session) -> None:
+        """Tell once of a coin that is traded in several pairs: the exchange has one balance of it."""
+        if self._options.kind == "swap":
+            return
+        for coin, pairs in translate.shared(session.exchange.markets or {}, self._memory.symbols).items():
+            if coin not in self._shared:
+                self._shared.add(coin)
+                first, others = pairs[0], " and ".join(pairs[1:])
+                self.complain(
+                    f"{coin} is traded in {first} and in {others}: all of it that the account holds is told as a "
+                    f"position in {first}. So positions in these pairs differ from their executions, flatten of "
+                    f"{first} sells all of it, and of {others} nothing: trade a coin in one pair of an account."
+                )
 
     def _broken(self, session: Session, text: str) -> None:
         """The link is gone: make it anew."""
@@ -239,7 +257,8 @@ class CcxtBroker:
         prices = [each for each in (order.limit_price, order.stop_price) if each is not None]
         self._check(session, order.symbol, order.quantity, prices)
         try:
-            self._memory.symbol(order.symbol)
+            if self._memory.symbol(order.symbol):
+                self._tell_shared(session)
             if self._row.form is IdForm.NUMBER:
                 self._memory.name(client, order.order_id)
         except OSError as error:
@@ -308,7 +327,9 @@ class CcxtBroker:
     def _market(self, session: Session, order: Order) -> Any:
         market = (session.exchange.markets or {}).get(order.symbol)
         if market is None or session.market.instrument(order.symbol) is None:
-            raise Refused(Reason.UNKNOWN_SYMBOL, f"Venue {self.venue} does not trade {order.symbol}.")
+            instead = self.spelling(order.symbol)
+            text = f"Venue {self.venue} does not trade {order.symbol}"
+            raise Refused(Reason.UNKNOWN_SYMBOL, f"{text}: {instead}" if instead else f"{text}.")
         return market
 
     async def _collar(self, session: Session, order: Order, market: Any) -> Decimal:
@@ -544,6 +565,11 @@ class CcxtBroker:
     async def instrument(self, symbol: str) -> Instrument | None:
         """A pair's rules; None when it is unknown or disabled."""
         return self._require().market.instrument(symbol)
+
+    def spelling(self, symbol: str) -> str:
+        """What may be meant by an unknown pair, such as the exchange's own BTCUSDT."""
+        markets = (self._session.exchange.markets if self._session is not None else None) or {}
+        return spelling(symbol, markets, self._options.kind, self._options.symbols)
 
     async def instruments(self) -> Sequence[Instrument]:
         """All that is traded."""

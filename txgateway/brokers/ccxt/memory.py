@@ -59,12 +59,14 @@ class Memory:
         _shorten(self._numbers)
         self._append({"pair": symbol, "id": broker_id, "order": order_id}, sync=False)
 
-    def symbol(self, symbol: str) -> None:
-        """Keep a pair; OSError when it cannot be."""
+    def symbol(self, symbol: str) -> bool:
+        """Keep a pair; True for a new one, OSError when it cannot be kept."""
         self._read()
-        if symbol not in self._symbols:
-            self._append({"symbol": symbol}, sync=True)
-            self._symbols[symbol] = None
+        if symbol in self._symbols:
+            return False
+        self._append({"symbol": symbol}, sync=True)
+        self._symbols[symbol] = None
+        return True
 
     def close(self) -> None:
         """Let go of the file."""

@@ -199,8 +199,8 @@ def report(found: Seen, order: Order | None, account: str, order_id: str | None,
 def execution(venue: str, account: str, its: Fill, market: Mapping[str, Any] | None, order_id: str) -> Execution:
     """A fill as an execution, in the market's quote currency.
 
-    A fee in the currency that was bought is kept back of it (`taken`), and is no commission then. One in a third
-    currency is told as nothing: it has no price here. What is not told is estimated by the market's rates.
+    A fee in the currency that was bought is kept back of it (`taken`), and is no commission then, nor is one in a third
+    currency (`fee`): it has no price here. What is not told is estimated by the market's rates.
     """
     quote = str((market or {}).get("quote") or its.symbol.partition("/")[2].partition(":")[0] or "USD")
     base = str((market or {}).get("base") or its.symbol.partition("/")[0])
@@ -212,12 +212,13 @@ def execution(venue: str, account: str, its: Fill, market: Mapping[str, Any] | N
         fee, currency = its.quantity * (price(market.get("contractSize")) or 1) * its.price * rate, settle
     else:
         fee, currency = fee or ZERO, its.fee_currency
+    commission, other = ZERO, ZERO
     if currency in (quote, settle, ""):
         commission = fee
     elif currency == base and spot:
-        commission, taken = ZERO, fee
+        taken = fee
     else:
-        commission = ZERO
+        other = fee
     return Execution(
         execution_id=its.execution_id,
         venue=venue,
@@ -233,6 +234,8 @@ def execution(venue: str, account: str, its: Fill, market: Mapping[str, Any] | N
         currency=settle if not spot else quote,
         cumulative_quantity=its.cumulative or ZERO,
         taken=taken,
+        fee=other,
+        fee_currency=currency if other else "",
     )
 
 
@@ -283,6 +286,15 @@ def spot_positions(
         for each in balances
         if each.total and each.currency in pairs and each.currency not in quotes
     ]
+
+
+def shared(markets: Mapping[str, Any], symbols: Iterable[str]) -> dict[str, list[str]]:
+    """The coins that several of these pairs are of, each with them."""
+    found: dict[str, list[str]] = {}
+    for symbol in symbols:
+        if symbol in markets:
+            found.setdefault(str(markets[symbol].get("base")), []).append(symbol)
+    return {coin: pairs for coin, pairs in found.items() if len(pairs) > 1}
 
 
 def swap_positions(venue: str, account: str, positions: Iterable[Mapping[str, Any]]) -> list[Position]:
