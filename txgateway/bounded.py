@@ -7,7 +7,7 @@ none may.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -30,6 +30,7 @@ log = Logger()
 T = TypeVar("T")
 Send = Callable[[Order], Coroutine[Any, Any, None]]
 
+ZERO = Decimal(0)
 STOP_SECONDS = 5.0
 """How long a broker may take to disconnect."""
 TRACE_SECONDS = 60.0
@@ -240,7 +241,17 @@ class BoundedBroker:
 
     async def positions(self) -> Sequence[Position]:
         """Every open position."""
-        return await self._asked("positions", self._deadlines.position, lambda: self._broker.positions())
+        return await self._asked("positions", self._deadlines.position, self._numbers)
+
+    async def _numbers(self) -> Sequence[Position]:
+        """The positions; Refused where one is no number: what is compared with it, or closed, must be true."""
+        told = await self._broker.positions()
+        for each in told:
+            if not each.quantity.is_finite():
+                text = f"Venue {self.venue} tells of a position of {each.quantity} {each.symbol} in {each.account}"
+                self._vitals.failed(text, self._clock())
+                raise Refused(Reason.VENUE_FAILED, f"{text}: its positions are not taken.")
+        return [each if each.average_price.is_finite() else replace(each, average_price=ZERO) for each in told]
 
     async def balances(self, account: str) -> AccountReport:
         """What an account holds."""

@@ -46,6 +46,8 @@ log = Logger()
 _NOT_ACCEPTED = frozenset({OrderStatus.PENDING_NEW, OrderStatus.UNKNOWN, OrderStatus.REJECTED})
 CONNECTED = frozenset({VenueStatus.RECONCILING, VenueStatus.UP})
 """The venue can be asked."""
+UNSOUND = 1000
+"""So many fills that cannot be are remembered as said."""
 _GONE = frozenset({Reason.TOO_LATE, Reason.NO_SUCH_ORDER})
 
 
@@ -77,6 +79,17 @@ def _named_by_broker(order: Order, execution: Execution) -> bool:
 
 def _is_of(order: Order, execution: Execution) -> bool:
     return order.venue == execution.venue and reconcile.same(order, execution)
+
+
+def _cannot_be(execution: Execution) -> str:
+    """What is wrong with a fill that would spoil all that is added up; empty where it can be counted."""
+    if not (execution.quantity.is_finite() and execution.quantity > 0):
+        return f"a quantity of {execution.quantity}"
+    if not execution.price.is_finite():
+        return f"a price of {execution.price}"
+    if not execution.commission.is_finite():
+        return f"a commission of {execution.commission}"
+    return "" if execution.time.tzinfo is not None else "a time without a zone"
 
 
 def _figures(execution: Execution) -> str:
@@ -123,13 +136,21 @@ class Intake:
         self._brokers = brokers
         self._differences = differences
         self._clock = clock
+        self._unsound: set[tuple[str, str]] = set()
         self._looking: dict[str, deque[OrderEvent | VenueStatusChanged]] = {}
         """What waits behind a fill that is looked up, by venue: no venue waits for another's."""
         self._halt_on_exception = halt_on_exception
         self._log_repeat = log.info if log_repeats else log.debug
 
     def report(self, event: OrderEvent | VenueStatusChanged, venue: str = "") -> None:
-        """Take in what a broker (of that venue) says happened, in the order it is said."""
+        """Take in what a broker (of that venue) says happened, in the order it is said.
+
+        One that calls itself up is ready to be asked: up is what has been reconciled.
+        """
+        if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
+            if self.status.get(event.venue) in CONNECTED:
+                return
+            event = replace(event, status=VenueStatus.RECONCILING)
         behind = self._looking.get(venue) if self._looking else None
         if behind is not None:
             behind.append(event)
@@ -214,6 +235,8 @@ class Intake:
 
     def _executed(self, execution: Execution, venue: str) -> None:
         """Take a fill in once. What may have come before today is looked up in the journal first."""
+        if not self._is_sound(execution):
+            return
         known = self._state.same_execution(execution)
         if known is not None:
             self._repeated(Executed, execution.order_id, execution.execution_id)
@@ -247,8 +270,8 @@ class Intake:
                 self._looking[venue].extendleft(reversed(behind))
 
     async def take_fill(self, execution: Execution) -> bool:
-        """Take a fill in, of any day; False when it is known already."""
-        if self.knows(execution):
+        """Take a fill in, of any day; False when it is known already, or cannot be."""
+        if not self._is_sound(execution) or self.knows(execution):
             return False
         key = state.execution_key(execution.account, execution.execution_id)
         if await self._journal.find("execution", key) is not None:
@@ -258,6 +281,17 @@ class Intake:
             return False
         self._fill(execution, order)
         return True
+
+    def _is_sound(self, execution: Execution) -> bool:
+        """Whether a fill can be counted; one that cannot is said once, and shows in the position."""
+        wrong = _cannot_be(execution)
+        name = (execution.venue, execution.execution_id)
+        if wrong and name not in self._unsound and len(self._unsound) < UNSOUND:
+            self._unsound.add(name)
+            text = "Venue {venue} told of execution {id} of {symbol} with {wrong}: it is not taken in."
+            log.critical(text, venue=name[0], id=name[1], symbol=execution.symbol, wrong=wrong)
+            self._strange(execution.venue)
+        return not wrong
 
     def knows(self, execution: Execution) -> bool:
         """Whether a fill is one of today's that we have; where it has other figures than ours that is shown."""

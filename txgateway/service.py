@@ -27,7 +27,7 @@ from txgateway.admission import Admission
 from txgateway.api import About, Api
 from txgateway.audience import Settings as PublisherSettings
 from txgateway.blotter import Blotter
-from txgateway.bounded import BoundedBroker, Deadlines
+from txgateway.bounded import TRACE_SECONDS, BoundedBroker, Deadlines
 from txgateway.brokers import ENTRY_POINTS, Broker, Can, Setup
 from txgateway.carrier import Carrier
 from txgateway.config import Config, Venue
@@ -135,6 +135,7 @@ class GatewayService(Service):
         self._vitals = {venue.name: Vitals(reactor.seconds) for venue in config.venues}
         self._flaps = {venue.name: Flaps(reactor.seconds) for venue in config.venues}
         self._told: dict[str, tuple[float, int]] = {}
+        self._traced: dict[str, float] = {}
         self._stopping: Deferred[None] | None = None
         self._new_id = Ids(clock, random.Random().randrange)
         self._today = (NEVER, NEVER, NEVER.date())
@@ -474,6 +475,12 @@ class GatewayService(Service):
         def report(event: Any) -> None:
             if log_messages:
                 log.info("{venue} -> {event}", venue=venue, event=event)
+            try:
+                take(event)
+            except Exception as error:
+                self._spoiled(venue, event, error)
+
+        def take(event: Any) -> None:
             if isinstance(event, MARKET):
                 self.feed.report(venue, event)
             elif isinstance(event, VenueError | VenueStatusChanged):
@@ -487,6 +494,14 @@ class GatewayService(Service):
                 self.gateway.report(event, venue)
 
         return report
+
+    def _spoiled(self, venue: str, event: Any, error: Exception) -> None:
+        """What a venue told could not be taken in: it is the venue's trouble, and nobody else's."""
+        self._vitals[venue].failed(f"{type(event).__name__}: {type(error).__name__}: {error}", self._clock())
+        now = self._reactor.seconds()
+        if now >= self._traced.get(venue, now):
+            self._traced[venue] = now + TRACE_SECONDS
+            log.failure("What venue {venue} told could not be taken in: {event}", venue=venue, event=event)
 
     def _status(self, event: VenueStatusChanged) -> None:
         """A venue's status is another; one that connects again and again is stopped, and left alone for a while."""

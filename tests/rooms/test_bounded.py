@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.desk import ChosenBroker
 from txgateway.bounded import STOP_SECONDS, BoundedBroker, Deadlines
+from txgateway.model.account import Position
 from txgateway.model.errors import Reason, Refused, TimedOut
 from txgateway.model.events import OrderAccepted, OrderRejected
 from txgateway.vitals import AWAITED, KEPT, Vitals
@@ -187,3 +189,16 @@ def test_what_is_measured_has_its_bounds() -> None:
     assert vitals._awaited == {}
     read = vitals.orders.read()
     assert (read.count, read.of) == (AWAITED, KEPT)
+
+
+def test_a_position_that_is_no_number_is_none_and_an_unknown_cost_is_nought() -> None:
+    house = House()
+    sound = Position("paper", "ACC", "AAPL", Decimal(5), Decimal("NaN"))
+    house.broker.held = [sound]
+    assert house.ask(house.wall.positions())[0] == [replace(sound, average_price=Decimal(0))]
+    for wrong in ("NaN", "Infinity"):
+        house.broker.held = [sound, Position("paper", "ACC", "IBM", Decimal(wrong))]
+        (failure,) = house.ask(house.wall.positions())
+        assert failure.value.reason is Reason.VENUE_FAILED
+        assert f"a position of {wrong} IBM in ACC" in str(failure.value)
+    assert "IBM" in house.vitals.last_error

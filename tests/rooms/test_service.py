@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred
 from txgateway import config
 from txgateway.access import Caller
 from txgateway.model.events import VenueError, VenueStatus, VenueStatusChanged
+from txgateway.model.market import Trade
 from txgateway.model.order import Origin
 from txgateway.service import CannotStart, GatewayService, make_service
 
@@ -217,3 +219,17 @@ async def test_who_is_told_that_a_venue_is_away_is_told_why(tmp_path: Path) -> N
         complaint = await complaints.addTimeout(30, reactor)
         assert complaint.text == "venue paper has been away for 0.1 s: 502 Connection refused"
         service.publisher.venue_error = lambda event: None
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_cannot_be_taken_in_is_the_trouble_of_its_venue_alone(tmp_path: Path) -> None:
+    async with running(tmp_path) as service:
+        report = service._report_of("paper")
+        ticker = await service.feed.add("IBM", "me")
+        assert ticker is not None
+        for _ in range(3):
+            report(Trade("IBM", Decimal("NaN"), Decimal(1), service._clock()))
+            report(object())
+        vitals = service._vitals["paper"]
+        assert vitals.errors == 6
+        assert vitals.last_error.startswith("object: ")
