@@ -309,7 +309,8 @@ def _fit(family: Family, order: Order, view: View, wanted: bool) -> Step | None:
     """What makes a working exit as large as what is left, at the price where it belongs."""
     assert order.leg is not None
     by_broker = Can.OCO in view.can and not (family.closing or family.ended) and _planned(family.plan, order.leg)
-    if order.attached and not view.settled and not (family.closing or family.ended):
+    bound = len(family.attached) == len(family.orders)  # what one of ours fills the broker takes off nothing
+    if order.attached and bound and not view.settled and not (family.closing or family.ended):
         fits = wanted and order.leaves_quantity == view.whole(family.left)
         return _fit_to(family, order, view, order.quantity) if fits else Wait()
     if not wanted:

@@ -158,6 +158,25 @@ def test_exits_are_replaced_here_and_by_hand_in_tws(filled: bool, daemon: Daemon
     assert len(tws.do("orders")) == 3
 
 
+@pytest.mark.parametrize("filled", [0, 40, 100])
+@pytest.mark.parametrize("way", ["flatten", "global_cancel"])
+def test_what_ends_all_ends_brackets_for_good(way: str, filled: int, daemon: Daemon, tws: Tws) -> None:
+    entry = enter(daemon)
+    rest(daemon, tws, LMT=100, STP=100)
+    if filled:
+        tws.do("fill", order=entry, size=filled)
+        until(lambda: daemon.call("query_order", id=entry)["filled"] == filled, daemon)
+    if way == "flatten":
+        daemon.call("flatten", scope="gateway", reason="the day is over")
+    else:
+        daemon.call("global_cancel")
+    left = 0 if way == "flatten" else filled
+    until(lambda: working(tws) == {} and held(tws) == left, daemon)
+    settled(daemon, tws, left)
+    until(lambda: not daemon.call("query_exits"), daemon)
+    assert not [each for each in daemon.call("query_differences", all=True) if each["severity"] == "CRITICAL"]
+
+
 def test_killed_in_a_burst_of_brackets_each_is_there_once_and_whole(daemon: Daemon, tws: Tws) -> None:
     """Wherever -9 finds them: at TWS there are all three orders of a key, or none, and never twice."""
     keys = [f"burst-{number}" for number in range(40)]

@@ -461,6 +461,19 @@ def test_levels_move_in_their_bracket_and_where_that_is_refused_it_is_given_up(l
     assert not any(each.attached for each in working(bench, order).values())
 
 
+def test_what_an_exit_of_ours_fills_is_taken_off_one_of_the_brokers_at_once() -> None:
+    bench = at_holder()
+    order = enter(bench, 0, stop_loss="95")
+    amend(bench, order, plan(**BRACKET))
+    trade(bench, order.order_id)
+    assert shown(bench, order) == BOTH
+    trade(bench, leg(bench, order, Leg.TAKE_PROFIT), 30)
+    assert shown(bench, order) == {"sl": (70, D(95)), "tp": (70, D(110))}
+    trade(bench, leg(bench, order, Leg.TAKE_PROFIT))
+    assert shown(bench, order) == {}
+    assert bench.gateway.state.positions["ACC"] == {}
+
+
 def test_a_position_is_closed_when_its_time_is_over() -> None:
     bench = at_holder()
     order = enter(bench, **BRACKET, hold=60)

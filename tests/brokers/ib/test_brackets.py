@@ -111,6 +111,37 @@ async def test_where_the_entry_is_refused_all_are(tmp_path: Path) -> None:
         assert theirs(subject) == {}
 
 
+@pytest_twisted.ensureDeferred
+async def test_too_many_messages_leave_nothing_that_waits_for_a_click(tmp_path: Path) -> None:
+    subject = Tws(tmp_path)
+    async with trying(subject) as trial:
+        await trial.begin()
+        await trial.inject(FaultKind.RATE_LIMIT)
+        orders = three(trial)
+        await trial.doubtful(trial.broker.submit_bracket(orders[0], orders[1:]))
+        await trial.still()
+        book = subject.emulator.book
+        assert all(order.transmitted for order in book.open.values())
+        for each in orders:
+            ended = trial.events(each, *ENDS)
+            assert bool(ended) or await trial.reported(each) is None
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_algorithm_is_the_entrys_own(tmp_path: Path) -> None:
+    """IB has none for stops: the bracket would be refused."""
+    subject = Tws(tmp_path)
+    async with trying(subject) as trial:
+        await trial.begin()
+        route = '{"Adaptive": {"adaptivePriority": "Patient", "outsideRth": true}}'
+        entry, profit, stop = (replace(each, route=route) for each in three(trial))
+        await send(trial, (entry, profit, stop))
+        await trial.until(lambda: trial.events(stop, OrderAccepted), "the last is accepted")
+        raw = {each.order_id: trial.broker._session.book.find(each.order_id).raw for each in (entry, profit, stop)}  # type: ignore[attr-defined]
+        assert [raw[each.order_id].algoStrategy for each in (entry, profit, stop)] == ["Adaptive", "", ""]
+        assert [raw[each.order_id].outsideRth for each in (entry, profit, stop)] == [True, True, True]
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("filled", [False, True])
 @pytest_twisted.ensureDeferred

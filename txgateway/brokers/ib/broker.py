@@ -7,6 +7,7 @@ broker's id. The number by which an order is changed is of this client, and used
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,7 +27,7 @@ from txgateway.brokers.ib.link import Link
 from txgateway.brokers.ib.numbers import Numbers
 from txgateway.brokers.ib.options import mistakes, read
 from txgateway.brokers.ib.pacing import Pacing
-from txgateway.brokers.ib.session import RequestRefused, Session
+from txgateway.brokers.ib.session import RequestRefused, Session, TooMany
 from txgateway.brokers.ib.translate import Route, Terms
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import GatewayError, Reason, Refused, Unsupported
@@ -259,7 +260,12 @@ class IbBroker:
     async def submit_bracket(self, entry: Order, exits: Sequence[Order]) -> None:
         """Send a parent and its children in one piece; only the last lets TWS transmit them, all at once."""
         session, sent = await self._place([entry, *exits])
-        await session.answer_to(sent[-1], self._options.patience)
+        try:
+            await session.answer_to(sent[-1], self._options.patience)
+        except TooMany:
+            for each in sent:  # what TWS took of it, it holds back
+                session.client.cancelOrder(each.number)
+            raise
         if sent[-1].refusal is not None and not sent[0].heard:
             self._take_back(session, sent)
         for each in sent:
@@ -322,7 +328,8 @@ class IbBroker:
 
     def _route(self, order: Order) -> Route:
         try:
-            return translate.read_route(order.route)
+            route = translate.read_route(order.route)
+            return route if order.leg is None else replace(route, algo="", parameters={})
         except ValueError as error:
             text = f"Order {order.order_id} cannot be sent to {self.venue}: {error}."
             raise Refused(Reason.UNSUPPORTED, text) from None

@@ -57,6 +57,10 @@ class RequestRefused(GatewayError):
         self.text = text
 
 
+class TooMany(Ambiguous):
+    """TWS's answer to an order is that there were too many messages."""
+
+
 class _Question:
     """One numbered question: what has come, and who waits."""
 
@@ -259,7 +263,7 @@ class Session:
                 self._waiting.pop(entry, None)
         if entry.limited:
             entry.limited = False
-            raise Ambiguous(f"TWS says that there were too many messages, when order {entry.name} was sent.")
+            raise TooMany(f"TWS says that there were too many messages, when order {entry.name} was sent.")
 
     def _tell(self, events: Iterable[OrderEvent]) -> None:
         for event in events:
