@@ -18,6 +18,7 @@ from tests.emulators.tws.process import Tws
 pytestmark = pytest.mark.soak
 
 ACCOUNT = "DU1234567"
+ENDED = ("Filled", "Cancelled", "Inactive")
 ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "5000"))
 FAULTS = (
     "lost_ack",
@@ -60,7 +61,11 @@ def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
     def send(number: int) -> None:
         terms = {"account": ACCOUNT, "symbol": "IBM", "route": "SMART", "quantity": 1 + number % 7}
         key = {"client_order_id": f"soak-{number}"}
-        if number % 3 == 0:
+        if number % 10 == 0:
+            bracket = {"side": "BUY", "take_profit": "190", "stop_loss": "1"}
+            kind = {"order_type": "MARKET"} if number % 20 else {"order_type": "LIMIT", "limit_price": 1.5}
+            post("submit_order", **terms, **key, **bracket, **kind)
+        elif number % 3 == 0:
             post("market_order", **terms, **key)
         else:
             order = post("limit_order", **terms, **key, limit_price=1.5)
@@ -91,7 +96,34 @@ def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
     for name, order in daemon.call("query_orders").items():
         if order["order_status"] not in ("REJECTED", "DENIED"):
             assert float(truth[name]["filled"]) == order["filled"], (order, truth[name])
+    protected(daemon, tws)
     assert tws.do("status")["violations"] == []
+
+
+def protected(daemon: Daemon, tws: Tws) -> None:
+    """What an entry filled has its two exits at TWS, each of exactly so much, and what rests has them asleep."""
+    entries = [each for each in daemon.call("query_orders").values() if each.get("exits")]
+    assert len(entries) > ORDERS / 20
+    assert any(each["filled"] for each in entries)
+
+    def wrong() -> list[Any]:
+        works = [each for each in tws.do("orders") if each["action"] == "SELL" and each["status"] not in ENDED]
+        size = {each["ref"]: float(each["quantity"]) - float(each["filled"]) for each in works}
+        legs = daemon.call("query_exits")
+        found = []
+        for each in entries:
+            exits = legs.get(each["permid"], {"orders": []})["orders"]
+            there = {order["leg"]: size.get(order["permid"]) for order in exits}
+            covers = each["quantity"] if each["order_status"] == "NEW" else each["filled"]
+            wanted = dict.fromkeys(("stop_loss", "take_profit"), float(covers)) if covers else {}
+            if there != wanted:
+                found.append((each["permid"], there, wanted))
+        return found
+
+    try:
+        until(lambda: not wrong(), daemon)
+    except AssertionError:
+        raise AssertionError(wrong()[:5]) from None
 
 
 def is_reconciled(daemon: Daemon, tws: Tws) -> bool:
