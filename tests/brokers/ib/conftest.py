@@ -47,3 +47,11 @@ def tws(trial: Trial) -> Control:
     """Its emulated TWS."""
     control: Control = trial.subject.control
     return control
+
+
+async def begin_anew(trial: Trial) -> None:
+    """The broker ends, and another on the same files begins, which has been told nothing."""
+    await trial.stop()
+    told: list[Any] = []
+    trial.broker, trial.told = trial.subject.make(told.append), told
+    await trial.begin()

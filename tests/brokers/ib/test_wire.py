@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred
 
-from tests.brokers.ib.conftest import Trials
+from tests.brokers.ib.conftest import Trials, begin_anew
 from tests.brokers.ib.nouns import D
 from tests.brokers.ib.subject import ACCOUNT
 from tests.emulators.tws.control import Control
@@ -48,14 +47,6 @@ async def quoted(trial: Trial, since: int = 0, bid: int | None = None) -> None:
         return any(isinstance(each, Quote) and bid in (None, each.bid) for each in trial.told[since:])
 
     await trial.until(told, "a quote is told" if bid is None else f"the bid is {bid}")
-
-
-async def begin_anew(trial: Trial) -> None:
-    """The broker ends, and another on the same files begins, which has been told nothing."""
-    await trial.stop()
-    told: list[Any] = []
-    trial.broker, trial.told = trial.subject.make(told.append), told
-    await trial.begin()
 
 
 async def anothers(trial: Trial) -> OrderReport:
