@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import requests
 
-from tests.daemon import PATIENCE, Daemon, until
-from tests.e2e.conftest import PASSWORD, MakeDaemon
+from tests.daemon import Daemon, until
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders
 from tests.emulators.crypto.process import Process
 
 ACCOUNT, SECRET = "CRYPTO", "s3cret-0f-the-key"
 TERMS = {"account": ACCOUNT, "route": "", "symbol": "BTC/USDT"}
-FAR = "price_collar=off,max_notional=off,reference_age=off,max_gross_exposure=off,max_position=off"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,7 @@ def make_ccxt(make_daemon: MakeDaemon, port: int, **more: str) -> Daemon:
         "CCXT_SECRET": SECRET,
         "CCXT_URL": f"http://127.0.0.1:{port}",
         "API_ACCOUNT": ACCOUNT,
-        "RISK": FAR,
+        "RISK": f"{FAR},max_gross_exposure=off,max_position=off",
         "RECONCILE_SECONDS": "2",
         "LOG_HTTP_REQUESTS": "0",
     }
@@ -57,11 +55,6 @@ def _market_and_manners(binance: Process) -> Iterator[None]:
     assert binance.do("status")["violations"] == []
 
 
-def becomes(daemon: Daemon, name: str, status: str) -> Any:
-    """The order, once it is in this status."""
-    return until(lambda: (found := daemon.call("query_order", id=name))["order_status"] == status and found, daemon)
-
-
 def theirs(binance: Process, name: str) -> list[Any]:
     """What the exchange has of one of our orders."""
     return [each for each in binance.do("orders") if each["client_id"] == name]
@@ -71,7 +64,7 @@ def agrees(daemon: Daemon, binance: Process) -> None:
     """Nothing is in doubt, no difference is open, and what is held is what the exchange has."""
 
     def reconciled() -> bool:
-        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in daemon.call("query_orders").values()):
+        if in_doubt(daemon):
             return False
         if [each for each in daemon.call("query_differences") if each.get("resolved") is None]:
             return False
@@ -177,31 +170,4 @@ def test_a_dropped_link_is_made_anew_and_reconciled(daemon: Daemon, binance: Pro
 
 def test_killed_in_the_midst_of_orders_it_finds_every_one(binance: Process, make_daemon: MakeDaemon) -> None:
     daemon = make_ccxt(make_daemon, binance.port).start().up()
-
-    def body(number: int) -> tuple[str, dict[str, Any]]:
-        terms = {**TERMS, "quantity": 0.01, "client_order_id": f"killed-{number}"}
-        return ("limit_order", {**terms, "limit_price": 45000}) if number % 2 else ("market_order", terms)
-
-    def send(number: int) -> Any:
-        way, terms = body(number)
-        try:
-            auth = ("txtrader_user", PASSWORD)
-            return requests.post(f"{daemon.url}/{way}", json=terms, auth=auth, timeout=PATIENCE).json()
-        except requests.RequestException:
-            return None
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(send, number) for number in range(60)]
-        until(lambda: sum(each.done() for each in answers) >= 20)
-        daemon.kill()
-        told = [each.result() for each in answers]
-    daemon.start().up()
-    until(lambda: all(each["order_status"] != "UNKNOWN" for each in daemon.call("query_orders").values()), daemon)
-    ours = {each["client_order_id"]: each for each in daemon.call("query_orders").values()}
-    for each in filter(None, told):
-        assert ours[each["client_order_id"]]["permid"] == each["permid"], "what was acknowledged is there"
-    for name, each in ours.items():
-        if name.startswith("killed-"):
-            assert len(theirs(binance, each["permid"])) == (0 if each["order_status"] == "REJECTED" else 1), each
-            way, terms = body(int(name[7:]))
-            assert daemon.call(way, **terms)["replayed"] is True
+    kill_among_orders(daemon, {**TERMS, "quantity": 0.01}, 45000, lambda name: theirs(binance, name))

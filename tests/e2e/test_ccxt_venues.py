@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
+from tests.e2e.trading import becomes
 from tests.emulators.crypto.process import Process
 
 RISK = "price_collar=off,max_notional=off,reference_age=off,max_gross_exposure=off,max_position=off"
@@ -98,11 +99,6 @@ def place(request: pytest.FixtureRequest, places: dict[str, Place]) -> Iterator[
     found.quote()
     yield found
     assert found.emulator.do("status")["violations"] == []
-
-
-def becomes(daemon: Daemon, name: str, status: str) -> Any:
-    """The order, once it is in this status."""
-    return until(lambda: (found := daemon.call("query_order", id=name))["order_status"] == status and found, daemon)
 
 
 def agrees(daemon: Daemon, place: Place) -> None:

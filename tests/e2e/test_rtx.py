@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from tests.daemon import PATIENCE, Daemon, until
-from tests.e2e.conftest import PASSWORD, MakeDaemon
+from tests.daemon import Daemon, until
+from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
+from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders, losses, lost_and_back
 from tests.emulators.rtgw.process import Rtgw
 
 ACCOUNT, OTHER = "EMU.TEST.DESK.ONE", "EMU.TEST.DESK.TWO"
 TERMS = {"account": ACCOUNT, "route": "DEMO", "symbol": "IBM"}
 BEGINS = "2026-03-04T11:00:00"
-FAR = "price_collar=off,max_notional=off,reference_age=off"
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +48,6 @@ def _market_and_manners(rtgw: Rtgw) -> Iterator[None]:
     assert rtgw.do("status")["violations"] == []
 
 
-def becomes(daemon: Daemon, name: str, status: str) -> Any:
-    """The order, once it is in this status."""
-    return until(lambda: (found := daemon.call("query_order", id=name))["order_status"] == status and found, daemon)
-
-
 def rest(daemon: Daemon, **more: Any) -> Any:
     order = daemon.call("limit_order", **{**TERMS, "limit_price": 1.5, "quantity": 10, **more})
     assert order["order_status"] == "NEW", order
@@ -70,7 +63,7 @@ def agrees(daemon: Daemon, rtgw: Rtgw) -> None:
     """Nothing is in doubt, and the positions are those that rtgw has."""
 
     def reconciled() -> bool:
-        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in daemon.call("query_orders").values()):
+        if in_doubt(daemon):
             return False
         ours = {account: held for account, held in daemon.call("query_positions").items() if held}
         return ours == {account: held for account, held in rtgw.do("net").items() if held}
@@ -239,19 +232,6 @@ def test_what_others_send_is_taken_in(daemon: Daemon, rtgw: Rtgw) -> None:
 # ---------------------------------------------------------------- when something fails
 
 
-def lost_and_back(daemon: Daemon, what: Callable[[], object]) -> None:
-    """Do something that costs the link; wait until the daemon has seen that, and is up again."""
-    before = losses(daemon)
-    what()
-    until(lambda: losses(daemon) > before, daemon)
-    daemon.up()
-
-
-def losses(daemon: Daemon) -> int:
-    """How often the link was lost."""
-    return daemon.log.read_text(errors="replace").count("venue rtx is DOWN")
-
-
 def test_a_dropped_link_loses_nothing(daemon: Daemon, rtgw: Rtgw) -> None:
     resting = rest(daemon)
 
@@ -349,40 +329,7 @@ def test_it_waits_for_an_rtgw_that_is_not_there_yet(make_daemon: MakeDaemon) -> 
 def test_killed_in_the_midst_of_orders_it_finds_every_one(rtgw: Rtgw, make_daemon: MakeDaemon) -> None:
     daemon = make_rtx(make_daemon, rtgw.port).start().up()
     daemon.call("add_symbol", symbol="IBM")
-
-    def send(number: int) -> Any:
-        body = {**TERMS, "quantity": 1, "client_order_id": f"killed-{number}"}
-        more = {"limit_price": 1.5} if number % 2 else {}
-        way = "limit_order" if number % 2 else "market_order"
-        try:
-            auth = ("txtrader_user", PASSWORD)
-            return requests.post(f"{daemon.url}/{way}", json=body | more, auth=auth, timeout=PATIENCE).json()
-        except requests.RequestException:
-            return None
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(send, number) for number in range(120)]
-        until(lambda: sum(each.done() for each in answers) >= 40)
-        daemon.kill()
-        told = [each.result() for each in answers]
-    daemon.start().up()
-    until(lambda: all(each["order_status"] != "UNKNOWN" for each in daemon.call("query_orders").values()), daemon)
-    ours = {each["client_order_id"]: each for each in daemon.call("query_orders").values()}
-    for each in filter(None, told):
-        assert ours[each["client_order_id"]]["permid"] == each["permid"], "what was acknowledged is there"
-    for name, each in ours.items():
-        if not name.startswith("killed-"):
-            continue
-        rows = theirs(rtgw, each["permid"])
-        assert len(rows) == (0 if each["order_status"] == "REJECTED" else 1), each
-        again = daemon.call(
-            "limit_order" if int(name[7:]) % 2 else "market_order",
-            **TERMS,
-            quantity=1,
-            client_order_id=name,
-            **({"limit_price": 1.5} if int(name[7:]) % 2 else {}),
-        )
-        assert again["replayed"] is True
+    kill_among_orders(daemon, {**TERMS, "quantity": 1}, 1.5, lambda name: theirs(rtgw, name), many=120)
     agrees(daemon, rtgw)
     daemon.call("global_cancel")
     assert daemon.stop() == 0

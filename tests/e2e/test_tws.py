@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
-from tests.daemon import PATIENCE, Daemon, until
-from tests.e2e.conftest import PASSWORD, MakeDaemon
+from tests.daemon import Daemon, until
+from tests.e2e.conftest import MakeDaemon
+from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders, losses, lost_and_back
 from tests.emulators.tws.process import Tws
 
 ACCOUNT, OTHER = "DU1234567", "DU7654321"
 TERMS = {"account": ACCOUNT, "route": "DEMO", "symbol": "IBM"}
-FAR = "price_collar=off,max_notional=off,reference_age=off"
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +48,6 @@ def _market_and_manners(tws: Tws) -> Iterator[None]:
     assert tws.do("status")["violations"] == []
 
 
-def becomes(daemon: Daemon, name: str, status: str) -> Any:
-    """The order, once it is in this status."""
-    return until(lambda: (found := daemon.call("query_order", id=name))["order_status"] == status and found, daemon)
-
-
 def rest(daemon: Daemon, **more: Any) -> Any:
     order = daemon.call("limit_order", **{**TERMS, "limit_price": 1.5, "quantity": 10, **more})
     assert order["order_status"] == "NEW", order
@@ -70,7 +63,7 @@ def agrees(daemon: Daemon, tws: Tws) -> None:
     """Nothing is in doubt, and the positions are those that TWS has."""
 
     def reconciled() -> bool:
-        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in daemon.call("query_orders").values()):
+        if in_doubt(daemon):
             return False
         ours = {account: held for account, held in daemon.call("query_positions").items() if held}
         net = {account: {name: float(size) for name, size in held.items()} for account, held in tws.do("net").items()}
@@ -210,19 +203,6 @@ def test_what_others_send_is_taken_in(daemon: Daemon, tws: Tws) -> None:
 # ---------------------------------------------------------------- when something fails
 
 
-def losses(daemon: Daemon) -> int:
-    """How often the link was lost."""
-    return daemon.log.read_text(errors="replace").count("venue tws is DOWN")
-
-
-def lost_and_back(daemon: Daemon, what: Callable[[], object]) -> None:
-    """Do something that costs the link; wait until the daemon has seen that, and is up again."""
-    before = losses(daemon)
-    what()
-    until(lambda: losses(daemon) > before, daemon)
-    daemon.up()
-
-
 def test_a_dropped_link_loses_nothing(daemon: Daemon, tws: Tws) -> None:
     resting = rest(daemon)
 
@@ -270,31 +250,4 @@ def test_tws_without_ib_is_waited_out(daemon: Daemon, tws: Tws) -> None:
 def test_killed_in_the_midst_of_orders_it_finds_every_one(tws: Tws, make_daemon: MakeDaemon) -> None:
     daemon = make_tws(make_daemon, tws.port, 22).start().up()
     daemon.call("add_symbol", symbol="IBM")
-
-    def body(number: int) -> tuple[str, dict[str, Any]]:
-        terms = {**TERMS, "quantity": 1, "client_order_id": f"killed-{number}"}
-        return ("limit_order", {**terms, "limit_price": 1.5}) if number % 2 else ("market_order", terms)
-
-    def send(number: int) -> Any:
-        way, terms = body(number)
-        try:
-            auth = ("txtrader_user", PASSWORD)
-            return requests.post(f"{daemon.url}/{way}", json=terms, auth=auth, timeout=PATIENCE).json()
-        except requests.RequestException:
-            return None
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(send, number) for number in range(60)]
-        until(lambda: sum(each.done() for each in answers) >= 20)
-        daemon.kill()
-        told = [each.result() for each in answers]
-    daemon.start().up()
-    until(lambda: all(each["order_status"] != "UNKNOWN" for each in daemon.call("query_orders").values()), daemon)
-    ours = {each["client_order_id"]: each for each in daemon.call("query_orders").values()}
-    for each in filter(None, told):
-        assert ours[each["client_order_id"]]["permid"] == each["permid"], "what was acknowledged is there"
-    for name, each in ours.items():
-        if name.startswith("killed-"):
-            assert len(theirs(tws, each["permid"])) == (0 if each["order_status"] == "REJECTED" else 1), each
-            way, terms = body(int(name[7:]))
-            assert daemon.call(way, **terms)["replayed"] is True
+    kill_among_orders(daemon, {**TERMS, "quantity": 1}, 1.5, lambda name: theirs(tws, name))

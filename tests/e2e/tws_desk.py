@@ -7,12 +7,12 @@ from typing import Any
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
+from tests.e2e.trading import FAR, in_doubt
 from tests.emulators.tws.process import Tws
 
 ACCOUNT = "DU1234567"
 ENTRY = {"account": ACCOUNT, "symbol": "IBM", "side": "BUY", "quantity": 100, "order_type": "LIMIT", "limit_price": 180}
 BRACKET = {"take_profit": "190", "stop_loss": "170"}
-FAR = "price_collar=off,max_notional=off,reference_age=off"
 ENDED = ("Filled", "Cancelled", "Inactive")
 
 
@@ -77,8 +77,7 @@ def settled(daemon: Daemon, tws: Tws, position: int) -> None:
     assert held(tws) == position
 
     def agreed() -> bool:
-        orders = daemon.call("query_orders").values()
-        if any(each["order_status"] in ("UNKNOWN", "PENDING_NEW") for each in orders):
+        if in_doubt(daemon):
             return False
         return daemon.call("query_positions")[ACCOUNT].get("IBM", 0) == position
 
