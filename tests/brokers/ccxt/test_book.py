@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -252,3 +252,16 @@ def test_fills_that_are_asked_for_in_vain_are_given_up_until_more_is_filled() ->
     assert not made.wanting()
     made.see(seen(S.PARTIALLY_FILLED, filled=D("0.5")), NOW)
     assert made.wanting()
+
+
+def test_fills_of_before_are_not_counted_twice() -> None:
+    """An order of before a restart is heard of first by a frame, with the fill that it tells."""
+    made = book()
+    made.see(seen(S.PARTIALLY_FILLED, filled=D("0.5")), NOW)
+    made.fill(fill(2, "0.2", cumulative=D("0.5")), NOW)
+    made.see(seen(S.FILLED, filled=D(1)), NOW)
+    made.fill(fill(4, "0.3", cumulative=D(1)), NOW)
+    assert [each.lacks for each in made.wanting()] == [D("0.2")], "the third is missing"
+    made.fill(fill(1, "0.3"), NOW, asked_for=True)
+    made.fill(fill(3, "0.2", time=NOW + timedelta(seconds=1)), NOW, asked_for=True)
+    assert not made.wanting()

@@ -17,7 +17,7 @@ from txgateway.brokers.ccxt import CcxtBroker, peculiarities, translate
 from txgateway.brokers.ccxt import session as session_module
 from txgateway.brokers.ccxt.book import TRIES
 from txgateway.brokers.conformance import Trial
-from txgateway.model.errors import Ambiguous, Refused
+from txgateway.model.errors import Ambiguous, GatewayError, Refused
 from txgateway.model.events import OrderCanceled, VenueError, VenueStatus
 from txgateway.model.order import OrderStatus, OrderType, Side, TimeInForce
 
@@ -80,6 +80,39 @@ async def test_fills_of_days_ago_are_found(kind: type[Exchange], tmp_path: Path)
         assert [each.order_id for each in found] == [order.order_id]
 
     await trying(kind, tmp_path, work)
+
+
+@pytest_twisted.ensureDeferred
+async def test_fills_of_many_pairs_are_asked_for_once_each_and_some_at_a_time(tmp_path: Path) -> None:
+    """One after the other, a day at a time, they would not be there in the time that a question has."""
+
+    async def work(trial: Trial) -> None:
+        session, subject = inside(trial), trial.subject
+        assert isinstance(subject, Exchange)
+        listed = [each.symbol for each in await trial.ask(trial.broker.instruments())]
+        for symbol in listed:
+            session.memory.symbol(symbol)
+        order = await trial.buy()
+        running, most = 0, 0
+        fetch = session.exchange.fetch_my_trades
+
+        async def counted(*arguments: Any) -> Any:
+            nonlocal running, most
+            running, most = running + 1, max(most, running + 1)
+            try:
+                return await fetch(*arguments)
+            finally:
+                running -= 1
+
+        session.exchange.fetch_my_trades = counted
+        before = sum(count for name, count in subject.emulator.counts.items() if "myTrades" in name)
+        found = await trial.ask(trial.broker.executions(None))
+        assert [each.order_id for each in found] == [order.order_id]
+        asked = sum(count for name, count in subject.emulator.counts.items() if "myTrades" in name) - before
+        assert asked == len(listed) > 2
+        assert 1 < most <= session_module.PAIRS_AT_ONCE
+
+    await trying(BinanceSpot, tmp_path, work)
 
 
 @pytest_twisted.ensureDeferred
@@ -287,6 +320,23 @@ async def test_an_order_may_be_looked_up_only_when_it_can_no_longer_arrive(tmp_p
         await trial.still()
         later = await trial.ask(trial.broker.lookup(order))
         assert (later is None) == (report is None), "it arrived after it had been said that it never did"
+
+    await trying(BinanceSpot, tmp_path, work)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_time_that_cannot_be_is_told_and_not_followed(tmp_path: Path) -> None:
+    async def work(trial: Trial) -> None:
+        session = inside(trial)
+        asked = session.exchange.fetch_time
+
+        async def of_2099(*_: Any) -> Any:
+            return await asked() + 73 * 365 * 86_400_000
+
+        session.exchange.fetch_time = of_2099
+        with pytest.raises(GatewayError, match=r"tells the time 20\d\d.* and here it is .*set the clock that is wrong"):
+            await trial.ask(session.set_time())
+        assert abs((trial.broker.now() - utc_now()).total_seconds()) < 60
 
     await trying(BinanceSpot, tmp_path, work)
 

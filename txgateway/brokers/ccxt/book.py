@@ -41,7 +41,8 @@ _RANK = {S.UNKNOWN: 0, S.PENDING_NEW: 1, S.NEW: 2, S.PENDING_CANCEL: 2, S.PARTIA
 class Entry:
     """One order. `name` is ours, or what another gave it; `ours`: this process sent it.
 
-    `told_*` is what was told; `fills` what each fill was, by its id; `before` was filled when we first heard of it.
+    `told_*` is what was told; `fills` what each fill was, by its id. `first` was filled when we first heard of it, at
+    `since`, and `before` is what of that is in no fill that came.
     `shown` is filled by its own figure; `whole`, where it said no figure, but that all is. `tries`: so often was asked
     for the fills that are missing.
     `asked` is a replace without an answer. Until `unsettled` (the reactor's seconds) it may still arrive.
@@ -63,6 +64,8 @@ class Entry:
     shown: Decimal = ZERO
     whole: Decimal = ZERO
     tries: int = 0
+    first: Decimal = ZERO
+    since: datetime | None = None
     before: Decimal = ZERO
     average: Decimal = ZERO
     text: str = ""
@@ -187,7 +190,10 @@ class Book:
         """Take in what was said of an order; what is to be told of it."""
         entry = self.find(seen.name, seen.broker_id, seen.symbol)
         if entry is None:
-            entry = Entry(name=seen.name, symbol=seen.symbol, told_accepted=True, before=seen.filled or ZERO)
+            filled = seen.filled or ZERO
+            entry = Entry(
+                name=seen.name, symbol=seen.symbol, told_accepted=True, first=filled, since=seen.time, before=filled
+            )
             if seen.name:
                 self._named[seen.name] = entry
         if entry.refused and seen.status not in (S.REJECTED, S.UNKNOWN):
@@ -288,6 +294,13 @@ class Book:
             return [ReplaceRejected(entry.key, Reason.REJECTED, denied.text, now)]
         return []
 
+    def _was_before(self, entry: Entry, fill: Fill) -> None:
+        """A fill of what was filled when the order was first heard of: it is not counted twice."""
+        counted = fill.cumulative is not None and fill.cumulative <= entry.first
+        in_time = fill.cumulative is None and entry.since is not None and fill.time <= entry.since
+        if counted or in_time:
+            entry.before = max(ZERO, entry.before - fill.quantity)
+
     def fill(self, fill: Fill, now: datetime, asked_for: bool = False) -> list[OrderEvent]:
         """Take in a fill. One that was asked for is only told when it was not; one of nobody's order waits."""
         entry = self.find(fill.name, fill.broker_id, fill.symbol)
@@ -297,6 +310,8 @@ class Book:
         if entry is None:
             return [Executed(self._execution_of(fill, fill.name), fill.time)]
         known = fill.execution_id in entry.fills
+        if not known and entry.before:
+            self._was_before(entry, fill)
         entry.fills[fill.execution_id] = (fill.quantity, fill.price)
         if known and asked_for:
             return []

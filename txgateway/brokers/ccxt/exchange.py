@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ log = Logger()
 
 PATIENT: ContextVar[bool] = ContextVar("patient", default=False)
 """Whether the requests of this task give way to all others."""
+HEADERS: ContextVar[Mapping[str, Any]] = ContextVar("headers", default=MappingProxyType({}))
+"""Those of the last answer to this task: ccxt's own are of whoever was answered last."""
 
 
 class Ears(Protocol):
@@ -205,6 +208,7 @@ def _heard(base: Any) -> Any:
 
         def on_rest_response(self, code: Any, reason: Any, url: Any, method: Any, headers: Any, *more: Any) -> Any:
             """Every answer, with its headers."""
+            HEADERS.set(headers)
             self.ears.answered(int(code), headers)
             return super().on_rest_response(code, reason, url, method, headers, *more)
 

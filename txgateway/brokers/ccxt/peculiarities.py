@@ -46,7 +46,8 @@ class Peculiarities:
     arguments; `every_pair`: they want the pairs. `beats`: a channel that keeps the stream alive.
     `find`: the parameter by which an order is asked for by our id; empty: it must be found in the list.
     `per_symbol`: lists are of one symbol each. `trades_name_orders`: its fills have our id.
-    `window`: of so much time fills may be asked for at once. `memory`: so long closed orders can be asked for.
+    `window`: of so much time fills may be asked for at once; `newest`: without a time the last page of them, however old.
+    `memory`: so long closed orders can be asked for.
     `forgets_unfilled`: not those that were canceled unfilled.
     `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
     `collar`: a purchase at the market is sent as an IOC limit order so far above it (a fraction), where there is none
@@ -70,6 +71,7 @@ class Peculiarities:
     pages: Pages = Pages.UNTIL
     page: int = 100
     window: timedelta = timedelta(days=1)
+    newest: bool = False
     memory: timedelta = timedelta(days=30)
     forgets_unfilled: bool = False
     sure: re.Pattern[str] | None = None
@@ -101,6 +103,7 @@ TABLE: Mapping[str, Peculiarities] = {
         find="origClientOrderId",
         pages=Pages.FROM_ID,
         page=1000,
+        newest=True,
         memory=timedelta(days=89),
         sure=_BINANCE_SURE,
         plain_ids=False,

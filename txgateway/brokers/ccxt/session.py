@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, FirstError, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -59,6 +59,11 @@ MODE = 600.0
 """So often, at the least, is the position mode asked for: no stream tells that others changed it."""
 FRESH = 120.0
 """So old may what is known of the balances be."""
+PAIRS_AT_ONCE = 5
+"""Pairs whose fills are asked for at the same time."""
+WRONG = timedelta(days=1)
+"""A clock that differs from ours by so much is not followed: fills would be asked for of times to come."""
+TIME = "%Y-%m-%d %H:%M:%S"
 KEPT = timedelta(days=7)
 """How far back fills are asked for when nobody says since when."""
 MOST_PAGES = 500
@@ -438,7 +443,11 @@ class Session:
         else:
             said = await self.ask(self.exchange.fetch_time())
         if said:
-            self._time.told(moment(said), asked, self._clock())
+            theirs = moment(said)
+            if abs(theirs - asked) > WRONG:
+                text = f"Venue {self.venue} tells the time {theirs:{TIME}}, and here it is {asked:{TIME}} (UTC)"
+                raise GatewayError(f"{text}: set the clock that is wrong.")
+            self._time.told(theirs, asked, self._clock())
             self.exchange.options["timeDifference"] = self._time.difference
 
     async def ask_mode(self) -> bool:
@@ -563,22 +572,34 @@ class Session:
         """Our fills of a pair (None: of all that were traded), oldest first."""
         since = since if since is not None else self.now() - KEPT
         symbols: list[str | None] = [symbol] if symbol or not self.row.per_symbol else list(self.traded())
+        turns = DeferredSemaphore(PAIRS_AT_ONCE)
+        work = [turns.run(self._its_turn, each, since) for each in symbols]
+        try:
+            listed = await gatherResults(work, consumeErrors=True)
+        except FirstError as first:
+            first.subFailure.raiseException()
+        finally:
+            for each in work:
+                each.cancel()  # of what has failed, or was given up, nothing more is asked
         found: dict[str, Fill] = {}
-        for each in symbols:
-            if each is not None and self.row.pages is Pages.FROM_ID:
-                listed = await self._from_id(each, since)
-            else:
-                listed = await self._paged("fetch_my_trades", each, since)
-            for trade in listed:
-                fill = await self._fill(trade)
-                if fill is not None and fill.time >= since:
-                    found[fill.execution_id] = fill
+        for trade in (trade for some in listed for trade in some):
+            fill = await self._fill(trade)
+            if fill is not None and fill.time >= since:
+                found[fill.execution_id] = fill
         return sorted(found.values(), key=lambda fill: fill.time)
+
+    def _its_turn(self, symbol: str | None, since: datetime) -> Deferred[list[Mapping[str, Any]]]:
+        return Deferred.fromCoroutine(self._trades_of(symbol, since))
+
+    async def _trades_of(self, symbol: str | None, since: datetime) -> list[Mapping[str, Any]]:
+        if symbol is not None and self.row.pages is Pages.FROM_ID:
+            return await self._from_id(symbol, since)
+        return await self._paged("fetch_my_trades", symbol, since)
 
     async def _fill(self, trade: Mapping[str, Any]) -> Fill | None:
         broker_id, symbol = str(trade.get("order") or ""), str(trade.get("symbol") or "")
         name = self.book.name_of(symbol, broker_id) or self.memory.numbered(symbol, broker_id)
-        if not name and broker_id:
+        if not name and broker_id and self.book.find("", broker_id, symbol) is None:
             name = await self._ask_name(broker_id, symbol)
         market = (self.exchange.markets or {}).get(symbol) or {}
         return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids)
@@ -621,6 +642,10 @@ class Session:
         function, page = self.exchange.fetch_my_trades, self.row.page
         window = int(self.row.window.total_seconds() * 1000)
         start, end = int(since.timestamp() * 1000), int(self.now().timestamp() * 1000)
+        if self.row.newest and end - start > window:
+            newest: list[Mapping[str, Any]] = await self.ask(function(symbol, None, page))
+            if len(newest) < page or any(amount(each.get("timestamp")) < start for each in newest):
+                return newest
         got: list[Any] = []
         while not got and start <= end:
             got = await self.ask(function(symbol, start, page, {"endTime": min(start + window, end + 1000)}))
@@ -634,9 +659,9 @@ class Session:
         raise GatewayError(f"Venue {self.venue}: the list of the fills of {symbol} did not end.")
 
     async def _page(self, work: Awaitable[Any]) -> tuple[Any, str]:
-        """An answer and the cursor in its header; no other answer can come between the two."""
+        """An answer and the cursor in its header."""
         got = await work
-        headers = self.exchange.last_response_headers or {}
+        headers = exchange.HEADERS.get()
         return got, next((str(value) for name, value in headers.items() if name.upper() == "CB-AFTER"), "")
 
     def _next(

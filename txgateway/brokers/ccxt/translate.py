@@ -250,7 +250,8 @@ def moved(its: Fill, market: Mapping[str, Any]) -> dict[str, Decimal]:
         found[str(market.get("base"))] = units
         found[str(market.get("quote"))] = -units * its.price
     if its.fee:
-        found[its.fee_currency] = found.get(its.fee_currency, ZERO) - its.fee
+        currency = its.fee_currency or str(market.get("settle") or market.get("quote"))
+        found[currency] = found.get(currency, ZERO) - its.fee
     return found
 
 
