@@ -13,7 +13,7 @@ import pytest
 import pytest_twisted
 
 from tests.brokers.ccxt.subject import BinanceSpot, BinanceUsdm, Coinbase, CoinbaseExchange, Exchange, Woo, utc_now
-from txgateway.brokers.ccxt import CcxtBroker, peculiarities, translate
+from txgateway.brokers.ccxt import CcxtBroker, lists, peculiarities, translate
 from txgateway.brokers.ccxt import session as session_module
 from txgateway.brokers.ccxt.book import TRIES
 from txgateway.brokers.conformance import Trial
@@ -110,7 +110,7 @@ async def test_fills_of_many_pairs_are_asked_for_once_each_and_some_at_a_time(tm
         assert [each.order_id for each in found] == [order.order_id]
         asked = sum(count for name, count in subject.emulator.counts.items() if "myTrades" in name) - before
         assert asked == len(listed) > 2
-        assert 1 < most <= session_module.PAIRS_AT_ONCE
+        assert 1 < most <= lists.PAIRS_AT_ONCE
 
     await trying(BinanceSpot, tmp_path, work)
 
@@ -190,7 +190,7 @@ async def test_fills_that_nobody_tells_are_a_venue_s_error(tmp_path: Path, monke
         async def nothing(*_: Any) -> Any:
             return []
 
-        session.trades = nothing
+        session.lists.trades = nothing
         seen = {"id": order.broker_order_id, "symbol": order.symbol, "status": "open", "filled": "0.03", "side": "buy"}
         session.see(translate.seen({**seen, "amount": "0.1", "type": "limit"}, order.order_id))
 

@@ -29,7 +29,7 @@ class UnknownSwap(BinanceUsdm):
 @pytest.fixture
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables are empty."""
-    for module in ("peculiarities", "feeds", "session"):
+    for module in ("peculiarities", "feeds", "perpetuals"):
         monkeypatch.setattr(f"txgateway.brokers.ccxt.{module}.TABLE", {})
 
 
@@ -146,7 +146,7 @@ def complaints(trial: Trial) -> list[str]:
 async def test_it_is_asked_for_its_position_mode(tmp_path: Path) -> None:
     async def work(trial: Trial, session: Any) -> None:
         hedge(trial, True)
-        session.doubt_mode()
+        session.perpetuals.doubt()
         with pytest.raises(Refused, match="set_position_mode ONE_WAY") as caught:
             await trial.ask(trial.broker.submit(trial.order(OrderType.MARKET)))
         assert caught.value.reason is Reason.UNSUPPORTED
@@ -165,7 +165,7 @@ async def test_one_that_refuses_to_tell_is_traded_and_that_is_told(tmp_path: Pat
             raise ccxt.ExchangeError("fetchPositionMode() can not detect it: you have multiple accounts")
 
         session.exchange.fetch_position_mode = several
-        session.doubt_mode()
+        session.perpetuals.doubt()
         await trial.until(lambda: any("multiple accounts" in each for each in complaints(trial)), "it is told")
         await trial.submit(trial.order(OrderType.MARKET))
 
@@ -180,7 +180,7 @@ async def test_one_that_does_not_answer_is_not_traded(tmp_path: Path) -> None:
             raise ccxt.RequestTimeout("no answer")
 
         session.exchange.fetch_position_mode = silent
-        session.doubt_mode()
+        session.perpetuals.doubt()
         with pytest.raises(Refused, match="The position mode is not known, so nothing was sent"):
             await trial.ask(trial.broker.submit(trial.order(OrderType.MARKET)))
 

@@ -45,8 +45,8 @@ class Peculiarities:
     the names that `decode` gives. `watch`: which of ccxt's methods subscribe the private stream, with their
     arguments; `every_pair`: they want the pairs. `beats`: a channel that keeps the stream alive.
     `find`: the parameter by which an order is asked for by our id; empty: it must be found in the list.
-    `per_symbol`: lists are of one symbol each. `trades_name_orders`: its fills have our id.
-    `window`: of so much time fills may be asked for at once; `newest`: without a time the last page of them, however old.
+    `per_symbol`: lists are of one symbol each.
+    `window`: of so much time fills may be asked for at once; `newest`: without a time it is the last page of them.
     `memory`: so long closed orders can be asked for.
     `forgets_unfilled`: not those that were canceled unfilled.
     `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
@@ -67,7 +67,6 @@ class Peculiarities:
     beats: str = ""
     find: str = ""
     per_symbol: bool = True
-    trades_name_orders: bool = False
     pages: Pages = Pages.UNTIL
     page: int = 100
     window: timedelta = timedelta(days=1)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 import ccxt
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -24,19 +24,19 @@ from txgateway.brokers.ccxt.balances import Balances, locked_by
 from txgateway.brokers.ccxt.book import Book, Entry
 from txgateway.brokers.ccxt.clock import VenueClock
 from txgateway.brokers.ccxt.feeds import Feeds
-from txgateway.brokers.ccxt.frames import EPOCH, Names, amount, moment
+from txgateway.brokers.ccxt.frames import EPOCH, Names, moment
 from txgateway.brokers.ccxt.limits import Pools, Request
+from txgateway.brokers.ccxt.link import coroutine
+from txgateway.brokers.ccxt.lists import Lists
 from txgateway.brokers.ccxt.market import Market
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.ccxt.options import CcxtOptions
-from txgateway.brokers.ccxt.peculiarities import TABLE, Pages, Peculiarities
+from txgateway.brokers.ccxt.peculiarities import Peculiarities
+from txgateway.brokers.ccxt.perpetuals import Perpetuals
 from txgateway.brokers.ccxt.words import Denied, Ended, Fill, Heard, Held, Seen, Word
 from txgateway.futures import deferred
 from txgateway.model.errors import Ambiguous, GatewayError, Refused, TimedOut
 from txgateway.model.events import OrderAccepted, OrderEvent
-from txgateway.model.instrument import AssetClass
-from txgateway.model.order import Order
-from txgateway.model.venue import PositionMode
 
 log = Logger()
 
@@ -55,18 +55,11 @@ LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
 been quiet for `QUIET`."""
 CLOCK = 600.0
 """So often, at the least, is the clock set by the exchange's: one that is wrong has every order refused."""
-MODE = 600.0
-"""So often, at the least, is the position mode asked for: no stream tells that others changed it."""
 FRESH = 120.0
 """So old may what is known of the balances be."""
-PAIRS_AT_ONCE = 5
-"""Pairs whose fills are asked for at the same time."""
 WRONG = timedelta(days=1)
 """A clock that differs from ours by so much is not followed: fills would be asked for of times to come."""
 TIME = "%Y-%m-%d %H:%M:%S"
-KEPT = timedelta(days=7)
-"""How far back fills are asked for when nobody says since when."""
-MOST_PAGES = 500
 LONGEST = 60.0
 """So many seconds a question may wait for the rate limits; an order and a cancel only as long as for an answer."""
 LONGEST_PREFIX = 16
@@ -97,30 +90,27 @@ class Session:
         self.feeds, self._pools = feeds, pools
         self.over = self.ready = False
         self.balances = Balances(row.balances_by_stream)
-        self._reactor, self._clock, self._time = reactor, clock, time
-        self._report, self._complain, self._drop = report, complain, drop
+        self._reactor, self._clock, self.time = reactor, clock, time
+        self._report, self.complain, self._drop = report, complain, drop
         self._heard: set[str] = set()
         self._confirmed: Deferred[None] | None = None
         self._tasks: list[asyncio.Future[Any]] = []
         self._timers: dict[str, Any] = {}
         self._chasing: set[str] = set()
-        self._last_word = self._last_poll = self._set_time = self._asked_mode = reactor.seconds()
+        self._last_word = self._last_poll = self._set_time = reactor.seconds()
         self._polled = self.now()
         self._names = Names(self.order_id, self._symbol)
         self.exchange = exchange.make(options, row, feeds, self)
-        self._named = options.exchange in TABLE
-        told = Can.POSITION_MODE in feeds.can if self._named else self.exchange.has.get("fetchPositionMode") is True
-        self.has_mode = told and options.kind != "spot"
-        self.hedged: bool | None = None if self.has_mode else False
-        """Whether long and short are held apart; None: it is not known, and must be asked before an order goes."""
         streaming = self.exchange.streaming
         streaming["keepAlive"] = min(int(options.silence * 1000 / 3), int(streaming.get("keepAlive", 30000)))
         streaming["maxPingPongMisses"] = 2
+        self.lists = Lists(self)
         self.market = Market(self.exchange, options, feeds, venue, self._tell, reactor, self.now, complain)
+        self.perpetuals = Perpetuals(self, self.market, Can.POSITION_MODE in feeds.can, reactor.seconds)
 
     def now(self) -> datetime:
         """The exchange's clock."""
-        return self._time.now(self._clock())
+        return self.time.now(self._clock())
 
     # ---------------------------------------------------------------- life
 
@@ -143,7 +133,7 @@ class Session:
         self._confirm()
         await self._confirmed
         await self.ask_balances()
-        await self._try_mode()
+        await self.perpetuals.look()
         self.ready = True
         self._look_later()
 
@@ -192,7 +182,7 @@ class Session:
         closing.addErrback(lambda failure: log.info("Closing {venue}: {failure}", venue=self.venue, failure=failure))
         return closing
 
-    def _later(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def later(self, name: str, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Do something once, unless the link is over by then."""
         running = self._timers.get(name)
         if self.over or (running is not None and running.active()):
@@ -221,7 +211,7 @@ class Session:
             words = self.row.decode(message, self._names) if self.row.decode is not None else None
         except Exception:
             log.failure("{venue}: a private frame could not be read.", venue=self.venue)
-            self._later("a poll for what could not be read", 0.5, self.poll)
+            self.later("a poll for what could not be read", 0.5, self.poll)
             return True
         if words is None:
             return self.market.take(url, message)
@@ -230,7 +220,7 @@ class Session:
                 self.take(word)
             except Exception:
                 log.failure("{venue}: {word} could not be taken in.", venue=self.venue, word=word)
-                self._later("a poll for what could not be taken in", 0.5, self.poll)
+                self.later("a poll for what could not be taken in", 0.5, self.poll)
         return not any(isinstance(word, Heard) for word in words)
 
     def opened(self, url: str) -> None:
@@ -248,7 +238,7 @@ class Session:
                 self.take(seen)
         except Exception:
             log.failure("{venue}: an order of the stream could not be read.", venue=self.venue)
-            self._later("a poll for what could not be read", 0.5, self.poll)
+            self.later("a poll for what could not be read", 0.5, self.poll)
 
     async def admit(self, request: Request) -> None:
         """Wait until a request fits the exchange's limits.
@@ -396,7 +386,7 @@ class Session:
     async def ask(self, work: Awaitable[Any]) -> Any:
         """What the exchange answers; TimedOut or GatewayError with a sentence where it does not."""
         try:
-            return await deferred(_coroutine(work))
+            return await deferred(coroutine(work))
         except Exception as error:
             raise self.said(error) from error
 
@@ -417,7 +407,7 @@ class Session:
     async def command(self, what: str, work: Awaitable[Any]) -> Any:
         """What the exchange answers to an order call: Refused where it surely was not done, Ambiguous in doubt."""
         try:
-            return await deferred(_coroutine(work))
+            return await deferred(coroutine(work))
         except (CancelledError, asyncio.CancelledError) as error:
             raise Ambiguous(f"{what} is in doubt: the link to {self.venue} was closed under it.") from error
         except Exception as error:
@@ -425,7 +415,7 @@ class Session:
             text = errors.sentence(error)
             if reason is not None:
                 if "InvalidNonce" in errors.names(error):
-                    self._later("the clock", 0.0, self.set_time)
+                    self.later("the clock", 0.0, self.set_time)
                 raise Refused(reason, f"{what} was refused by venue {self.venue}: {text}.") from error
             if not errors.is_of_a_link(error):
                 log.failure("{what} ended badly.", what=what)
@@ -447,58 +437,8 @@ class Session:
             if abs(theirs - asked) > WRONG:
                 text = f"Venue {self.venue} tells the time {theirs:{TIME}}, and here it is {asked:{TIME}} (UTC)"
                 raise GatewayError(f"{text}: set the clock that is wrong.")
-            self._time.told(theirs, asked, self._clock())
-            self.exchange.options["timeDifference"] = self._time.difference
-
-    async def ask_mode(self) -> bool:
-        """Whether long and short are held apart; that they are is told when it is news, for no order can go then."""
-        if self.exchange.has.get("fetchPositionMode"):
-            of = () if self._named else (self._perpetual(),)
-            hedged = bool((await self.ask(self.exchange.fetch_position_mode(*of))).get("hedged"))
-        else:
-            found = await self.ask(self.exchange.fetch_leverage(self._perpetual()))
-            hedged = str((found.get("info") or {}).get("positionMode")).upper().startswith("HEDGE")
-        if not self.has_mode or self.over:
-            return hedged
-        if hedged and not self.hedged:
-            self._complain(self.hedge_text())
-        self.hedged, self._asked_mode = hedged, self._reactor.seconds()
-        return hedged
-
-    def _perpetual(self) -> str:
-        listed = self.market.instruments()
-        return next((each.symbol for each in listed if each.asset_class is AssetClass.PERPETUAL), "")
-
-    def hedge_text(self) -> str:
-        """What is wrong with an account in hedge mode, and what to do."""
-        return (
-            f"Account {self.options.account} at {self.venue} is in position mode HEDGE, and orders from here name no "
-            "position side: none in perpetuals is sent. Close what it holds at the exchange, then set_position_mode "
-            "ONE_WAY."
-        )
-
-    def doubt_mode(self) -> None:
-        """The position mode may be another now: ask."""
-        if self.has_mode:
-            self.hedged = None if self.hedged is False else self.hedged
-            self._later("the position mode", 0.0, self._try_mode)
-
-    async def _try_mode(self) -> None:
-        """Ask for the position mode; while there is no answer an order asks again."""
-        if not self.has_mode or not self._perpetual():
-            return
-        self._asked_mode = self._reactor.seconds()
-        try:
-            await self.ask_mode()
-        except GatewayError as error:
-            if self.over:
-                return
-            text = f"The position mode of account {self.options.account} is not known: {error}"
-            if not self._named and error.__cause__ is not None and errors.is_answer(error.__cause__):
-                # It will not be told another time either; in hedge mode exchanges refuse what names no position side.
-                self.hedged = False
-                text += f" Orders are sent as in {PositionMode.ONE_WAY}: leave mode {PositionMode.HEDGE}, if it is set."
-            self._complain(text)
+            self.time.told(theirs, asked, self._clock())
+            self.exchange.options["timeDifference"] = self.time.difference
 
     async def ask_balances(self) -> list[Held]:
         """The balances as the exchange answers."""
@@ -525,163 +465,6 @@ class Session:
                 rows.append((str(market["base"]), str(market["quote"]), entry.side.sign, left, entry.limit))
         return locked_by(rows)
 
-    async def open_list(self) -> list[Seen]:
-        """Every open order."""
-        found: dict[tuple[str, str], Seen] = {}
-        for each in await self._open():
-            seen = translate.seen(each, self.name_of(each))
-            if seen is not None:
-                found[seen.symbol, seen.broker_id] = seen
-        return list(found.values())
-
-    async def _open(self) -> list[Mapping[str, Any]]:
-        """All at once; pair by pair, of those that were traded here, where the exchange wants a pair."""
-        try:
-            return await self._paged("fetch_open_orders", None, None)
-        except GatewayError as error:
-            if error.__cause__ is None or "ArgumentsRequired" not in errors.names(error.__cause__):
-                raise
-        listed = [await self._paged("fetch_open_orders", symbol, None) for symbol in self.traded()]
-        return [each for some in listed for each in some]
-
-    async def find(self, order: Order, external: bool) -> Seen | None:
-        """An order by our id (another's by the exchange's); None when the exchange says that it has none."""
-        client = self.client_id(order.order_id)
-        if external or (not self.row.find and order.broker_order_id):
-            if not order.broker_order_id:
-                return None
-            return await self._found(order.broker_order_id, order, {})
-        if self.row.find:
-            return await self._found(client, order, {self.row.find: client})
-        since = self._time.at(order.created) - timedelta(minutes=1)
-        for each in await self._paged("fetch_orders", order.symbol, since):
-            if each.get("clientOrderId") == client:
-                return translate.seen(each, order.order_id)
-        return None
-
-    async def _found(self, identity: str, order: Order, params: dict[str, str]) -> Seen | None:
-        try:
-            found = await deferred(_coroutine(self.exchange.fetch_order(identity, order.symbol, params)))
-        except Exception as error:
-            if errors.not_found(error, self.row.absent):
-                return None
-            raise self.said(error) from error
-        return translate.seen(found, order.order_id if params else self.name_of(found) or order.order_id)
-
-    async def trades(self, symbol: str | None, since: datetime | None) -> list[Fill]:
-        """Our fills of a pair (None: of all that were traded), oldest first."""
-        since = since if since is not None else self.now() - KEPT
-        symbols: list[str | None] = [symbol] if symbol or not self.row.per_symbol else list(self.traded())
-        turns = DeferredSemaphore(PAIRS_AT_ONCE)
-        work = [turns.run(self._its_turn, each, since) for each in symbols]
-        try:
-            listed = await gatherResults(work, consumeErrors=True)
-        except FirstError as first:
-            first.subFailure.raiseException()
-        finally:
-            for each in work:
-                each.cancel()  # of what has failed, or was given up, nothing more is asked
-        found: dict[str, Fill] = {}
-        for trade in (trade for some in listed for trade in some):
-            fill = await self._fill(trade)
-            if fill is not None and fill.time >= since:
-                found[fill.execution_id] = fill
-        return sorted(found.values(), key=lambda fill: fill.time)
-
-    def _its_turn(self, symbol: str | None, since: datetime) -> Deferred[list[Mapping[str, Any]]]:
-        return Deferred.fromCoroutine(self._trades_of(symbol, since))
-
-    async def _trades_of(self, symbol: str | None, since: datetime) -> list[Mapping[str, Any]]:
-        if symbol is not None and self.row.pages is Pages.FROM_ID:
-            return await self._from_id(symbol, since)
-        return await self._paged("fetch_my_trades", symbol, since)
-
-    async def _fill(self, trade: Mapping[str, Any]) -> Fill | None:
-        broker_id, symbol = str(trade.get("order") or ""), str(trade.get("symbol") or "")
-        name = self.book.name_of(symbol, broker_id) or self.memory.numbered(symbol, broker_id)
-        if not name and broker_id and self.book.find("", broker_id, symbol) is None:
-            name = await self._ask_name(broker_id, symbol)
-        market = (self.exchange.markets or {}).get(symbol) or {}
-        return translate.fill(trade, name, str(market.get("id") or symbol), self.row.plain_ids)
-
-    async def _ask_name(self, broker_id: str, symbol: str) -> str:
-        """The name of an order that is only known by the exchange's id."""
-        try:
-            found = await deferred(_coroutine(self.exchange.fetch_order(broker_id, symbol)))
-        except Exception as error:
-            if errors.not_found(error, self.row.absent):
-                return ""
-            raise self.said(error) from error
-        name = self.name_of(found)
-        seen = translate.seen(found, name)
-        if seen is not None:
-            self.see(seen)
-        return name
-
-    async def _paged(self, method: str, symbol: str | None, since: datetime | None) -> list[Mapping[str, Any]]:
-        """A whole list, page by page; GatewayError when it does not end."""
-        function = getattr(self.exchange, method)
-        start = None if since is None else int(since.timestamp() * 1000)
-        params: dict[str, Any] = {}
-        found: dict[str, Mapping[str, Any]] = {}
-        limit = None if method == "fetch_open_orders" and self.row.pages is Pages.FROM_ID else self.row.page
-        for number in range(1, MOST_PAGES + 1):
-            if self.row.pages is Pages.NUMBERED:
-                params = {"page": number, "size": self.row.page}
-            got, cursor = await self.ask(self._page(function(symbol, start, limit, params)))
-            before = len(found)
-            found.update((f"{each.get('symbol')} {each.get('id')} {each.get('order')}", each) for each in got)
-            following = self._next(got, method, start, cursor) if len(found) > before else None
-            if following is None:
-                return list(found.values())
-            start, params = following
-        raise GatewayError(f"Venue {self.venue}: the list of {method} did not end.")
-
-    async def _from_id(self, symbol: str, since: datetime) -> list[Mapping[str, Any]]:
-        """The fills of a pair: those of the first window of time that has any, and from the last one's id on."""
-        function, page = self.exchange.fetch_my_trades, self.row.page
-        window = int(self.row.window.total_seconds() * 1000)
-        start, end = int(since.timestamp() * 1000), int(self.now().timestamp() * 1000)
-        if self.row.newest and end - start > window:
-            newest: list[Mapping[str, Any]] = await self.ask(function(symbol, None, page))
-            if len(newest) < page or any(amount(each.get("timestamp")) < start for each in newest):
-                return newest
-        got: list[Any] = []
-        while not got and start <= end:
-            got = await self.ask(function(symbol, start, page, {"endTime": min(start + window, end + 1000)}))
-            start += window
-        found = list(got)
-        for _ in range(MOST_PAGES):
-            if not got:
-                return found
-            got = await self.ask(function(symbol, None, page, {"fromId": max(int(each["id"]) for each in got) + 1}))
-            found += got
-        raise GatewayError(f"Venue {self.venue}: the list of the fills of {symbol} did not end.")
-
-    async def _page(self, work: Awaitable[Any]) -> tuple[Any, str]:
-        """An answer and the cursor in its header."""
-        got = await work
-        headers = exchange.HEADERS.get()
-        return got, next((str(value) for name, value in headers.items() if name.upper() == "CB-AFTER"), "")
-
-    def _next(
-        self, got: list[Any], method: str, start: int | None, cursor: str
-    ) -> tuple[int | None, dict[str, Any]] | None:
-        """What to ask for after a page; None when it was the last one."""
-        pages = self.row.pages
-        if pages is Pages.HEADER:
-            return (start, {"after": cursor}) if cursor else None
-        if pages is Pages.CURSOR:
-            left = next((each["info"]["cursor"] for each in got if (each.get("info") or {}).get("cursor")), None)
-            return None if left is None else (start, {"cursor": left})
-        whole = len(got) < self.row.page and pages is not Pages.UNTIL  # how long a page is there is not known
-        if whole or (pages is Pages.FROM_ID and method == "fetch_open_orders"):
-            return None
-        if pages is Pages.NUMBERED:
-            return start, {}
-        last = max((int(amount(each.get("timestamp"))) for each in got), default=0)
-        return (last, {}) if last and last != start else None
-
     # ---------------------------------------------------------------- what was missed
 
     def chase(self, symbol: str, turn: int = 0) -> None:
@@ -700,27 +483,27 @@ class Session:
                 if any(entry.wants for entry in wanting):
                     self.chase(symbol, turn + 1)
 
-        self._later(f"fills of {symbol}", waits[min(turn, len(waits) - 1)], look)
+        self.later(f"fills of {symbol}", waits[min(turn, len(waits) - 1)], look)
 
     def _still_wanting(self, wanting: list[Entry]) -> None:
         """Count that they were asked for in vain; the last time that is told."""
         for entry in wanting:
             entry.tries += 1
             if not entry.wants and not self.over:
-                self._complain(
+                self.complain(
                     f"Order {entry.key} in {entry.symbol}: {self.venue} says that more is filled than it has told "
                     f"executions of, by {entry.lacks:f}. They are asked for again when it is reconciled: until then "
                     "filled quantity and position may be too small here."
                 )
 
     async def _catch_up(self, symbol: str, wanting: list[Entry]) -> None:
-        times = [self._time.at(entry.order.created) for entry in wanting if entry.order is not None]
+        times = [self.time.at(entry.order.created) for entry in wanting if entry.order is not None]
         since = min(times) - timedelta(seconds=10) if len(times) == len(wanting) else self._polled - timedelta(hours=1)
-        for fill in await self.trades(symbol, since):
+        for fill in await self.lists.trades(symbol, since):
             self.filled(fill, asked_for=True)
 
     def _look_later(self) -> None:
-        self._later("the back-up poll", LOOK, self._look)
+        self.later("the back-up poll", LOOK, self._look)
 
     async def _look(self) -> None:
         self._timers.pop("the back-up poll", None)
@@ -729,8 +512,7 @@ class Session:
         try:
             if now - self._set_time >= CLOCK:
                 await self.set_time()
-            if now - self._asked_mode >= MODE:
-                await self._try_mode()
+            await self.perpetuals.look_again()
             if now - self._last_poll >= every:
                 self._last_poll = now
                 await self.poll()
@@ -744,17 +526,17 @@ class Session:
             await self.set_time()
             return
         began = self.now()
-        listed = {(seen.symbol, seen.broker_id): seen for seen in await self.open_list()}
+        listed = {(seen.symbol, seen.broker_id): seen for seen in await self.lists.open_orders()}
         for entry in working:
             if entry.over or not entry.broker_id:
                 continue
             seen = listed.get((entry.symbol, entry.broker_id))
             if seen is None and entry.order is not None:
-                seen = await self.find(entry.order, external=False)
+                seen = await self.lists.find(entry.order, external=False)
             if seen is not None:
                 self.see(seen)
         for symbol in dict.fromkeys(entry.symbol for entry in working):
-            for fill in await self.trades(symbol, self._polled - timedelta(seconds=30)):
+            for fill in await self.lists.trades(symbol, self._polled - timedelta(seconds=30)):
                 self.filled(fill, asked_for=True)
         self._polled = began
 
@@ -762,7 +544,3 @@ class Session:
         """Let some time pass."""
         if seconds > 0:
             await deferLater(self._reactor, seconds)
-
-
-async def _coroutine(work: Awaitable[Any]) -> Any:
-    return await work
