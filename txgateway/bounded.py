@@ -66,6 +66,7 @@ class BoundedBroker:
         log_messages: bool = False,
         log_times: bool = False,
         others: Iterable[str] = (),
+        others_have: Callable[[str], bool] = lambda account: False,
     ) -> None:
         self._broker = broker
         self._deadlines = deadlines
@@ -77,6 +78,7 @@ class BoundedBroker:
         self._logs = log_messages or log_times
         self._accounts: Sequence[str] = ()
         self._others = frozenset(others)
+        self._others_have = others_have
         self._said: set[str] = set()
         self._traced: dict[str, float] = {}
         self.venue = broker.venue
@@ -228,8 +230,15 @@ class BoundedBroker:
     # questions
 
     async def open_orders(self) -> Sequence[OrderReport]:
-        """Every order the broker holds."""
-        return await self._asked("open_orders", self._deadlines.default, lambda: self._broker.open_orders())
+        """Every order the broker holds, but for those of accounts that are another venue's."""
+        told = await self._asked("open_orders", self._deadlines.default, lambda: self._broker.open_orders())
+        anothers = self._anothers(told)
+        return [each for each in told if each.account not in anothers] if anothers else told
+
+    def _anothers(self, told: Iterable[OrderReport | Position]) -> set[str]:
+        """The accounts among these that are another venue's: it is asked about them, and trades them."""
+        accounts = {each.account for each in told}
+        return {each for each in accounts if each in self._others or self._others_have(each)}
 
     async def lookup(self, order: Order) -> OrderReport | None:
         """The broker's word on one order."""
@@ -240,8 +249,10 @@ class BoundedBroker:
         return await self._asked("executions", self._deadlines.default, lambda: self._broker.executions(since))
 
     async def positions(self) -> Sequence[Position]:
-        """Every open position."""
-        return await self._asked("positions", self._deadlines.position, self._numbers)
+        """Every open position, but for those in accounts that are another venue's."""
+        told = await self._asked("positions", self._deadlines.position, self._numbers)
+        anothers = self._anothers(told)
+        return [each for each in told if each.account not in anothers] if anothers else told
 
     async def _numbers(self) -> Sequence[Position]:
         """The positions; Refused where one is no number: what is compared with it, or closed, must be true."""

@@ -609,10 +609,7 @@ class Gateway:
 
     def venue_of(self, account: str) -> str | None:
         """The venue that trades an account."""
-        for name, broker in self._brokers.items():
-            if account in broker.accounts():
-                return name
-        return None
+        return self.intake.venue_of(account)
 
     async def journal_page(
         self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]

@@ -177,6 +177,9 @@ class Intake:
             order = self._anothers(venue, order_id)
             if order is not None:
                 event = replace(event, order_id=order.order_id)  # type: ignore[arg-type]
+        if order is not None and order.venue != venue and venue in self._brokers and order.venue in self._brokers:
+            self._repeated(type(event), order.order_id, f"said by {venue}, and sent by {order.venue}")
+            return
         if order is None:
             kind = type(event).__name__
             log.warn("{kind} for {order_id}, no order of today: dropped.", kind=kind, order_id=order_id)
@@ -235,7 +238,9 @@ class Intake:
 
     def _executed(self, execution: Execution, venue: str) -> None:
         """Take a fill in once. What may have come before today is looked up in the journal first."""
-        if not self._is_sound(execution):
+        if venue in self._brokers and execution.venue != venue:
+            execution = replace(execution, venue=venue)  # it speaks for itself alone
+        if not self._is_sound(execution) or self.is_anothers(execution):
             return
         known = self._state.same_execution(execution)
         if known is not None:
@@ -281,6 +286,14 @@ class Intake:
             return False
         self._fill(execution, order)
         return True
+
+    def is_anothers(self, execution: Execution) -> bool:
+        """Whether a fill is in an account that is another venue's, which tells it too."""
+        return len(self._brokers) > 1 and self.venue_of(execution.account) not in (None, execution.venue)
+
+    def venue_of(self, account: str) -> str | None:
+        """The venue that trades an account: the first that has it."""
+        return next((name for name, broker in self._brokers.items() if account in broker.accounts()), None)
 
     def _is_sound(self, execution: Execution) -> bool:
         """Whether a fill can be counted; one that cannot is said once, and shows in the position."""

@@ -7,7 +7,7 @@ counts when two looks in a row find the same and nothing moved between them: wha
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -370,23 +370,27 @@ class Reconciler:
     # fills
 
     async def _unknown(self, look: _Look, since: datetime | None) -> list[Execution]:
-        """The executions after `since` that are not among today's; the others are let go one by one.
+        """The venue's executions after `since` that are not among today's; the others are let go one by one.
 
         After a burst there are tens of thousands of them, and all but a few are known.
         """
         fills: list[Execution] = []
         asked = await self._asked(look, self._brokers[look.venue].executions(since))
-        for number, fill in enumerate(asked, 1):
-            if not self._intake.knows(fill):
+        for number, told in enumerate(asked, 1):
+            fill = _by(look.venue, told)
+            if not self._intake.is_anothers(fill) and not self._intake.knows(fill):
                 fills.append(fill)
             if number % PAUSE_EVERY == 0:
                 await self._pause(look)
         return fills
 
     async def _take_fills(self, look: _Look, fills: Iterable[Execution]) -> None:
-        for number, fill in enumerate(fills, 1):
+        for number, told in enumerate(fills, 1):
             if number % PAUSE_EVERY == 0:
                 await self._pause(look)
+            fill = _by(look.venue, told)
+            if self._intake.is_anothers(fill):
+                continue
             before = self._intake.order_of(fill)
             stood = before is not None and self._stands(look, before)
             if await self._intake.take_fill(fill) and before is not None:
@@ -739,6 +743,11 @@ class Reconciler:
             verdict = reconcile.judge(now, word, self._clock())
             self._follow(look, now, Verdict(verdict.events, verdict.shown, sure=True))
         return word
+
+
+def _by(venue: str, fill: Execution) -> Execution:
+    """A fill as its venue's: it speaks for itself alone."""
+    return fill if fill.venue == venue else replace(fill, venue=venue)
 
 
 def _is_older(shown: Shown) -> bool:

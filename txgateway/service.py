@@ -263,6 +263,7 @@ class GatewayService(Service):
             messages,
             config.log_callback_metrics,
             [account for venue in config.venues if venue.name != name for account in venue.accounts],
+            lambda account: self.gateway.venue_of(account) not in (None, name),
         )
 
     def _desk(self, rebuilt: State, journal: SqliteJournal) -> Desk:

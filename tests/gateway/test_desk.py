@@ -505,7 +505,7 @@ def test_a_venue_does_not_wait_for_what_is_looked_up_for_another() -> None:
     bench.turn()
     order = next(iter(bench.gateway.state.working.values()))
     fill = bench.broker.fill(order, D(1))
-    strange = replace(fill, execution_id="strange", order_id="nobody", venue="other")
+    strange = replace(fill, execution_id="strange", order_id="nobody", venue="other", account="ELSEWHERE")
     waiting: Deferred[None] = Deferred()
     found = bench.journal.find
 
