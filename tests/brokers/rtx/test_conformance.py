@@ -30,6 +30,9 @@ def test_it_is_asked_nearly_everything() -> None:
         "C44-what-one-fills-ends-the-others",
         "C45-what-one-fills-is-taken-off-the-others",
         "C46-exits-of-one-parent-are-bound",
+        "C47-a-bracket-waits-for-its-entry-and-ends-with-it",
+        "C48-of-a-bracket-one-exit-ends-the-other",
+        "C49-of-a-bracket-what-one-exit-fills-is-taken-off-the-other",
         "C69-cash-is-moved-by-the-fills-alone",
         "C117-a-fee-that-nobody-tells-of-is-in-the-balances",
     }
