@@ -8,46 +8,48 @@ Secrets are in no repr, description or sentence.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from datetime import time, tzinfo
+from dataclasses import replace
+from datetime import time
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar, cast
-
-import pytz
+from typing import Any
 
 from txgateway import settings as read
+from txgateway.agreement import Agreement
 from txgateway.brokers import ENTRY_POINTS
 from txgateway.model.credential import User
-from txgateway.model.limits import Levels, level_of, limit_of
+from txgateway.model.limits import level_of, limit_of
 from txgateway.model.rights import grant_of
 from txgateway.model.scope import Scope, ScopeKind
 from txgateway.model.signal import Source
-from txgateway.sources import CONFIGURED, source_of, written
+from txgateway.sources import CONFIGURED, source_of
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
+from txgateway.variables import (
+    DEFAULT_PASSWORD,
+    EMBEDDED,
+    FIELDS,
+    MASK,
+    PREFIX,
+    SETTINGS,
+    Config,
+    Given,
+    Setting,
+    Venue,
+    shown,
+)
 
-PREFIX, OLD_PREFIX = "TXGATEWAY_", "TXTRADER_"
-DEFAULT_PASSWORD = "txtrader_pass"
-EMBEDDED = "paper"
-"""The kind that is in this process, and connects to nobody."""
-NEEDS_ASYNCIO = frozenset({"tws", "ib", "ccxt"})
-"""Kinds whose library runs on asyncio's loop."""
+__all__ = ["SETTINGS", "Check", "Config", "ConfigError", "Setting", "Venue", "installed_kinds", "load"]
+
+OLD_PREFIX = "TXTRADER_"
 CLIENT_VARIABLES = frozenset(
     {"CLIENT_CERT", "CLIENT_KEY", "CONNECT_TIMEOUT", "OPTIONS", "PROTOCOL", "READ_TIMEOUT", "ROUTE", "TLS_CA"}
 )
 """Variables of the client programs alone: in the daemon's environment neither settings nor mistakes."""
-
-_MASK = "********"
-_SECRET_OPTION = re.compile(r"pass|secret|token|key|credential", re.IGNORECASE)
-
-T = TypeVar("T")
 
 
 class ConfigError(Exception):
@@ -56,220 +58,6 @@ class ConfigError(Exception):
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = tuple(mistakes)
-
-
-# -- what there is to set: the one table that load, describe and etc/txgateway.env go by
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One variable: its reader, its default as text (load computes some that are empty), what it is."""
-
-    read: Callable[[str], Any]
-    default: str
-    what: str
-    secret: bool = False
-
-
-def _set(reader: Callable[[str], T], default: str, what: str, *, name: str = "", secret: bool = False) -> T:
-    """A Config field whose name, in upper case, is the variable's, unless `name` says otherwise."""
-    return cast(T, field(metadata={"setting": Setting(reader, default, what, secret), "name": name}))
-
-
-@dataclass(frozen=True)
-class Venue:
-    """One configured connection: `kind` finds the broker; the stream's lines of it begin with `name`."""
-
-    name: str
-    kind: str
-    accounts: tuple[str, ...]
-    options: Mapping[str, Any] = field(repr=False)
-    """What the broker is set up with: for kind paper its PAPER_ settings and, over them, its table."""
-    trouble: str = ""
-    """Why its broker cannot be loaded, if it cannot: it stays down, and the other venues do not mind."""
-
-    def describe(self) -> str:
-        """One line, secrets masked."""
-        options = [f"{key}={_shown(key, value)}" for key, value in self.options.items()]
-        down = [f"(DOWN: {self.trouble})"] if self.trouble else []
-        return " ".join([f"venue {self.name}: kind={self.kind}", *options, *down])
-
-
-@dataclass(frozen=True, repr=False, kw_only=True)
-class Config:
-    """Everything that can be set, typed and checked."""
-
-    username: str = _set(read.username, "txtrader_user", "the name that clients log in with")
-    password: str = _set(read.password, DEFAULT_PASSWORD, "their password", secret=True)
-    password_file: Path | None = _set(read.optional_path, "", "a file that has it instead")
-    host: str = _set(read.interface, "127.0.0.1", "the address to listen on")
-    http_port: int = _set(read.port, "50080", "the HTTP port; 0 takes any free one")
-    tcp_port: int = _set(read.port, "50090", "the stream's port; 0 takes any free one")
-    allow_insecure: bool = _set(
-        read.flag, "0", "1 allows a HOST beyond loopback without TLS or a password of one's own"
-    )
-    tls_cert: Path | None = _set(read.optional_path, "", "the server's certificate (PEM): TLS on every port")
-    tls_key: Path | None = _set(read.optional_path, "", "its private key (PEM)")
-    tls_client_ca: Path | None = _set(read.optional_path, "", "a CA (PEM): clients need a certificate of it")
-    webhook_port: int | None = _set(
-        read.optional_port, "", "a port for senders of signals alone; empty: they come in by the HTTP port"
-    )
-    webhook_host: str = _set(read.optional_interface, "", "the address that port listens on; empty: HOST")
-    webhook_client_ca: Path | None = _set(
-        read.optional_path, "", "a CA (PEM): senders there are asked for a certificate, which a source may insist on"
-    )
-    trusted_proxies: tuple[str, ...] = _set(
-        read.networks, "", "addresses of proxies whose X-Forwarded-For says where a signal is from"
-    )
-    webhook_url: str = _set(
-        read.base_url, "", "the address that senders of signals are told, such as https://gw.example.com"
-    )
-    proquant_url: str = _set(read.base_url, "https://www.proquant.com", "where ProQuant is asked for integrations")
-    request_rate: float | None = _set(
-        read.optional_rate,
-        "",
-        "requests a second of each user; 0: no limit; empty: 5000, and none for USERNAME",
-    )
-
-    login_delay: float = _set(
-        read.wait, "5", "seconds until a wrong login is answered, at most; the first takes 0.25; 0: at once"
-    )
-
-    data_dir: Path = _set(Path, "", "all state; default ~/.local/share/txgateway (XDG)")
-    config_file: Path | None = _set(read.optional_path, "", "the TOML file, see txgateway.toml", name="CONFIG")
-    journal: str = _set(read.journal, "", "the SQLite file; default journal.sqlite3 in DATA_DIR")
-    daemon_reactor: str = _set(
-        read.reactor, "asyncio", "asyncio (on uvloop where installed), uvloop, epoll, poll or select"
-    )
-    daemon_logfile: str = _set(read.any_text, "-", "the log's file; - is standard output")
-    daemon_pidfile: Path | None = _set(read.optional_path, "", "where the process id goes, if anywhere")
-    log_level: str = _set(read.log_level, "info", "debug, info, warn, error or critical")
-    log_format: str = _set(read.log_format, "text", "text or json, one line an event")
-
-    mode: str = _set(read.kind, "paper", "the broker, paper, rtx, tws or ccxt, when no TOML file has venues")
-    api_host: str = _set(read.word, "localhost", "where that broker is; for rtx the host of rtgw, for tws that of TWS")
-    api_port: int = _set(read.port, "51070", "its port")
-    api_account: str = _set(
-        read.account, "api_account", "the account at the start; for rtx BANK.BRANCH.CUSTOMER.DEPOSIT"
-    )
-    api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
-    api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
-    api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")
-
-    ccxt_exchange: str = _set(read.word, "binance", "the crypto exchange, by ccxt's name of it")
-    ccxt_key: str = _set(read.any_text, "", "the API key", secret=True)
-    ccxt_secret: str = _set(
-        read.any_text, "", r"its secret; a private key on one line, with \n for its line breaks", secret=True
-    )
-    ccxt_password: str = _set(read.any_text, "", "its passphrase, where the exchange gives one", secret=True)
-    ccxt_uid: str = _set(read.any_text, "", "the user's or application's id, where the exchange asks for it")
-    ccxt_market: str = _set(read.any_text, "", "spot or swap, where the exchange has both; empty: what it is first")
-    ccxt_domain: str = _set(read.any_text, "live", "live, testnet or demo")
-    ccxt_url: str = _set(
-        read.any_text, "", "another address for all of it: an emulator's, such as http://localhost:8080"
-    )
-    ccxt_symbols: str = _set(read.any_text, "", "only these pairs or quote currencies: BTC/USDT,EUR; empty: all")
-
-    paper_feed: str = _set(read.any_text, "synthetic", "synthetic[:seed], replay:<files>[@speed][,loop] or venue:NAME")
-    paper_accounts: str = _set(
-        read.any_text, "", "NAME[:margin or :cash][:amount],...; default API_ACCOUNT,PAPER_CASH:cash"
-    )
-    paper_calendar: str = _set(read.any_text, "", "a calendar such as XNYS; empty: always open")
-    paper_commission: str = _set(read.any_text, "0.005", "for each share; txgateway.toml has finer terms")
-    paper_latency: str = _set(read.any_text, "0", "seconds between an order and its arrival")
-    paper_faults: str = _set(read.any_text, "", "what goes wrong on purpose: lost_ack:0.1,late_fill:0.05:2s,seed:42")
-
-    risk: Levels = _set(read.limits, "", "limits: [SCOPE/]LIMIT=VALUE[:WARN],...; over them set_risk")
-
-    enable_ticker: bool = _set(read.flag, "0", "1 sends quotes and trades to stream clients")
-    enable_high_low: bool = _set(read.flag, "1", "1 gives symbols their high and low")
-    enable_barchart: bool = _set(read.flag, "1", "1 keeps live minute bars")
-    enable_symbol_barchart: bool = _set(read.flag, "0", "1 puts the live bars into symbols too")
-    enable_seconds_tick: bool = _set(read.flag, "1", "1 keeps the feed's clock by the second")
-    enable_execution_account_format: bool = _set(read.flag, "1", "1 puts ACCOUNT into executions")
-    enable_exception_halt: bool = _set(read.flag, "0", "1 halts trading at an unexpected error")
-    enable_auto_reset: bool = _set(read.flag, "1", "1 reconnects the venues at LOCAL_RESET_TIME")
-    local_reset_time: time = _set(read.clock_time, "05:00", "HH:MM in API_TIMEZONE")
-    ticket_seconds: float = _set(read.wait, "0", "seconds a ticket may wait; 0: its trading day, GTC for ever")
-    ticket_four_eyes: bool = _set(read.flag, "0", "1: another than its sender must approve a ticket")
-    gateway_disconnect_timeout: float = _set(read.timeout, "30", "seconds without the venue until an alarm")
-    gateway_disconnect_shutdown: bool = _set(read.flag, "0", "1 stops the daemon at that alarm")
-
-    time_offset: int = _set(read.whole(-(10**9), 10**9), "0", "seconds added to the feed's clock")
-    suppress_error_codes: frozenset[int] = _set(read.codes, "2100", "error codes not to pass on")
-    timeout_default: float = _set(read.timeout, "15", "seconds: requests to the venue")
-    timeout_account: float = _set(read.timeout, "15", "seconds: account data")
-    timeout_addsymbol: float = _set(read.timeout, "15", "seconds: a symbol and its first price")
-    timeout_barchart: float = _set(read.timeout, "10", "seconds: historical bars")
-    timeout_order: float = _set(read.timeout, "300", "seconds until an unanswered order is UNKNOWN")
-    timeout_orderstatus: float = _set(read.timeout, "3600", "seconds: an order's status request")
-    timeout_position: float = _set(read.timeout, "20", "seconds: positions")
-    reconcile_seconds: int = _set(
-        read.whole(0, 86400), "60", "seconds between reconciliations while a venue is up; 0: on every connect alone"
-    )
-    difference_raise_seconds: int = _set(
-        read.whole(0, 10**9), "300", "seconds until a difference that stays open is more severe; 0: never"
-    )
-    timeout_timer: float = _set(read.timeout, "10", "seconds: the feed's clock")
-
-    log_api_messages: bool = _set(read.flag, "0", "1 logs what venues send and are sent")
-    debug_api_messages: bool = _set(read.flag, "0", "1 logs the same as raw bytes")
-    log_client_messages: bool = _set(read.flag, "0", "1 logs what stream clients send")
-    log_http_requests: bool = _set(read.flag, "1", "1 logs HTTP calls")
-    log_http_responses: bool = _set(read.flag, "0", "1 logs their answers")
-    log_response_truncate: int = _set(read.whole(0, 10**6), "96", "characters of an answer to log")
-    log_order_updates: bool = _set(read.flag, "0", "1 logs order events")
-    log_order_update_dups: bool = _set(read.flag, "0", "1 logs repeated reports too")
-    log_execution_updates: bool = _set(read.flag, "1", "1 logs executions")
-    log_cxn_events: bool = _set(read.flag, "0", "1 logs connections that open and close")
-    log_callback_metrics: bool = _set(read.flag, "0", "1 logs how long venues took")
-
-    venues: tuple[Venue, ...]
-    users: tuple[User, ...] = field(repr=False, default=())
-    """Who else may come in, by the TOML file."""
-    sources: tuple[Source, ...] = field(repr=False, default=())
-    """Who sends signals, by the TOML file."""
-    password_source: str
-    """Where the password is: a variable, a file, or "default"."""
-    given: tuple[tuple[str, str, str], ...]
-    """(variable, text, source) of each setting, secrets masked."""
-
-    @property
-    def timezone(self) -> tzinfo:
-        """API_TIMEZONE as a pytz zone: localize with it, never pass it as tzinfo=."""
-        return pytz.timezone(self.api_timezone)
-
-    @property
-    def speaks_tls(self) -> bool:
-        """Whether anything here may: every broker but the embedded one is somewhere else."""
-        return self.tls_cert is not None or any(venue.kind != EMBEDDED for venue in self.venues)
-
-    @property
-    def default_venue(self) -> Venue:
-        """The venue of a symbol that names none."""
-        return self.venues[0]
-
-    @property
-    def generated_password_file(self) -> Path:
-        """Where the daemon leaves the password when none was configured."""
-        return self.data_dir / "password"
-
-    def describe(self) -> list[str]:
-        """A line for each setting (name=value and where it is from), venue and source of signals, secrets masked."""
-        settings = [f"{PREFIX}{name}={text} ({source})" for name, text, source in self.given]
-        return [
-            *settings,
-            *(venue.describe() for venue in self.venues),
-            *(_described(each, self.risk) for each in self.sources),
-        ]
-
-    def __repr__(self) -> str:
-        return f"Config({', '.join(self.describe())})"
-
-
-_FIELDS = {f.metadata["name"] or f.name.upper(): f for f in fields(Config) if f.metadata}
-SETTINGS: Mapping[str, Setting] = {name: f.metadata["setting"] for name, f in _FIELDS.items()}
-"""Every setting by its variable's name without prefix."""
 
 
 _SOURCE = (*SOURCE_SETTINGS, "venue", "secret_file", "limits")
@@ -322,18 +110,6 @@ def load(
     return _Reading(environ, read_text or _read_text, installed_kinds() if kinds is None else kinds).config()
 
 
-class _Given(NamedTuple):
-    """A setting's text, the place where a mistake in it is mended, and the kind of that place."""
-
-    text: str
-    label: str
-    source: str
-
-    def said(self, name: str = "") -> str:
-        """Label and text, the text masked when the name says that it is a secret."""
-        return f"{self.label}={_shown(name, self.text)}"
-
-
 class _Reading:
     """One load in progress: what is given, and the mistakes found so far."""
 
@@ -352,7 +128,7 @@ class _Reading:
         self.venue_tables: Mapping[str, Any] = {}
         self.user_tables: Mapping[str, Any] = {}
         self.source_tables: Mapping[str, Any] = {}
-        self.given: dict[str, _Given] = {}
+        self.given: dict[str, Given] = {}
         self.values: dict[str, Any] = {}
 
     def config(self) -> Config:
@@ -367,14 +143,15 @@ class _Reading:
         users = tuple(self._users())
         sources = tuple(self._sources(venues))
         self._check_source_names(sources, users)
-        self._check_together(venues)
+        agreement = Agreement(self.given, self.values, self.toml_path, self.venue_tables, self.read_text, self._wrong)
+        agreement.check(venues)
         if self.mistakes:
             raise ConfigError(self.mistakes)
         self.values["MODE"] = venues[0].kind
-        given = {name: (name, _shown(name, each.text), each.source) for name, each in self.given.items()}
-        given["PASSWORD"] = ("PASSWORD", _MASK, password_source)
+        given = {name: (name, shown(name, each.text), each.source) for name, each in self.given.items()}
+        given["PASSWORD"] = ("PASSWORD", MASK, password_source)
         return Config(
-            **{f.name: self.values[name] for name, f in _FIELDS.items()},
+            **{f.name: self.values[name] for name, f in FIELDS.items()},
             venues=venues,
             users=users,
             sources=sources,
@@ -429,16 +206,16 @@ class _Reading:
                 hint = read.did_you_mean(name, known)
                 self._wrong(f"{where} {name}", f"there is no such setting{hint}; correct it or take it away")
 
-    def _find(self, name: str) -> _Given:
+    def _find(self, name: str) -> Given:
         """The text of a setting from the first place that has one."""
         secret = SETTINGS[name].secret
         for prefix, source in ((PREFIX, "environment"), (OLD_PREFIX, "TXTRADER")):
             if text := self.environ.get(prefix + name):
-                return _Given(text if secret else self._at_home(text.strip()), prefix + name, source)
+                return Given(text if secret else self._at_home(text.strip()), prefix + name, source)
         label = f"{self.toml_path} [gateway] {name.lower()}"
         if text := self._toml_text(label, self.gateway_table.get(name.lower(), "")):
-            return _Given(text if secret else self._at_home(text), label, "toml")
-        return _Given(SETTINGS[name].default, PREFIX + name, "default")
+            return Given(text if secret else self._at_home(text), label, "toml")
+        return Given(SETTINGS[name].default, PREFIX + name, "default")
 
     def _toml_text(self, label: str, value: Any) -> str:
         """A TOML value as it would stand in a variable."""
@@ -475,7 +252,7 @@ class _Reading:
             account = re.sub(r"[\s:,]", "_", given["API_ACCOUNT"].text.upper())
             given["PAPER_ACCOUNTS"] = given["PAPER_ACCOUNTS"]._replace(text=f"{account},PAPER_CASH:cash")
 
-    def _value(self, name: str, given: _Given) -> Any:
+    def _value(self, name: str, given: Given) -> Any:
         """What the text says; where it says nothing sensible that is noted, and None goes on."""
         setting = SETTINGS[name]
         try:
@@ -508,7 +285,7 @@ class _Reading:
         if not text:
             self._wrong(label, "the file is empty; write the password into it, on one line")
             return None
-        return self._value("PASSWORD", _Given(text, label, "")) or ""
+        return self._value("PASSWORD", Given(text, label, "")) or ""
 
     # -- venues
 
@@ -569,7 +346,7 @@ class _Reading:
         options = {option: self.values[variable] for option, variable in variables.items()} | dict(table)
         given = {option: self.given[variable] for option, variable in variables.items()}
         for option, value in table.items():
-            given[option] = _Given(_shown(option, value), f"{where} {option}", "toml")
+            given[option] = Given(shown(option, value), f"{where} {option}", "toml")
         wrong, trouble = self._kinds_own_check(kind, options)
         for option, instead in wrong.items():
             said = given[option].said(option) if option in given else f"{where} {option}".strip()
@@ -688,141 +465,9 @@ class _Reading:
             if source.name in taken:
                 self._wrong(where, "a user has this name already; give it another")
 
-    # -- what has to fit together
-
-    def _check_together(self, venues: Sequence[Venue]) -> None:
-        self._check_accounts(venues)
-        self._check_feeds(venues)
-        self._check_tls()
-        self._check_reach()
-        self._check_webhooks()
-        reactor, ports = self.given["DAEMON_REACTOR"], (self.values["HTTP_PORT"], self.values["TCP_PORT"])
-        if ports[0] == ports[1] and ports[0]:
-            self._wrong(self.given["TCP_PORT"].said(), "HTTP has this port; give the stream another one")
-        if reactor.text == "uvloop" and find_spec("uvloop") is None:
-            self._wrong(reactor.said(), "uvloop is not installed; install it, or say asyncio")
-        for venue in venues:
-            if venue.kind in NEEDS_ASYNCIO and self.values["DAEMON_REACTOR"] in {"epoll", "poll", "select"}:
-                needs = f"venue {venue.name} ({venue.kind}) needs asyncio"
-                self._wrong(reactor.said(), f"{needs}; say asyncio or uvloop")
-
-    def _check_feeds(self, venues: Sequence[Venue]) -> None:
-        """A paper venue may trade on another's live prices: those of a venue that has some of its own."""
-        kinds = {venue.name: venue.kind for venue in venues}
-        for venue in venues:
-            kind, _, source = str(venue.options.get("feed", "")).strip().partition(":")
-            source = source.strip()
-            if venue.kind != EMBEDDED or kind != "venue" or not source:
-                continue
-            own = "feed" in (self.venue_tables.get(venue.name) or {})
-            label = f"{self.toml_path} [venues.{venue.name}] feed=venue:{source}"
-            said = label if own else self.given["PAPER_FEED"].said()
-            if source == venue.name:
-                self._wrong(said, "a venue cannot trade on its own prices; name another, or say what feed it has")
-            elif source not in kinds:
-                others = ", ".join(name for name, kind in kinds.items() if kind != EMBEDDED)
-                there = (
-                    f"name one of {others}" if others else "there is none but paper; add it as a [venues.NAME] table"
-                )
-                self._wrong(said, f"there is no venue {source}; {there}")
-            elif kinds[source] == EMBEDDED:
-                what = f"venue {source} is a paper venue, too, and has no live prices"
-                self._wrong(said, f"{what}; name the venue that has them, or give both the same feed")
-
-    def _check_accounts(self, venues: Sequence[Venue]) -> None:
-        """Every account belongs to one venue, and the first current one to the default venue."""
-        venue_of: dict[str, str] = {}
-        for venue in venues:
-            for account in venue.accounts:
-                if venue_of.setdefault(account, venue.name) != venue.name:
-                    both = f"venues {venue_of[account]} and {venue.name} both have it"
-                    self._wrong(f"account {account}", f"{both}; give each venue accounts of its own")
-        first, current = venues[0], self.given["API_ACCOUNT"]
-        if current.source == "default" and first.accounts:
-            self.values["API_ACCOUNT"] = first.accounts[0]
-        elif first.kind == "paper" and self.values["API_ACCOUNT"]:
-            self.values["API_ACCOUNT"] = current.text.upper()
-            if first.accounts and current.text.upper() not in first.accounts:
-                names = ", ".join(first.accounts)
-                self._wrong(current.said(), f"venue {first.name} has no such account; give one of {names}")
-
-    def _check_webhooks(self) -> None:
-        """A port of its own is no other's, and beyond loopback it speaks TLS: secrets come in by it."""
-        port, values = self.given["WEBHOOK_PORT"], self.values
-        for name in ("HTTP_PORT", "TCP_PORT") if values["WEBHOOK_PORT"] else ():
-            if values[name] == values["WEBHOOK_PORT"]:
-                self._wrong(port.said(), f"{name} is this port; give another one")
-        for name in ("WEBHOOK_HOST", "WEBHOOK_CLIENT_CA"):
-            if self.given[name].text and not port.text:
-                self._wrong(self.given[name].said(), f"it is about {PREFIX}WEBHOOK_PORT; give that too")
-        host, plain = self.given["WEBHOOK_HOST"], not self.given["TLS_CERT"].text
-        if port.text and host.text and plain and not values["ALLOW_INSECURE"] and not _is_loopback(host.text):
-            self._wrong(
-                host.said(),
-                f"secrets would come in without TLS; listen on 127.0.0.1 behind a proxy, or set {PREFIX}TLS_CERT and "
-                f"{PREFIX}TLS_KEY, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
-            )
-
-    def _check_tls(self) -> None:
-        """A certificate goes with its key, and files that are named are there."""
-        given = {name: self.given[name] for name in ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA", "WEBHOOK_CLIENT_CA")}
-        needs = [("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")]
-        needs += [("TLS_CLIENT_CA", "TLS_CERT"), ("WEBHOOK_CLIENT_CA", "TLS_CERT")]
-        for name, other in needs:
-            if given[name].text and not given[other].text:
-                self._wrong(given[name].said(), f"it needs {PREFIX}{other} too; `txgateway certs make` makes them all")
-        for each in given.values():
-            if each.text:
-                try:
-                    self.read_text(Path(each.text))
-                except (OSError, ValueError) as error:
-                    reason = error.strerror if isinstance(error, OSError) else "not PEM"
-                    self._wrong(each.said(), f"cannot be read ({reason}); give a PEM file that can be")
-
-    def _check_reach(self) -> None:
-        """Beyond loopback only with a password of one's own and TLS, or by saying so twice."""
-        host = self.given["HOST"]
-        if self.values["ALLOW_INSECURE"] or not self.values["HOST"] or _is_loopback(host.text):
-            return
-        default, plain = self.values["PASSWORD"] == DEFAULT_PASSWORD, not self.given["TLS_CERT"].text
-        how = [text for wrong, text in ((default, "with the default password"), (plain, "without TLS")) if wrong]
-        do = [f"set {PREFIX}PASSWORD"] * default + [f"set {PREFIX}TLS_CERT and {PREFIX}TLS_KEY"] * plain
-        if how:
-            self._wrong(
-                host.said(),
-                f"other machines could reach the daemon {' and '.join(how)}; listen on 127.0.0.1, "
-                f"or {' and '.join(do)}, or say {PREFIX}ALLOW_INSECURE=1 where the network itself is guarded",
-            )
-
-
-def _described(source: Source, risk: Levels) -> str:
-    """One line about a source of signals and its limits, secrets masked."""
-    settings = [f"{key}={_shown(key, value)}" for key, value in written(source).items()]
-    scope = Scope(ScopeKind.SOURCE, source.name)
-    limits = [f"{limit}={level.text}" for (where, limit), level in risk.items() if where == scope]
-    return " ".join([f"source {source.name}:", *settings, *limits])
-
 
 def _is_names(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _shown(name: str, value: Any) -> str:
-    """A value for people: secrets masked, also those inside a URL."""
-    if SETTINGS[name].secret if name in SETTINGS else _SECRET_OPTION.search(name):
-        return _MASK
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_shown(key, each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return ",".join(_shown("", each) for each in value)
-    return re.sub(r"//[^/@\s]*@", "//***@", str(value))
 
 
 def _read_text(path: Path) -> str:

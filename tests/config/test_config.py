@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from txgateway import config
+from txgateway import agreement, config
 from txgateway.config import SETTINGS, Check, Config, ConfigError
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
@@ -309,7 +309,7 @@ def test_an_asyncio_broker_needs_asyncios_reactor(reactor: str) -> None:
 
 
 def test_uvloop_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "find_spec", lambda name: None)
+    monkeypatch.setattr(agreement, "find_spec", lambda name: None)
     assert "uvloop is not installed" in mistakes({"TXGATEWAY_DAEMON_REACTOR": "uvloop"})[0]
 
 
