@@ -17,6 +17,7 @@ from tests.brokers.ccxt.subject import SUBJECTS, Exchange
 from txgateway.brokers import Can
 from txgateway.brokers.ccxt import feeds
 from txgateway.brokers.ccxt import market as market_module
+from txgateway.brokers.ccxt.depth import Step
 from txgateway.brokers.ccxt.public import Change
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import VenueError, VenueStatus, VenueStatusChanged
@@ -142,22 +143,22 @@ async def test_a_book_that_lacks_a_change_is_made_anew(make: Make, name: str, mo
     await hall.until(lambda: hall.shown(Depth), "the book is told")
     hall.quote(50002, 50013)
     await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50013, "the change is told")
-    ladder = hall.market._books[hall.symbol].ladder
+    ladder = hall.market.books.kept[hall.symbol].ladder
     taken, lost = ladder.take, []
 
     def take(change: Change) -> Any:
         if not lost:
             lost.append(change)
-            return market_module.Step.WAITING
+            return Step.WAITING
         return taken(change)
 
     monkeypatch.setattr(ladder, "take", take)
-    gaps = hall.market._books[hall.symbol].gaps
+    gaps = hall.market.books.kept[hall.symbol].gaps
     hall.quote(50003, 50014)
     await hall.until(lambda: lost, "a change is lost")
     hall.quote(50004, 50015)
     await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50015, "the book is whole again")
-    assert hall.market._books[hall.symbol].gaps > gaps
+    assert hall.market.books.kept[hall.symbol].gaps > gaps
     bid, ask = hall.shown(Depth)[-1].bids, hall.shown(Depth)[-1].asks
     assert bid[0].price == 50004
     asked = await hall.broker.depth(hall.symbol, 1000)
@@ -362,7 +363,7 @@ async def test_a_book_of_a_moving_market_is_the_exchanges_own(make: Make, name: 
         assert depth.bids[0].price < depth.asks[0].price
         prices = [each.price for each in depth.bids]
         assert prices == sorted(set(prices), reverse=True)
-    assert hall.market._books[hall.symbol].gaps <= 2, "at the beginning, if ever"
+    assert hall.market.books.kept[hall.symbol].gaps <= 2, "at the beginning, if ever"
     hall.quote(50021, 50032)
     await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50032, "it stands still")
     asked = await hall.broker.depth(hall.symbol, 1000)
@@ -397,7 +398,7 @@ async def test_a_frame_that_is_missing_makes_coinbases_book_anew(make: Make) -> 
     hall.broker.subscribe(hall.symbol)
     hall.broker.subscribe_depth(hall.symbol)
     await hall.until(lambda: hall.shown(Depth), "the book is told")
-    book = hall.market._books[hall.symbol]
+    book = hall.market.books.kept[hall.symbol]
     for url in hall.market._numbers:
         hall.market._numbers[url] -= 3  # as if so many had not come
     hall.quote(50021, 50032)

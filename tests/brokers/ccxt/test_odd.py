@@ -249,7 +249,7 @@ async def test_a_quote_of_the_future_is_of_now_and_keeps_no_other_out(tmp_path: 
 async def test_a_change_of_the_book_that_cannot_be_read_is_one_that_is_missing(tmp_path: Path, logged: Logged) -> None:
     async def work(trial: Trial, session: Any) -> None:
         await listening(trial, session, "BTC/USD")
-        book = session.market._books["BTC/USD"]
+        book = session.market.books.kept["BTC/USD"]
         await trial.until(lambda: book.ladder.synced, "the book is whole")
         gaps = book.gaps
         update = {"side": "neither", "price_level": "1", "new_quantity": "1"}
@@ -259,7 +259,7 @@ async def test_a_change_of_the_book_that_cannot_be_read_is_one_that_is_missing(t
         assert book.gaps > gaps
         assert not book.ladder.synced
         logged.expect("could not be read")  # once: the log is not flooded
-        await trial.until(lambda: session.market._books["BTC/USD"].ladder.synced, "the book is whole again")
+        await trial.until(lambda: session.market.books.kept["BTC/USD"].ladder.synced, "the book is whole again")
 
     await trying(Coinbase, tmp_path, work)
 

@@ -6,7 +6,7 @@
                           <- exchange (ccxt's object, and every frame that comes), frames (private frames, exact)
                           <- book (what is said of each order), balances, memory (a file of names and symbols)
                           <- translate (ccxt's unified words), errors, ids, peculiarities (a table), words (nouns)
-                          <- market, depth, prices, limits (the public side)
+                          <- market (the public side) with its streams, books (of depth), prices, limits
 
 ccxt's own watch_orders loses events in bursts: it is only used to subscribe, and frames are taken as they come. What
 says that it is pure knows neither Twisted nor asyncio nor files.

@@ -1,4 +1,4 @@
-"""The public side of one link: the trading rules, who is listened to, books, bars, funding.
+"""The public side of one link: the trading rules, who is listened to, what is told of it, bars, funding.
 
 Frames are taken as they come and told at once. What a stream does not say by itself (the present quote, the last
 trade, the day's figures) is asked for; so is the quote of a pair whose stream has been silent.
@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any
 
-import ccxt
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from txgateway.brokers import Report
 from txgateway.brokers.ccxt import errors, periods, translate
 from txgateway.brokers.ccxt import exchange as rules
-from txgateway.brokers.ccxt.depth import Ladder, Step, sides
-from txgateway.brokers.ccxt.feeds import Feeds, Watch
+from txgateway.brokers.ccxt.books import Books, time_of
+from txgateway.brokers.ccxt.depth import Ladder, sides
+from txgateway.brokers.ccxt.feeds import Feeds
 from txgateway.brokers.ccxt.frames import amount, moment, number, price
 from txgateway.brokers.ccxt.options import CcxtOptions
 from txgateway.brokers.ccxt.prices import LastPrices
-from txgateway.brokers.ccxt.public import Change, Deal, Shown, Top, rows
+from txgateway.brokers.ccxt.public import Deal, Shown, Top, rows
+from txgateway.brokers.ccxt.streams import RECENT, Streams
 from txgateway.futures import deferred
 from txgateway.model.errors import GatewayError, TimedOut
 from txgateway.model.instrument import Instrument
@@ -35,21 +36,9 @@ from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period, Quote
 log = Logger()
 
 ZERO = Decimal(0)
-TOLD = 20
-"""Levels of a followed book that are told."""
-PAUSE = 0.1
-"""Seconds between two tellings of one book."""
 LOOK, SILENT, FIGURES, FUNDED, STATUS, RULES = 5.0, 60.0, 300.0, 60.0, 120.0, 1800.0
 """Every `LOOK` seconds: a pair whose stream was silent for so long is asked about; so often the day's figures, funding,
 the exchange's status and its trading rules are."""
-RETRY = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds until a stream that ended is subscribed again."""
-RESYNC = (0.0, 0.1, 0.3, 1.0, 2.0)
-"""Seconds until a book that lacks something is asked for again."""
-MUTE = 4
-"""After so many attempts in a row it is told that a stream cannot be had."""
-RECENT = 30.0
-"""So many seconds after it was asked for, a subscription is confirmed if ever."""
 AHEAD = timedelta(seconds=10)
 """By so much may a clock of the exchange's be ahead of the one that it tells."""
 MOST_PAGES = 100
@@ -70,20 +59,6 @@ class _Line:
     quoted: float = 0.0
     heard: float = 0.0
     figures: float = 0.0
-    deep: bool = False
-
-
-@dataclass(slots=True)
-class _Book:
-    """A pair's book, kept while it is followed."""
-
-    ladder: Ladder = field(default_factory=Ladder)
-    due: Any = None
-    syncing: bool = False
-    again: bool = False
-    began: float = 0.0
-    gaps: int = 0
-    tries: int = 0
 
 
 class Market:
@@ -110,16 +85,16 @@ class Market:
         self._complain = complain
         self._over = False
         self._lines: dict[str, _Line] = {}
-        self._books: dict[str, _Book] = {}
-        self._tasks: dict[tuple[str, str], asyncio.Future[Any]] = {}
         self._ids: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
         self._funding: dict[str, tuple[float, Funding]] = {}
+        self._streams = Streams(exchange, row, venue, options.patience, self, reactor.seconds, complain)
+        self.books = Books(
+            row, venue, self._streams, self._fetch_book, self._book_heard, self._go, report, reactor, now
+        )
         self._prices = LastPrices(exchange, row, self._ask)
         self._looking: Any = None
-        self._endings: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._busy = False
-        self._mute: set[str] = set()
         self._logged = float("-inf")
         self._asked_status = 0.0
         self._read_rules = reactor.seconds()
@@ -157,11 +132,10 @@ class Market:
             return
         self._lines[symbol] = _Line(symbol, began=self._reactor.seconds(), heard=self._reactor.seconds())
         self._ids[str(market["id"])] = symbol
-        for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
-            if watch is not None:
-                self._follow(name, symbol, watch)
+        for name in ("quotes", "trades"):
+            self._streams.follow(name, symbol)
         if self._row.tops:
-            self._open_book(symbol)
+            self.books.open(symbol)
         self._go(self._present(symbol), f"the present prices of {symbol}")
         self._look_later()
 
@@ -170,176 +144,60 @@ class Market:
         line = self._lines.pop(symbol, None)
         if line is None:
             return
-        self._close_book(symbol)
+        self.books.close(symbol)
         for name in ("quotes", "trades"):
-            self._leave(name, symbol)
+            self._streams.leave(name, symbol)
         for market_id in [each for each, known in self._ids.items() if known == symbol]:
             del self._ids[market_id]
 
     def follow(self, symbol: str) -> None:
         """Tell the book of a pair that is listened to, the present one first."""
-        line = self._lines.get(symbol)
-        if self._over or line is None or line.deep or self._row.book is None:
-            return
-        line.deep = True
-        if symbol in self._books:
-            self._tell_later(symbol)
-        else:
-            self._open_book(symbol)
-
-    def _open_book(self, symbol: str) -> None:
-        assert self._row.book is not None
-        self._books[symbol] = _Book()
-        self._follow("book", symbol, self._row.book)
-        if self._row.decode is None:
-            self._go(self._first_book(symbol), f"the book of {symbol}")
-        elif self._row.snapshot:
-            self._sync(symbol, 0.0)
-
-    async def _first_book(self, symbol: str) -> None:
-        """The present book of a pair whose stream ccxt reads, and tells changes of: unless one came meanwhile."""
-        book = self._books[symbol]
-        found = await self._fetch_book(symbol, TOLD)
-        if self._books.get(symbol) is book and not book.ladder.synced and not self._over:
-            book.ladder.whole(rows(found["bids"]), rows(found["asks"]), _time(found) or self._now(), 0)
-            self._tell_later(symbol)
+        if not self._over and symbol in self._lines and self._row.book is not None:
+            self.books.open(symbol, deep=True)
 
     def unfollow(self, symbol: str) -> None:
         """Tell its book no more."""
-        line = self._lines.get(symbol)
-        if line is not None:
-            line.deep = False
-        if not self._row.tops:
-            self._close_book(symbol)
-
-    def _close_book(self, symbol: str) -> None:
-        book = self._books.pop(symbol, None)
-        if book is not None:
-            if book.due is not None and book.due.active():
-                book.due.cancel()
-            self._leave("book", symbol)
+        if self._row.tops:
+            self.books.shallow(symbol)
+        else:
+            self.books.close(symbol)
 
     def close(self) -> None:
         """The link is over: nothing more is told."""
         self._over = True
-        for task in self._tasks.values():
-            task.cancel()
-        self._tasks.clear()
-        for book in self._books.values():
-            if book.due is not None and book.due.active():
-                book.due.cancel()
+        self._streams.close()
+        self.books.end()
         if self._looking is not None and self._looking.active():
             self._looking.cancel()
         self._lines.clear()
-        self._books.clear()
 
-    def _follow(self, name: str, symbol: str, watch: Watch) -> None:
-        if (name, symbol) in self._tasks:
-            return
-        self._tasks[name, symbol] = asyncio.ensure_future(self._watch(name, symbol, watch))
+    # ---------------------------------------------------------------- streams
 
-    def _leave(self, name: str, symbol: str) -> None:
-        """Have a stream end; where the exchange cannot be told so its frames are heard and dropped."""
-        task = self._tasks.pop((name, symbol), None)
-        if task is None:
-            return
-        task.cancel()
-        watch = {"quotes": self._row.quotes, "trades": self._row.trades, "book": self._row.book}[name]
-        if watch is not None and not self._over:
-            self._endings[name, symbol] = asyncio.ensure_future(self._end_stream(name, watch, symbol))
-
-    def _subscribing(self, name: str, symbol: str) -> None:
+    def subscribing(self, name: str, symbol: str) -> None:
         """A stream is asked for, for the first time or anew."""
-        kept = self._books.get(symbol) if name == "book" else self._lines.get(symbol)
+        kept = self.books.kept.get(symbol) if name == "book" else self._lines.get(symbol)
         if kept is not None and name != "trades":
             kept.began = self._reactor.seconds()
 
-    async def _end_stream(self, name: str, watch: Watch, symbol: str) -> None:
-        method, many, params = watch
-        if name in self._row.channels:
-            await self._unsubscribe(name, symbol)
+    def read(self, name: str, symbol: str, answer: Any) -> None:
+        """What ccxt read: of an exchange whose frames we do not know."""
+        line = self._lines.get(symbol)
+        if line is None:
             return
-        end = getattr(self._exchange, f"un_{method}", None)
-        if end is None:
-            return
-        try:
-            await asyncio.wait_for(end([symbol] if many else symbol, params=dict(params)), self._options.patience)
-        except Exception as error:
-            self._not_ended(name, symbol, error)
+        line.heard = self._reactor.seconds()
+        if name == "trades":
+            for each in answer or ():
+                when = moment(each["timestamp"]) if each.get("timestamp") else self._now()
+                self._tell_trade(line, Deal(symbol, amount(each.get("price")), amount(each.get("amount")), when))
+        elif name == "quotes":
+            self._tell_quote(line, _top(symbol, answer))
+        else:
+            self.books.whole(symbol, answer)
 
-    def _not_ended(self, name: str, symbol: str, error: Exception) -> None:
-        """A stream that the exchange, or ccxt, does not end, or not in time: it is heard and dropped."""
-        if not errors.is_of_a_link(error):
-            log.failure("{venue}: leaving the {name} of {symbol} failed.", venue=self._venue, name=name, symbol=symbol)
-
-    async def _unsubscribe(self, name: str, symbol: str) -> None:
-        """Where ccxt cannot: tell the exchange, and have ccxt forget that it was subscribed."""
-        channel, market_id = self._row.channels[name], str((self._exchange.markets.get(symbol) or {}).get("id"))
-        said = {"channels": [channel]} if self._row.listed else {"channel": channel}
-        kind = channel.removesuffix("_batch")
-        for client in list(self._exchange.clients.values()):
-            known = [key for key in client.subscriptions if key in (f"{kind}::{symbol}", f"{kind}:{market_id}")]
-            for key in known:
-                client.subscriptions.pop(key, None)
-                if key in client.futures:
-                    client.reject(ccxt.UnsubscribeError(f"{key} was left"), key)
-            if known:
-                try:
-                    await client.send({"type": "unsubscribe", "product_ids": [market_id], **said})
-                except Exception as error:
-                    self._not_ended(name, symbol, error)
-
-    def _is_over(self) -> bool:
-        return self._over
-
-    async def _watch(self, name: str, symbol: str, watch: Watch) -> None:
-        """Keep a stream subscribed; where ccxt reads it, tell what it read."""
-        method, many, params = watch
-        tries = 0
-        ending = self._endings.pop((name, symbol), None)
-        if ending is not None:
-            await asyncio.wait([ending])
-        while not self._over:
-            self._subscribing(name, symbol)
-            asked = self._reactor.seconds()
-            try:
-                call = getattr(self._exchange, method)
-                # In a task of its own: ccxt's future, shared by all who wait for it, is not canceled with us.
-                inner = asyncio.ensure_future(call([symbol] if many else symbol, params=dict(params)))
-                inner.add_done_callback(_seen)
-                answer = await asyncio.shield(inner)
-                tries = 0
-                if self._row.decode is None:
-                    self._read(name, symbol, answer)
-            except asyncio.CancelledError:
-                return
-            except Exception as error:
-                if self._is_over():
-                    return
-                if self._reactor.seconds() - asked > RECENT:
-                    tries = 0
-                if not errors.is_of_a_link(error):
-                    log.failure("{venue}: the {name} of {symbol} failed.", venue=self._venue, name=name, symbol=symbol)
-                elif tries == 0:
-                    text = errors.sentence(error)
-                    log.info("{venue}: {name} of {symbol} ended: {text}", venue=self._venue, name=name, symbol=symbol,
-                             text=text)  # fmt: skip
-                await asyncio.sleep(RETRY[min(tries, len(RETRY) - 1)])
-                tries += 1
-                if tries == MUTE and not self._is_over():
-                    self._tell_mute(name, symbol, error)
-                if name == "book" and symbol in self._books:
-                    self._resync(symbol, subscribe=False)
-
-    def _tell_mute(self, name: str, symbol: str, error: Exception) -> None:
-        """A stream cannot be had: a refused one is told of each, a link that does not come once for all."""
-        about = f"{name} of {symbol}" if errors.is_answer(error) else "public streams"
-        if about not in self._mute:
-            self._mute.add(about)
-            text = (
-                f"{errors.sentence(error)}; it is tried again, and meanwhile quotes are asked for each {SILENT:.0f} s"
-            )
-            self._complain(f"The {about} cannot be had: {text}.")
+    def interrupted(self, name: str, symbol: str) -> None:
+        """A stream ended, and is subscribed again: a book lacks what came meanwhile."""
+        if name == "book" and symbol in self.books.kept:
+            self.books.resync(symbol, subscribe=False)
 
     # ---------------------------------------------------------------- frames
 
@@ -361,8 +219,7 @@ class Market:
         self._numbers[url] = found
         if before is not None and found > before + 1:
             log.info("{venue}: {count} frames are missing.", venue=self._venue, count=found - before - 1)
-            for symbol in list(self._books):
-                self._resync(symbol)
+            self.books.resync_all()
 
     def take(self, url: str, message: Any) -> bool:
         """A frame that is not private; True when ccxt need not have it."""
@@ -386,15 +243,14 @@ class Market:
         if self._reactor.seconds() - self._logged >= SILENT:
             self._logged = self._reactor.seconds()
             log.failure("{venue}: a public frame could not be read.", venue=self._venue)
-        for symbol in list(self._books):
-            self._resync(symbol)
+        self.books.resync_all()
 
     def _confirmed(self) -> None:
         """A subscription stands from now on: what changed since the first values were asked for, none has told."""
         recent = self._reactor.seconds() - RECENT
-        for symbol, book in self._books.items():
+        for symbol, book in self.books.kept.items():
             if book.began > recent and self._row.snapshot:
-                self._sync(symbol, 0.0)
+                self.books.sync(symbol)
         for line in self._lines.values():
             if line.began > recent and line.quoted < line.began:
                 self._go(self._confirm(line), f"the quote of {line.symbol}")
@@ -412,8 +268,18 @@ class Market:
         elif isinstance(shown, Deal):
             line.heard = self._reactor.seconds()
             self._tell_trade(line, shown)
-        elif symbol in self._books:
-            self._changed(symbol, shown)
+        elif symbol in self.books.kept:
+            self.books.changed(symbol, shown)
+
+    def _book_heard(self, symbol: str, ladder: Ladder) -> None:
+        """A book changed: where quotes are made of it, its best prices may have."""
+        line = self._lines[symbol]
+        line.heard = self._reactor.seconds()
+        if self._row.tops and not ladder.crossed:
+            top, known = ladder.top(symbol), line.quote
+            sizes = (top.bid, top.bid_size, top.ask, top.ask_size)
+            if known is None or sizes != (known.bid, known.bid_size, known.ask, known.ask_size):
+                self._tell_quote(line, top)
 
     def _tell_quote(self, line: _Line, top: Top) -> None:
         bid_size, ask_size = (top.bid_size if top.bid > 0 else ZERO), (top.ask_size if top.ask > 0 else ZERO)
@@ -438,142 +304,23 @@ class Market:
         now = self._now()
         return now if told is None or told > now + AHEAD else told
 
-    def _read(self, name: str, symbol: str, answer: Any) -> None:
-        """What ccxt read: of an exchange whose frames we do not know."""
-        line = self._lines.get(symbol)
-        if line is None:
-            return
-        line.heard = self._reactor.seconds()
-        if name == "trades":
-            for each in answer or ():
-                when = moment(each["timestamp"]) if each.get("timestamp") else self._now()
-                self._tell_trade(line, Deal(symbol, amount(each.get("price")), amount(each.get("amount")), when))
-        elif name == "quotes":
-            self._tell_quote(line, _top(symbol, answer))
-        elif symbol in self._books:
-            book = self._books[symbol]
-            book.ladder.whole(rows(answer["bids"]), rows(answer["asks"]), _time(answer) or self._now(), 0)
-            self._tell_later(symbol)
-
-    # ---------------------------------------------------------------- books
-
-    def _changed(self, symbol: str, change: Change) -> None:
-        book = self._books[symbol]
-        step = book.ladder.take(change)
-        if step is Step.CHANGED:
-            line = self._lines[symbol]
-            line.heard = self._reactor.seconds()
-            if self._row.tops and not book.ladder.crossed:
-                top, known = book.ladder.top(symbol), line.quote
-                sizes = (top.bid, top.bid_size, top.ask, top.ask_size)
-                if known is None or sizes != (known.bid, known.bid_size, known.ask, known.ask_size):
-                    self._tell_quote(line, top)
-            self._tell_later(symbol)
-        elif step is Step.GAP:
-            self._resync(symbol)
-
-    def _tell_later(self, symbol: str) -> None:
-        book = self._books[symbol]
-        if book.due is None or not book.due.active():
-            book.due = self._reactor.callLater(PAUSE if book.tries == 0 and book.due else 0.0, self._tell_book, symbol)
-
-    def _tell_book(self, symbol: str) -> None:
-        book, line = self._books.get(symbol), self._lines.get(symbol)
-        if book is None or line is None or not book.ladder.synced or self._over:
-            return
-        if book.ladder.crossed:
-            self._resync(symbol)
-            return
-        book.tries = 0
-        if not line.deep:
-            return
-        self._report(book.ladder.depth(symbol, TOLD, self._now()))
-
-    def _resync(self, symbol: str, subscribe: bool = True) -> None:
-        """Something of a book is missing: it is nothing until it is whole again."""
-        book = self._books[symbol]
-        book.gaps += 1
-        if book.ladder.synced or not (self._row.snapshot and subscribe):
-            book.ladder.reset()  # else what came since the gap waits for the snapshot
-        wait = RESYNC[min(book.tries, len(RESYNC) - 1)]
-        book.tries += 1
-        if self._row.decode is None:
-            return
-        if self._row.snapshot:
-            self._sync(symbol, wait)
-        elif subscribe and not book.syncing:
-            book.syncing = True
-            self._go(self._subscribe_again(symbol, wait), f"the book of {symbol}")
-
-    def _sync(self, symbol: str, wait: float) -> None:
-        book = self._books[symbol]
-        if book.syncing:
-            book.again = True  # the one that is on its way may be from before
-            return
-        book.syncing = True
-        self._go(self._snapshot(symbol, wait), f"the book of {symbol}")
-
-    async def _snapshot(self, symbol: str, wait: float) -> None:
-        """Ask for the whole book, until it joins what the stream brought."""
-        book = self._books[symbol]
-        try:
-            while self._books.get(symbol) is book and not self._over:
-                await self._sleep(wait)
-                wait = RESYNC[min(book.tries, len(RESYNC) - 1)]
-                try:
-                    found = await self._fetch_book(symbol, self._row.most)
-                except GatewayError as error:
-                    log.info("{venue}: no book of {symbol}: {error}", venue=self._venue, symbol=symbol, error=error)
-                    book.tries += 1
-                    continue
-                if self._books.get(symbol) is not book:
-                    return
-                last = int(found.get("nonce") or found.get("timestamp") or 0)
-                sides = rows(found["bids"]), rows(found["asks"])
-                if book.ladder.whole(*sides, _time(found) or self._now(), last) is Step.GAP:
-                    book.tries += 1
-                    continue
-                self._tell_later(symbol)
-                if not book.again:
-                    return
-                book.again, wait = False, 0.0
-        finally:
-            book.syncing = False
-
-    async def _subscribe_again(self, symbol: str, wait: float) -> None:
-        """Have the stream send its snapshot once more."""
-        book = self._books[symbol]
-        try:
-            await self._sleep(wait)
-            watch = self._row.book
-            if watch is None or self._books.get(symbol) is not book:
-                return
-            task = self._tasks.pop(("book", symbol), None)
-            if task is not None:
-                task.cancel()
-            await deferred(self._end_stream("book", watch, symbol))
-            if self._books.get(symbol) is book and not self._over:
-                self._follow("book", symbol, watch)
-        finally:
-            book.syncing = False
+    # ---------------------------------------------------------------- questions
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:
         """The book now: the one that is followed, else by request."""
         if self._market(symbol) is None:
             return None
-        book = self._books.get(symbol)
-        if book is not None and book.ladder.synced and not book.ladder.crossed and levels <= TOLD:
-            return book.ladder.depth(symbol, levels, self._now())
+        kept = self.books.present(symbol, levels)
+        if kept is not None:
+            return kept
         found = await self._fetch_book(symbol, levels)
         bids, asks = sides(rows(found["bids"]), rows(found["asks"]), levels)
-        return Depth(symbol, bids, asks, _time(found) or self._now(), int(found.get("nonce") or 0))
+        return Depth(symbol, bids, asks, time_of(found) or self._now(), int(found.get("nonce") or 0))
 
     async def _fetch_book(self, symbol: str, levels: int) -> Any:
         allowed = [each for each in self._row.depths if each >= levels]
         wanted = allowed[0] if allowed else max(self._row.depths, default=levels)
         return await self._ask(self._exchange.fetch_order_book(symbol, wanted))
-
-    # ---------------------------------------------------------------- questions
 
     async def _present(self, symbol: str) -> None:
         """Tell the last trade and the quote as they are, and the day's figures."""
@@ -763,16 +510,10 @@ class Market:
         if same:
             return
         log.info("{venue}: the stream of {symbol} is mute.", venue=self._venue, symbol=line.symbol)
-        if self._row.tops and line.symbol in self._books:
-            self._resync(line.symbol)
-        for name, watch in (("quotes", self._row.quotes), ("trades", self._row.trades)):
-            if watch is not None:
-                task = self._tasks.pop((name, line.symbol), None)
-                if task is not None:
-                    task.cancel()
-                await deferred(self._end_stream(name, watch, line.symbol))
-                if self._lines.get(line.symbol) is line and not self._over:
-                    self._follow(name, line.symbol, watch)
+        if self._row.tops and line.symbol in self.books.kept:
+            self.books.resync(line.symbol)
+        for name in ("quotes", "trades"):
+            await self._streams.again(name, line.symbol, lambda: self._lines.get(line.symbol) is line)
 
     async def _ask_status(self) -> None:
         """Whether the exchange says that it works, or where it cannot be asked that, whether it tells the time."""
@@ -802,12 +543,6 @@ class Market:
 
         Deferred.fromCoroutine(work).addErrback(failed)
 
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            waited: Deferred[None] = Deferred()
-            self._reactor.callLater(seconds, waited.callback, None)
-            await waited
-
 
 def funding(symbol: str, found: Any, now: datetime) -> Funding:
     """ccxt's funding rate."""
@@ -819,7 +554,7 @@ def funding(symbol: str, found: Any, now: datetime) -> Funding:
     return Funding(
         symbol=symbol,
         rate=amount(found.get("fundingRate")),
-        time=_time(found) or now,
+        time=time_of(found) or now,
         next_rate=next_rate,
         next_time=when if when is not None and when > now - timedelta(minutes=1) else None,
         interval_seconds=int(hours) * 3600 if hours.isdigit() else None,
@@ -844,19 +579,8 @@ def _top(symbol: str, book: Any) -> Top:
         bid.size if bid else ZERO,
         ask.price if ask else ZERO,
         ask.size if ask else ZERO,
-        _time(book),
+        time_of(book),
     )
-
-
-def _time(found: Any) -> datetime | None:
-    stamp = found.get("timestamp")
-    return moment(stamp) if stamp else None
-
-
-def _seen(task: asyncio.Future[Any]) -> None:
-    """What a stream that is no longer wanted ends with is of no interest."""
-    if not task.cancelled():
-        task.exception()
 
 
 async def _coroutine(work: Awaitable[Any]) -> Any:
