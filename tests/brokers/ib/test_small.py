@@ -69,14 +69,14 @@ def test_sixty_questions_in_ten_minutes() -> None:
     assert pacing.wait(600.0, "IBM") == 0
 
 
-def test_five_questions_of_a_contract_in_two_seconds() -> None:
+def test_five_questions_of_a_contract_in_two_seconds_and_a_half() -> None:
     pacing = Pacing()
     for each in range(5):
         assert pacing.wait(each / 10, "IBM") == 0
         pacing.asked(each / 10, "IBM")
-    assert pacing.wait(0.5, "IBM") == 1.5
+    assert pacing.wait(0.5, "IBM") == 2.0
     assert pacing.wait(0.5, "TSLA") == 0
-    assert pacing.wait(2.0, "IBM") == 0
+    assert pacing.wait(2.5, "IBM") == 0
 
 
 def test_the_same_question_has_the_same_answer_for_a_while() -> None:
