@@ -192,11 +192,18 @@ class Deaf(Blocking):
 
 
 class Raising(Sound):
-    """It is reconciled once; then every method raises, whatever it is."""
+    """It tells its accounts once and is reconciled once; then every method raises, whatever it is."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.well = True
+        self.known = False
+
+    def accounts(self) -> Sequence[str]:
+        if not self.known:  # the first who asks may come after the reconciliation
+            self.known = True
+            return (self.venue.upper(),)
+        return super().accounts()
 
     async def trouble(self, what: str) -> None:
         self.at_once(what)
