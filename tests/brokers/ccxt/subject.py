@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -55,7 +55,6 @@ class Exchange(Subject):
 
     def __init__(self, folder: Path, tick: float = 0.0, **options: Any) -> None:
         self.folder = folder
-        self.timers: list[Any] = []
         self.emulator = self.emulated(Options(tick=tick, balances=self.money))
         self.control = self.controls(self.emulator)
         self.port = self.emulator.start()
@@ -99,19 +98,12 @@ class Exchange(Subject):
         if fault.kind is FaultKind.SLOW_BROKER:
             more["when"] = "orders"
         if fault.kind is FaultKind.MUTE_FEED:  # a market that stands still shows nothing when it can be heard again
-            self.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_quote(self.pair, 50001, 50011))
+            self.emulator.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_quote(self.pair, 50001, 50011))
         if fault.kind is FaultKind.HALF_OPEN:  # it finds its own end dead after we have
             more["seconds"] = 4.5
         self.control.do_fault(str(fault.kind), count=fault.count, **more)
 
-    def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Do something unless the case is over by then."""
-        self.timers.append(reactor.callLater(seconds, work))
-
     async def close(self) -> None:
-        for timer in self.timers:
-            if timer.active():
-                timer.cancel()
         await _of_asyncio(self.emulator.stop())
         assert not self.emulator.violations, f"the broker did what it should not: {self.emulator.violations}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -38,7 +37,6 @@ class Tws(Subject):
 
     def __init__(self, folder: Path, tick: float = 0.0, version: int = 178, **options: Any) -> None:
         self.folder = folder
-        self.timers: list[Any] = []
         self.clock = utc_now
         self.emulator = Emulator(Options(tick=tick, version=version, rate=0), reactor)
         self.control = Control(self.emulator)
@@ -71,18 +69,11 @@ class Tws(Subject):
         if fault.kind is FaultKind.REORDERED_FILLS:  # a commission would let one go before the other again
             self.control.do_fault("late_commission", count=2, seconds=-1)
         if fault.kind is FaultKind.MUTE_FEED:  # a market that stands still shows nothing when it can be heard again
-            self.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_tick(self.symbol))
+            self.emulator.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_tick(self.symbol))
         if fault.kind is FaultKind.HALF_OPEN:  # TWS finds its own end dead, and the client id free, after we have
             more["seconds"] = 7
         self.control.do_fault(str(fault.kind), count=fault.count, **more)
 
-    def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Do something unless the case is over by then."""
-        self.timers.append(reactor.callLater(seconds, work))
-
     async def close(self) -> None:
-        for timer in self.timers:
-            if timer.active():
-                timer.cancel()
         await self.emulator.stop()
         assert not self.emulator.violations, f"the broker did what it should not: {self.emulator.violations}"
