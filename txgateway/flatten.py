@@ -325,7 +325,7 @@ class Flattens:
         """
         scope, venue = run.flatten.scope, part.venue
         broker = self._brokers.get(venue)
-        if broker is None:
+        if broker is None or not broker.can:  # it is configured no more
             return None
         accounts = broker.accounts() if scope.kind is ScopeKind.ACCOUNT else ()
         if accounts and scope.name not in accounts:

@@ -434,7 +434,7 @@ class Gateway:
     async def cancel(self, order_id: str, by: str, reason: Reason | None = None, text: str = "") -> Order:
         """Ask for an order's end, for a reason that it then keeps; the order after the broker's first answer."""
         order = await self.history.get(order_id)
-        if order.status is OrderStatus.STAGED and Can.STAGE not in self._brokers[order.venue].can:
+        if order.status is OrderStatus.STAGED and self.tickets.is_ours(order):
             why = (reason or Reason.USER, text or f"Ended by {by}.")
             event = OrderCanceled(order.order_id, *why, self._clock())
             return await self.ledger.written(self.ledger.record(event))

@@ -39,9 +39,10 @@ from txgateway.journal.sqlite import SqliteJournal
 from txgateway.keeper import Keeper
 from txgateway.logins import Logins
 from txgateway.model.credential import User
-from txgateway.model.errors import GatewayError, JournalError
+from txgateway.model.errors import GatewayError, JournalError, Reason
 from txgateway.model.events import (
     Executed,
+    OrderDoubted,
     SettingChanged,
     TokenRevoked,
     UserChanged,
@@ -51,6 +52,7 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.market import Bar, Depth, Quote, Statistics, Trade
+from txgateway.model.order import OrderStatus
 from txgateway.model.signal import SourceKind
 from txgateway.proquant import ProQuantService
 from txgateway.publisher import Publisher
@@ -85,6 +87,7 @@ COLLECT = (10_000, 20, 20)
 """Python's collector runs seldom, and never over what is there from the start: its pauses are the reactor's."""
 STOP_SECONDS = 3.0
 """How long a stop waits for brokers to answer what is under way."""
+GONE = "is configured no more, and there are orders or positions of it"
 NEVER = datetime.min.replace(tzinfo=UTC)
 MARKET = (Quote, Trade, Bar, Statistics, Depth)
 ALGOGENE = Algogene()
@@ -157,7 +160,8 @@ class GatewayService(Service):
             raise CannotStart(str(error)) from error
         self._write_password()
         self._read_sources()
-        self.brokers = {name: self._bounded(name, broker) for name, broker in self._brokers().items()}
+        made = {**self._brokers(), **self._gone_brokers(rebuilt)}
+        self.brokers = {name: self._bounded(name, broker) for name, broker in made.items()}
         self.feed = Feed(
             self.brokers,
             self._default,
@@ -231,6 +235,27 @@ class GatewayService(Service):
         if len(troubles) == len(found):
             raise CannotStart("\n".join(troubles))
         return found
+
+    def _gone_brokers(self, rebuilt: State) -> Mapping[str, Broker]:
+        """In the places of venues that are configured no more, and of which orders or positions are known still."""
+        held = {each.venue for account in rebuilt.positions.values() for each in account.values() if each.quantity}
+        known = held | {order.venue for order in rebuilt.working.values()}
+        self._gone = sorted(known - {venue.name for venue in self.config.venues})
+        for name in self._gone:
+            self._vitals[name], self._flaps[name] = Vitals(self._reactor.seconds), Flaps(self._reactor.seconds)
+        return {name: AbsentBroker(name, Can(0), (), f"Venue {name} {GONE}", self._clock) for name in self._gone}
+
+    def _doubt_gone(self) -> None:
+        """Nobody can say what became of orders at a venue that is configured no more, until it is again.
+
+        A ticket that no broker holds waits on: it can be ended here.
+        """
+        for order in [each for name in self._gone for each in self.gateway.state.working_at(name)]:
+            waits = order.status is OrderStatus.STAGED and self.gateway.tickets.is_ours(order)
+            if order.status is not OrderStatus.UNKNOWN and not waits:
+                text = f"Venue {order.venue} {GONE}: configure it again, or end the order by resolve_order."
+                event = OrderDoubted(order.order_id, Reason.VENUE_DOWN, text, self._clock())
+                self.gateway.intake.take(event)
 
     def _setup(self, venue: Venue) -> Setup:
         return Setup(
@@ -312,8 +337,8 @@ class GatewayService(Service):
             default_venue=self._default,
             default_account=config.api_account,
             default_route=config.api_route,
-            kinds={venue.name: venue.kind for venue in config.venues},
-            domains={venue.name: _domain(venue) for venue in config.venues},
+            kinds={venue.name: venue.kind for venue in config.venues} | dict.fromkeys(self._gone, "none"),
+            domains={venue.name: _domain(venue) for venue in config.venues} | dict.fromkeys(self._gone, ""),
             clock=self._clock,
             shutdown=self._shutdown,
             vitals=self._vitals,
@@ -709,6 +734,7 @@ class GatewayService(Service):
         self._watch_users()
         gc.freeze()
         gc.set_threshold(*COLLECT)
+        self._doubt_gone()
         for name, broker in self.brokers.items():
             self._start_venue(name, broker)
         if self.config.enable_auto_reset:

@@ -62,7 +62,7 @@ class Tickets:
             return order.text
         if self.rules.seconds and self._clock() - order.created >= timedelta(seconds=self.rules.seconds):
             return f"Nobody approved the ticket within {self.rules.seconds:g} s."
-        if self._is_ours(order) and order.time_in_force is not TimeInForce.GTC:
+        if self.is_ours(order) and order.time_in_force is not TimeInForce.GTC:
             today = self._ledger.state.trading_day(order.venue)
             if today is not None and today != order.day:
                 return f"Nobody approved the ticket on its trading day, {order.day}."
@@ -73,7 +73,7 @@ class Tickets:
         if order.status is not OrderStatus.STAGED or not order.may(Move.EXPIRE):
             return
         now = self._clock()
-        if self._is_ours(order):
+        if self.is_ours(order):
             self._ledger.record(OrderExpired(order.order_id, why, now))
         elif self._intake.status[order.venue] is VenueStatus.UP and not self._was_asked(order, now):
             request = CancelRequested(order.order_id, "gateway", now, Reason.TICKET_EXPIRED, why)
@@ -82,5 +82,6 @@ class Tickets:
     def _was_asked(self, order: Order, now: datetime) -> bool:
         return order.reason is Reason.TICKET_EXPIRED and now - order.updated < AGAIN
 
-    def _is_ours(self, order: Order) -> bool:
-        return Can.STAGE not in self._brokers[order.venue].can
+    def is_ours(self, order: Order) -> bool:
+        """Whether a ticket is held here: no broker has it."""
+        return Can.STAGE not in self._brokers[order.venue].can and not order.broker_order_id

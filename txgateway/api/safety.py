@@ -119,7 +119,7 @@ def _account(api: Api, name: str) -> str:
     for each in (name, name.upper()):
         if each in known:
             return each
-    if api.gateway.intake.been_up.issuperset(api.brokers):
+    if api.gateway.intake.been_up.issuperset(name for name, broker in api.brokers.items() if broker.can):
         raise BadArgument(f"account {name!r} is unknown: query_accounts lists them.")
     return name
 
