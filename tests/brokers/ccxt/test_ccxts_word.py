@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from tests.brokers.ccxt.test_generic import Unknown
 from txgateway.brokers import Can
 from txgateway.brokers.ccxt import CcxtBroker, exchange, feeds, peculiarities, translate
 from txgateway.brokers.conformance import Trial
-from txgateway.model.errors import Reason, Refused
+from txgateway.model.errors import Ambiguous, Reason, Refused
 from txgateway.model.events import OrderCanceled, VenueError
 from txgateway.model.instrument import AssetClass
-from txgateway.model.order import OrderType
+from txgateway.model.order import Order, OrderType
 from txgateway.model.venue import PositionMode
 
 
@@ -78,6 +79,59 @@ async def test_what_is_told_of_it_under_that_name_is_told_of_ours(tmp_path: Path
         ended = {"id": order.broker_order_id, "clientOrderId": f"t-{order.order_id}", "symbol": order.symbol}
         session.order({**ended, "status": "canceled", "filled": "0", "amount": "0.1", "side": "buy", "type": "limit"})
         assert len(trial.events(order, OrderCanceled)) == 1
+
+    await trying(Unknown, tmp_path, work)
+
+
+# ---------------------------------------------------------------- cancels
+
+
+async def in_doubt(trial: Trial, session: Any, arrives: bool) -> tuple[Order, list[tuple[Any, ...]]]:
+    """An order whose answer was lost, with all the cancels that are sent from now on."""
+    exchange_, sent = session.exchange, []
+    create, cancel = exchange_.create_order, exchange_.cancel_order
+
+    async def lost(*arguments: Any) -> Any:
+        if arrives:
+            await create(*arguments)
+        raise ccxt.RequestTimeout("no answer")
+
+    async def canceled(*arguments: Any) -> Any:
+        sent.append(arguments)
+        return await cancel(*arguments)
+
+    exchange_.create_order, exchange_.cancel_order = lost, canceled
+    session.order = lambda unified: None  # nothing comes by the stream
+    order = trial.order()
+    with pytest.raises(Ambiguous):
+        await trial.ask(trial.broker.submit(order))
+    return order, sent
+
+
+@UNKNOWN
+@pytest_twisted.ensureDeferred
+async def test_an_order_without_a_number_is_looked_for_before_it_is_canceled(tmp_path: Path) -> None:
+    async def work(trial: Trial, session: Any) -> None:
+        order, sent = await in_doubt(trial, session, arrives=True)
+        await trial.cancel(order)
+        await trial.until(lambda: trial.events(order, OrderCanceled), "it is canceled")
+        assert [bool(identity) for identity, *_ in sent] == [True]
+
+    await trying(Unknown, tmp_path, work)
+
+
+@UNKNOWN
+@pytest_twisted.ensureDeferred
+async def test_a_cancel_of_nothing_is_not_sent(tmp_path: Path) -> None:
+    """There are exchanges that take it for one of everything."""
+
+    async def work(trial: Trial, session: Any) -> None:
+        order, sent = await in_doubt(trial, session, arrives=False)
+        for each in (order, replace(order, order_id="OTHER", client_order_id="OTHER")):
+            with pytest.raises(Refused, match=r"lists no open order .*: nothing was sent") as caught:
+                await trial.cancel(each)
+            assert caught.value.reason is Reason.NO_SUCH_ORDER
+        assert not sent
 
     await trying(Unknown, tmp_path, work)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from txgateway.brokers import Report
+from txgateway.brokers import Can, Report
 from txgateway.brokers.ccxt import errors, translate
 from txgateway.brokers.ccxt.book import Book, Entry
 from txgateway.brokers.ccxt.frames import amount
@@ -180,14 +180,16 @@ class Orders:
         if entry is not None and entry.over:
             self._late(order, entry)
             return
-        if entry is None:
+        if entry is None and (order.broker_order_id or Can.LOOKUP in self._row.can):
             seen = await session.lists.find(order, is_external(order))
             entry = session.see(seen) if seen is not None else None
             if entry is None:
                 raise Refused(Reason.NO_SUCH_ORDER, f"Venue {self._venue} has no order {order.order_id}.")
-            if entry.over:
-                self._late(order, entry)
-                return
+        if entry is None or not (self._row.find or entry.broker_id or order.broker_order_id):
+            entry = await self._listed(session, order)
+        if entry.over:
+            self._late(order, entry)
+            return
         entry.cancel_asked = True
         identity, params = self._identity(session, order, entry)
         symbol = order.symbol if self._row.flat_symbol else None
@@ -200,6 +202,19 @@ class Orders:
         seen = translate.seen(answer or {}, order.order_id) if self._row.cancel_answers else None
         if seen is not None and seen.status in CLOSED and not session.over:
             session.see(seen)
+
+    async def _listed(self, session: Session, order: Order) -> Entry:
+        """An order that the exchange has given no id as yet, out of those that are open.
+
+        Without one nothing is sent: there are exchanges that take a cancel of nothing for one of everything.
+        """
+        for seen in await session.lists.open_orders():
+            session.see(seen)
+        entry = self.entry(order)
+        if entry is None or not entry.broker_id:
+            text = f"Venue {self._venue} lists no open order {order.order_id}, and no id of it is known by which it"
+            raise Refused(Reason.NO_SUCH_ORDER, f"{text} could be canceled: nothing was sent.")
+        return entry
 
     def _identity(self, session: Session, order: Order, entry: Entry) -> tuple[str, dict[str, str]]:
         """How an order is named to the exchange: by our id where that is possible."""
