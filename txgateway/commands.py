@@ -178,7 +178,10 @@ def _names(value: Any) -> tuple[str, ...]:
 def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise TypeError
-    number = Decimal(repr(value) if isinstance(value, float) else _str(value).strip())
+    text = repr(value) if isinstance(value, float) else _str(value).strip()
+    if "_" in text:  # Python reads 18_5 as 185; who wrote it may have meant 18.5
+        raise ValueError
+    number = Decimal(text)
     if not number.is_finite() or abs(number.adjusted()) > 30:
         raise ValueError
     return number

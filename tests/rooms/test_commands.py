@@ -31,7 +31,22 @@ def test_a_symbols_venue_keeps_its_letters() -> None:
 
 @pytest.mark.parametrize(
     "quantity",
-    ["", "abc", "NaN", float("nan"), float("inf"), "-Infinity", "1e999", True, [], {}, "0x10", "1" * 200, "1_0 0"],
+    [
+        "",
+        "abc",
+        "NaN",
+        float("nan"),
+        float("inf"),
+        "-Infinity",
+        "1e999",
+        True,
+        [],
+        {},
+        "0x10",
+        "1" * 200,
+        "1_0 0",
+        "18_5",
+    ],
 )
 def test_what_is_no_number(quantity: Any) -> None:
     with pytest.raises(BadArgument, match=r"'quantity' is .*, which is not a finite number"):

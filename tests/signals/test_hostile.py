@@ -20,7 +20,7 @@ from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
 from txgateway.model.order import OrderStatus, OrderType, Side
 from txgateway.model.signal import Act, Amount, Instruction, Measure, Outcome, Sizing, SourceKind
-from txgateway.signals import LARGEST, Post, WrongSecret, hidden, redacted
+from txgateway.signals import LARGEST, BadSignal, Post, WrongSecret, hidden, number, redacted
 from txgateway.signals.generic import Generic
 from txgateway.sizing import Ground, quantity_of
 
@@ -273,3 +273,9 @@ def test_a_fill_that_comes_on_the_next_day_is_the_strategys_too() -> None:
     house.send(symbol="IBM", side="CLOSE")
     assert (house.sent[1:], house.bench.gateway.state.positions["ACC"]) == ([("SELL", 40, "IBM")], {})
     assert house.restart().held() == 0
+
+
+@pytest.mark.parametrize("written", ["18_5", "1_000", "NaN", "0x5", "1e99"])
+def test_what_could_be_read_as_another_number_is_none(written: str) -> None:
+    with pytest.raises(BadSignal, match="no number"):
+        number(written, "quantity")

@@ -148,6 +148,8 @@ def number(value: Any, what: str) -> Decimal:
     """A number that came bare or quoted; BadSignal."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise BadSignal(f"{what} {shown(value)} is no number.")
+    if isinstance(value, str) and "_" in value:  # Python would read 18_5 as 185
+        raise BadSignal(f"{what} {shown(value)} is no number.")
     try:
         found = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
