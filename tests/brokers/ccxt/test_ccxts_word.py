@@ -13,6 +13,7 @@ import pytest_twisted
 
 from tests.brokers.ccxt.subject import BinanceUsdm, Exchange, Woo
 from tests.brokers.ccxt.test_generic import Unknown
+from tests.brokers.conftest import Logged
 from txgateway.brokers import Can
 from txgateway.brokers.ccxt import CcxtBroker, exchange, feeds, peculiarities, translate
 from txgateway.brokers.conformance import Trial
@@ -163,19 +164,27 @@ async def test_orders_are_heard_however_ccxt_reads_them(tmp_path: Path, monkeypa
 
 @UNKNOWN
 @pytest_twisted.ensureDeferred
-async def test_what_the_exchange_refuses_in_the_stream_ends_the_link(tmp_path: Path, monkeypatch: Any) -> None:
+async def test_a_key_that_is_refused_in_the_stream_ends_the_link(
+    tmp_path: Path, monkeypatch: Any, logged: Logged
+) -> None:
     """ccxt raises it where the frame is read; who waits for orders would wait for ever."""
 
     async def work(trial: Trial, session: Any) -> None:
         client = next(each for each in session.exchange.clients.values() if each.futures)
         since = len(trial.told)
 
+        refusals: list[Exception] = [ccxt.BadSymbol("no such pair"), ccxt.AuthenticationError("the key is no more")]
+
         def refuses(*_: Any) -> None:
-            raise ccxt.AuthenticationError("the key is no more")
+            raise refusals.pop(0)
 
         base = type(session.exchange).__mro__[1]
         with monkeypatch.context() as wrong:
             wrong.setattr(base, "handle_message", refuses)
+            session.exchange.handle_message(client, {"event": "error"})
+            logged.expect("could not be taken in")
+            await trial.still()
+            assert not trial.statuses(since), "one pair's trouble is not that of all"
             session.exchange.handle_message(client, {"event": "error"})
         await trial.connected(since)
         assert "the key is no more" in str([getattr(each, "text", "") for each in trial.told[since:]])

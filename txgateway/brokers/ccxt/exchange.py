@@ -218,8 +218,8 @@ def _heard(base: Any) -> Any:
                 if not self.ears.frame(client.url, message):
                     super().handle_message(client, message)
             except Exception as error:
-                if errors.is_of_ccxt(error) and not self.is_known:
-                    client.reject(error)  # the exchange refused something in the stream: who waits for it must hear
+                if "AuthenticationError" in errors.names(error) and not self.is_known:
+                    client.reject(error)  # who waits for the private stream must hear that it was refused
                 else:
                     log.failure("A frame of {name} could not be taken in.", name=self.id)
 
