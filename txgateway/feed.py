@@ -181,7 +181,7 @@ class Feed:
             self._renew(line)
         if line.gone:
             return None, None
-        await self._priced(line)
+        await self._priced(line, fresh=True)
         quote = line.quote
         if quote is None or (quote.bid <= 0 and quote.ask <= 0):
             quote = _from_trade(line.last) or quote
@@ -278,8 +278,9 @@ class Feed:
                 if self._keep_bars:
                     self._load_bars(line)
 
-    async def _priced(self, line: _Line) -> None:
-        if not line.stale and (line.quote is not None or line.last is not None):
+    async def _priced(self, line: _Line, fresh: bool = False) -> None:
+        """Wait for a first price, or for one that is no older than the link."""
+        if not (fresh and line.stale) and (line.quote is not None or line.last is not None):
             return
         first: Deferred[None] = Deferred()
         line.waiting.append(first)

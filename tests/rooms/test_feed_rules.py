@@ -133,6 +133,9 @@ def test_no_order_is_judged_by_a_price_from_before_the_link_was_lost(hall: tuple
     feed.lost("paper")
     waiting = asked(feed)
     assert not waiting
+    shown = outcome(Deferred.fromCoroutine(feed.query("IBM", "me")))
+    assert shown is not None
+    assert shown.quote is not None, "who only looks is shown the last one, and waits for nothing"
     feed.report("paper", Quote("IBM", D(8), D(1), D(9), D(1), START))
     clock.advance(0)
     assert waiting[0][1].bid == 8
