@@ -13,7 +13,7 @@ from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, NoPrice, Period
 from txgateway.model.order import Order, OrderReport
 from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
@@ -108,7 +108,7 @@ class AbsentBroker:
         """Refused."""
         self._refuse()
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """Refused."""
         self._refuse()
 

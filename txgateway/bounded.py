@@ -21,7 +21,7 @@ from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Tim
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, NoPrice, Period
 from txgateway.model.order import Order, OrderReport
 from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 from txgateway.vitals import Vitals
@@ -281,7 +281,7 @@ class BoundedBroker:
         call = lambda: self._broker.bars(symbol, period, start, end)  # noqa: E731
         return await self._asked("bars", self._deadlines.bars, call)
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What each symbol was traded at last."""
         return await self._asked("last_prices", self._deadlines.symbol, lambda: self._broker.last_prices(symbols))
 

@@ -16,7 +16,7 @@ from txgateway.feed import Feed
 from txgateway.intake import CONNECTED, Intake
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, NoPrice, Period, Quote, Statistics, Trade
 
 log = Logger()
 
@@ -160,7 +160,7 @@ class _Followed:
         """The venue's bars."""
         return await self._broker.bars(symbol, period, start, end)
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """The last prices; of a venue that cannot be asked those that active symbols have shown by the link of now."""
         if Can.LAST_PRICES in self._broker.can:
             return await self._broker.last_prices(symbols)

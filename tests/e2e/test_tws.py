@@ -105,6 +105,41 @@ def test_symbols_and_bars(daemon: Daemon, tws: Tws) -> None:
     assert daemon.call("del_symbol", symbol=future) is True
 
 
+def test_last_prices_of_what_is_subscribed_and_what_is_not(daemon: Daemon, tws: Tws) -> None:
+    tws.do("trade", symbol="MSFT", price="410.15", size=100)
+    tws.do("untraded", symbol="INTC")
+    tws.do("subscribed", symbol="SPY", on=False)
+    daemon.call("add_symbol", symbol="IBM")
+    tws.do("trade", symbol="IBM", price="185.15", size=100)
+    until(lambda: daemon.call("query_symbol", symbol="IBM")["last"] == 185.15, daemon)
+    had = tws.do("status")["messages"].get("1", 0)
+    try:
+        found = daemon.call("query_last_prices", symbols="ibm,MSFT,INTC,SPY,EURUSD,NOSUCH,MSFT")
+    finally:
+        tws.do("subscribed", symbol="SPY", on=True)
+        tws.do("trade", symbol="INTC", price="43", size=100)
+    prices = {name: each["price"] for name, each in found.items() if each["price"] is not None}
+    assert prices == {"IBM": 185.15, "MSFT": 410.15}
+    assert all(found[name]["time"] for name in prices)
+    reasons = {name: each["reason"] for name, each in found.items() if each["reason"]}
+    none = dict.fromkeys(("INTC", "SPY", "EURUSD"), "NO_PRICE")
+    assert reasons == {**none, "NOSUCH": "UNKNOWN_SYMBOL"}
+    assert "354" in found["SPY"]["text"]
+    assert "no trades" in found["EURUSD"]["text"]
+    assert tws.do("status")["messages"]["1"] - had == 3, "IBM is subscribed, and a pair has no trades"
+    until(lambda: not tws.do("status")["snapshots"], daemon)
+    assert "MSFT" not in daemon.call("query_symbols")
+
+
+def test_a_hundred_last_prices_at_once_and_orders_go_on(daemon: Daemon, tws: Tws) -> None:
+    names = ["IBM", "AAPL", "MSFT", "TSLA", *(f"X{at}" for at in range(96))]
+    found = daemon.call("query_last_prices", symbols=names)
+    assert list(found) == names
+    assert {name for name, each in found.items() if each["price"] is not None} == set(names[:4])
+    assert {each["reason"] for name, each in found.items() if name not in names[:4]} == {"UNKNOWN_SYMBOL"}
+    daemon.call("cancel_order", id=rest(daemon)["permid"])
+
+
 def test_a_primary_exchange_is_set_and_outlives_a_restart(tws: Tws, make_daemon: MakeDaemon) -> None:
     daemon = make_tws(make_daemon, tws.port, 21).start().up()
     assert daemon.call("set_primary_exchange", symbol="IBM", exchange="NYSE") == {"IBM": "NYSE"}

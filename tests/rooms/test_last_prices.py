@@ -23,7 +23,7 @@ from txgateway.brokers import Can
 from txgateway.feed import Feed
 from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import VenueStatus
-from txgateway.model.market import LastPrice, Trade
+from txgateway.model.market import LastPrice, NoPrice, Trade
 from txgateway.model.order import Origin
 from txgateway.relay import Relay
 
@@ -39,14 +39,16 @@ class Exchange(ChosenBroker):
         self.lists: list[list[str]] = []
         self.error: Exception | None = None
         self.hanging: Deferred[None] | None = None
+        self.why: dict[str, GatewayError] = {}
 
-    async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice | NoPrice]:
         self.lists.append(list(symbols))
         if self.error is not None:
             raise self.error
         if self.hanging is not None:
             await self.hanging
-        return [LastPrice(each, D("100.25"), START) for each in symbols if each == "IBM"]
+        found = [LastPrice(each, D("100.25"), START) for each in symbols if each == "IBM"]
+        return [*found, *(NoPrice(each, self.why[each]) for each in symbols if each in self.why)]
 
 
 class Hall:
@@ -127,6 +129,21 @@ def test_a_venue_that_fails_is_named_and_costs_the_others_nothing(hall: Hall, er
     hall.there.error = error
     assert hall.reasons("IBM@there,IBM,AAPL@there") == {"IBM@there": reason, "IBM": None, "AAPL@there": reason}
     assert hall.reasons("IBM@there") == {"IBM@there": reason}
+
+
+def test_what_is_the_matter_with_one_symbol_is_said_of_it_alone(hall: Hall) -> None:
+    hall.here.why = {
+        "AAPL": Refused(Reason.NO_PRICE, "It says 354: not subscribed."),
+        "NOSUCH": GatewayError("It says 10197: another session has them."),
+        "MSFT": TimedOut("It did not tell MSFT in time."),
+    }
+    found = hall.ask("IBM,AAPL,NOSUCH,MSFT")
+    assert {name: (each["reason"], each["text"]) for name, each in found.items()} == {
+        "IBM": (None, ""),
+        "AAPL": ("NO_PRICE", "It says 354: not subscribed."),
+        "NOSUCH": ("VENUE_FAILED", "It says 10197: another session has them."),
+        "MSFT": ("TIMED_OUT", "It did not tell MSFT in time."),
+    }
 
 
 def test_a_slow_venue_keeps_the_others_prices_back_for_seconds_at_most(hall: Hall) -> None:

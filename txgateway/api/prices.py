@@ -12,7 +12,7 @@ from txgateway.brokers import Can
 from txgateway.commands import Names, command
 from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import VenueStatus
-from txgateway.model.market import LastPrice
+from txgateway.model.market import LastPrice, NoPrice
 from txgateway.model.rights import Right
 
 MOST = 100
@@ -58,10 +58,12 @@ async def _asked(api: Api, venue: str, symbols: Sequence[str], beside_others: bo
 
 
 async def _told(api: Api, venue: str, symbols: Sequence[str]) -> Reports:
-    prices = {each.symbol: each for each in await api.brokers[venue].last_prices(symbols)}
+    prices: dict[str, LastPriceReport] = {}
+    for each in await api.brokers[venue].last_prices(symbols):
+        prices[each.symbol] = _none(each.why) if isinstance(each, NoPrice) else _report(each)
     lacking = [symbol for symbol in symbols if symbol not in prices]
     reasons = await gatherResults([Deferred.fromCoroutine(_why_none(api, venue, each)) for each in lacking])
-    return {symbol: _report(each) for symbol, each in prices.items()} | dict(zip(lacking, reasons, strict=True))
+    return prices | dict(zip(lacking, reasons, strict=True))
 
 
 async def _why_none(api: Api, venue: str, symbol: str) -> LastPriceReport:

@@ -23,7 +23,7 @@ from txgateway.model.events import OrderEvent, VenueError, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, Funding, LastPrice, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, Depth, Funding, LastPrice, NoPrice, Period, Quote, Statistics, Trade
 from txgateway.model.order import Order, OrderReport, OrderType, TimeInForce
 from txgateway.model.venue import EndpointCall, PositionMode, RateLimit
 
@@ -131,7 +131,7 @@ class Prices(Protocol):
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The venue's bars."""
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """The last prices, by the venue's word; where it does not tell them, those of what is listened to."""
 
 
@@ -241,10 +241,11 @@ class Broker(Protocol):
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars whose start lies in [start, end), oldest first."""
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What each of several symbols was traded at last, by as few requests as can be (LAST_PRICES only).
 
-        Of a symbol that is unknown, or was never traded, there is none.
+        Of a symbol that is unknown, or was never traded, there is none; where something else is the matter with some
+        of them, NoPrice says of each of these what.
         """
 
     async def depth(self, symbol: str, levels: int) -> Depth | None:

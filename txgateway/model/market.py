@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from txgateway.model.errors import GatewayError
 from txgateway.model.instrument import Instrument
 
 
@@ -44,6 +45,14 @@ class LastPrice:
     symbol: str
     price: Decimal
     time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoPrice:
+    """Why what an instrument was traded at last could not be told, while that of others is."""
+
+    symbol: str
+    why: GatewayError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from ib_async import Contract, ContractDetails, Crypto, Forex, Future, Option, Stock
+from ib_async import Contract, ContractDetails, Crypto, Forex, Future, Option, Order, Stock
 
 from tests.emulators.loops import on_loop, until
-from tests.emulators.test_tws.peer import IBM, Peer, limit, market
+from tests.emulators.test_tws.peer import IBM, Peer, limit, market, passes
 from tests.emulators.tws.control import Control
 
 EASTERN = ZoneInfo("US/Eastern")
@@ -136,6 +136,88 @@ async def test_a_snapshot_ends(ib: Peer, tws: Control) -> None:
     (ticker,) = await ib.reqTickersAsync(IBM)
     assert (ticker.bid, ticker.ask) == (185.10, 185.20)
     assert tws.do_status()["ticks"] == []
+
+
+@on_loop
+async def test_a_snapshot_waits_eleven_seconds_for_what_there_is_not(ib: Peer, tws: Control) -> None:
+    tws.do_untraded("IBM")
+    tws.do_quote("IBM", "185.10", "185.20", bid_size=0)
+    ended: list[int] = []
+    ib.wrapper.tickSnapshotEnd = ended.append
+    ticker = ib.reqMktData(IBM, snapshot=True)
+    await until(lambda: ticker.close == ticker.close and ticker.ask == 185.20)
+    assert (math.isnan(ticker.last), math.isnan(ticker.open), ticker.lastTimestamp) == (True, True, None)
+    tws.do_quote("IBM", "185.12", "185.30")
+    await until(lambda: ticker.bid == 185.12)
+    await ib.settled()
+    assert ticker.ask == 185.20, "each tick is told once"
+    await passes(tws, 10.9)
+    await ib.settled()
+    assert (ended, tws.do_status()["snapshots"]) == ([], ["IBM"])
+    await passes(tws, 0.2)
+    await until(lambda: ended)
+    assert tws.do_status()["snapshots"] == []
+
+
+@on_loop
+async def test_a_snapshot_ends_at_once_when_all_is_shown(ib: Peer, tws: Control) -> None:
+    tws.do_untraded("IBM")
+    ended: list[int] = []
+    ib.wrapper.tickSnapshotEnd = ended.append
+    ticker = ib.reqMktData(IBM, snapshot=True)
+    await until(lambda: ticker.close == ticker.close)
+    await ib.settled()
+    assert ended == []
+    tws.do_trade("IBM", "185.15")
+    await until(lambda: ended)
+    assert (ticker.last, ticker.open, ticker.high, ticker.low) == (185.15, 185.15, 185.15, 185.15)
+
+
+@on_loop
+async def test_a_snapshot_beside_a_stream_of_the_same_contract(ib: Peer, tws: Control) -> None:
+    number = ib.client.getReqId()
+    ib.client.reqMktData(number, IBM, "", False, False, [])
+    ended: list[int] = []
+    ib.wrapper.tickSnapshotEnd = ended.append
+    ib.client.reqMktData(number + 1, IBM, "", True, False, [])
+    await until(lambda: ended == [number + 1])
+    assert (tws.do_status()["ticks"], tws.do_status()["snapshots"]) == (["IBM"], [])
+    ib.client.cancelMktData(number + 1)
+    await until(lambda: 300 in ib.codes())
+    ib.client.reqMktData(number + 2, IBM, "233", True, False, [])
+    await until(lambda: 321 in ib.codes())
+    assert "not applicable to generic ticks" in ib.errors[-1][2]
+
+
+@on_loop
+async def test_snapshots_without_a_subscription_to_the_data(ib: Peer, tws: Control) -> None:
+    tws.do_subscribed("IBM", False)
+    ib.client.reqMktData(501, IBM, "", True, False, [])
+    await until(lambda: 354 in ib.codes())
+    tws.do_subscribed("IBM", False, code=10089)
+    ib.client.reqMktData(502, IBM, "", True, False, [])
+    await until(lambda: 10089 in ib.codes())
+    with pytest.raises(ValueError, match="354 or 10089"):
+        tws.do_subscribed("IBM", False, code=1)
+    ib.reqMarketDataType(3)
+    ticker = ib.reqMktData(IBM, snapshot=True)
+    await until(lambda: ticker.last == 185.15)
+    assert (ticker.marketDataType, 10167 in ib.codes()) == (3, True)
+    tws.do_subscribed("IBM", True)
+    assert tws.do_status()["snapshots"] == []
+
+
+@on_loop
+async def test_what_was_not_traded_triggers_no_stop(ib: Peer, tws: Control) -> None:
+    stop = await ib.sent(
+        Order(action="SELL", orderType="STP", totalQuantity=10, auxPrice=150, tif="DAY"), "PreSubmitted"
+    )
+    tws.do_untraded("IBM")
+    tws.do_quote("IBM", "185.00", "185.30")
+    await ib.settled()
+    assert stop.orderStatus.status == "PreSubmitted"
+    tws.do_trade("IBM", "149")
+    await until(lambda: stop.orderStatus.status == "Filled")
 
 
 @on_loop

@@ -28,6 +28,11 @@ orders, live, and of others' by 16; completed orders have neither id nor client;
 its 201; a failed change is a 201 alone; cancels that come too late are 10148; children wait for their parent, and share
 an OCA group named by its permId; when one order of a group is cancelled, all are (`oca_cancels`).
 
+A snapshot of market data (1 with its flag, without generic ticks: else 321) tells each tick once, then 57: when bid,
+ask, last price and close were told, or after eleven seconds. It is a line of the hundred (101) while it lasts, and
+stands beside a stream of the same contract. Without a subscription to the data: 354 or 10089, or 10167 and delayed
+ticks. A cancel of one that has ended is error 300.
+
 Where nobody says anything certain, this is our choice: orders that are not transmitted are told to nobody; children
 become live when the parent is filled whole; they end with a parent that is cancelled, though it was partly filled;
 stops are reached by trades, those of currency pairs by the other side's quote; account values are told at each fill;

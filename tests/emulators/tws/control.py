@@ -12,7 +12,7 @@ from typing import Any
 from tests.emulators import control
 from tests.emulators.tws.contracts import Asked, Contract
 from tests.emulators.tws.orders import Order, Ticket
-from tests.emulators.tws.server import Emulator
+from tests.emulators.tws.server import SNAPSHOT_SECONDS, Emulator
 
 NOTICES = {
     2103: "Market data farm connection is broken:usfarm",
@@ -49,10 +49,12 @@ class Control(control.Control):
     def do_status(self) -> dict[str, Any]:
         """Clients, messages by number, what clients did that they should not, how many orders."""
         emulator = self.emulator
+        watches = [each for link in emulator.links for each in link.wishes.ticks.values()]
         return {
             "clients": sorted(link.client for link in emulator.links if link.client is not None),
             "links": len(emulator.links),
-            "ticks": sorted(w.contract.local for link in emulator.links for w in link.wishes.ticks.values()),
+            "ticks": sorted(w.contract.local for w in watches if not w.snapshot),
+            "snapshots": sorted(w.contract.local for w in watches if w.snapshot),
             "messages": {str(name): count for name, count in sorted(emulator.commands.counts.items())},
             "violations": emulator.violations,
             "orders": len(emulator.book.orders),
@@ -158,6 +160,7 @@ class Control(control.Control):
         emulator.teller.unmute()
         emulator.market.tapes.clear()
         emulator.unsubscribed.clear()
+        emulator.snapshot_seconds = SNAPSHOT_SECONDS
         emulator.violations.clear()
         emulator.commands.counts.clear()
         emulator.pacing.forget()
@@ -172,11 +175,22 @@ class Control(control.Control):
         """Whether requests for bars are paced."""
         self.emulator.pacing.on = on
 
-    def do_subscribed(self, symbol: str, on: bool) -> None:
-        """Whether there is live data of a contract, or only delayed data (354, 10167)."""
+    def do_subscribed(self, symbol: str, on: bool, code: int = 354) -> None:
+        """Whether there is live data of a contract, or only delayed data (354 or 10089, then 10167)."""
+        if code not in (354, 10089):
+            raise ValueError("354 or 10089")
         con_id = self._contract(symbol).con_id
-        change = self.emulator.unsubscribed.discard if on else self.emulator.unsubscribed.add
-        change(con_id)
+        self.emulator.unsubscribed.pop(con_id, None)
+        if not on:
+            self.emulator.unsubscribed[con_id] = code
+
+    def do_snapshots(self, seconds: float = 11.0) -> None:
+        """How long a snapshot waits for a bid, an ask, a last price and a close, of which one is not there."""
+        self.emulator.snapshot_seconds = seconds
+
+    def do_untraded(self, symbol: str) -> None:
+        """A contract was not traded today: it shows its quote and the close before."""
+        self.emulator.market.untraded(self._contract(symbol), self.emulator.now())
 
     def do_send(self, fields: list[Any]) -> None:
         """Any message at all to every client."""

@@ -15,7 +15,7 @@ from tests.emulators.tws.history import Refused, Wanted, bars_of, read_history, 
 from tests.emulators.tws.link import Link, Watch
 from tests.emulators.tws.market import YEARS_BACK, sessions
 from tests.emulators.tws.orders import read_contract
-from tests.emulators.tws.ticks import by_tick
+from tests.emulators.tws.ticks import by_tick, is_whole
 from tests.emulators.tws.wire import Reader
 
 if TYPE_CHECKING:
@@ -25,7 +25,14 @@ MOST_TICKERS = 100
 ABSENT = {10: 1, 22: 0, 50: 1, 52: 1, 54: 1, 55: 1, 67: 1, 83: 0, 84: 0, 86: 0, 88: 0, 96: 0, 100: 0, 102: 0}
 """Depth, scanners, five-second bars, fundamentals, news…: how many fields come before the request's number."""
 NOT_HERE = "Error processing request.-'bN' : cause - not available here"
-NOT_SUBSCRIBED = "Requested market data is not subscribed.Delayed market data is available."
+REFUSALS = {
+    354: "Requested market data is not subscribed.Delayed market data is available.",
+    10089: "Requested market data requires additional subscription for API. See link in 'Market Data Connections' "
+    "dialog for more details.Delayed market data is available.",
+}
+NO_GENERIC = (
+    "Error validating request.-'bN' : cause - Snapshot market data subscription is not applicable to generic ticks"
+)
 DELAYED = "Requested market data is not subscribed. Displaying delayed market data."
 
 
@@ -82,23 +89,40 @@ class Feeds:
         if len(link.wishes.ticks) >= MOST_TICKERS:
             self._error(link, number, 101, "Max number of tickers has been reached.")
             return
+        if snapshot and generic:
+            self._error(link, number, 321, NO_GENERIC)
+            return
         contract = self._one(link, number, asked)
         if contract is None:
             return
         delayed = contract.con_id in self.emulator.unsubscribed
         if delayed and link.data_type in (1, 2):
-            self._error(link, number, 354, NOT_SUBSCRIBED)
+            code = self.emulator.unsubscribed[contract.con_id]
+            self._error(link, number, code, REFUSALS[code])
             return
         if delayed:
             self._error(link, number, 10167, DELAYED)
-        watch = Watch(contract, delayed, tuple(generic.split(",")))
+        watch = Watch(contract, delayed, snapshot, tuple(generic.split(",")))
         link.say(58, 1, number, 3 if delayed else 2 if self.emulator.book.closed and link.data_type in (2, 4) else 1)
         link.say(81, number, contract.tick, "9c0001", 3)
         link.wishes.ticks[number] = watch
         self.emulator.teller.tell_ticks(contract)
-        if snapshot:
+        self.end_whole_snapshots()
+        if snapshot and number in link.wishes.ticks:
+            self.emulator.later(self.emulator.snapshot_seconds, lambda: self._end_snapshot(link, number, watch))
+
+    def _end_snapshot(self, link: Link, number: int, watch: Watch) -> None:
+        """57: all is shown, or has had its time. While the server is lost nothing is said."""
+        if link.wishes.ticks.get(number) is watch and not self.emulator.teller.lost:
             del link.wishes.ticks[number]
             link.say(57, 1, number)
+
+    def end_whole_snapshots(self) -> None:
+        """57 for those that have shown everything."""
+        for link in self.emulator.links:
+            for number, watch in list(link.wishes.ticks.items()):
+                if watch.snapshot and is_whole(watch):
+                    self._end_snapshot(link, number, watch)
 
     def _no_ticks(self, link: Link, reader: Reader) -> None:
         reader.skip()

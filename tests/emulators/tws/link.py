@@ -31,6 +31,8 @@ class Watch:
 
     contract: Contract
     delayed: bool = False
+    snapshot: bool = False
+    """Each tick is told once."""
     generic: tuple[str, ...] = ()
     shown: dict[str, Any] = field(default_factory=dict)
 

@@ -64,6 +64,11 @@ class Tape:
     pinned: bool = False
     """True while a person sets its quote: it does not move by itself."""
 
+    @property
+    def is_traded(self) -> bool:
+        """Whether there was a trade today."""
+        return self.last > 0
+
 
 @lru_cache(maxsize=200_000)
 def chance(*of: object) -> float:
@@ -152,9 +157,16 @@ class Market:
         tape = self.tape(contract, now)
         if not contract.has_trades:
             return
+        if not tape.is_traded:
+            tape.open = tape.high = tape.low = price
         tape.last, tape.last_size, tape.traded_at = price, size, now
         tape.volume += size
         tape.high, tape.low = max(tape.high, price), min(tape.low, price)
+
+    def untraded(self, contract: Contract, now: datetime) -> None:
+        """Forget the day's trades."""
+        tape = self.tape(contract, now)
+        tape.last = tape.last_size = tape.volume = tape.open = tape.high = tape.low = NOTHING
 
     # ---------------------------------------------------------------- the past
 

@@ -245,6 +245,8 @@ class Matching:
     def _is_reached(self, order: Order) -> bool:
         """Trades reach stops; where none are printed, the other side's quote does."""
         tape, stop, buys = self.market.tape(order.contract, self.now()), order.ticket.stop, order.ticket.buys
+        if order.contract.has_trades and not tape.is_traded:
+            return False
         price = tape.last if order.contract.has_trades else tape.ask if buys else tape.bid
         return stop is not None and (price >= stop if buys else price <= stop)
 

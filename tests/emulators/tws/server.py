@@ -24,6 +24,8 @@ from tests.emulators.tws.wire import pack
 
 DEFAULT_ACCOUNTS = ("DU1234567",)
 OLDEST, NEWEST = 157, 178
+SNAPSHOT_SECONDS = 11.0
+"""So long a snapshot waits for ticks that there are not."""
 FOUND = "Connectivity between IBKR and Trader Workstation has been restored - data {}."
 
 
@@ -56,8 +58,9 @@ class Emulator(tcp.TcpEmulator):
         self.market = Market(options.seed)
         self.violations: list[str] = []
         """What a client did that it should not."""
-        self.unsubscribed: set[int] = set()
-        """The conIds of which only delayed data may be had."""
+        self.unsubscribed: dict[int, int] = {}
+        """The conIds of which only delayed data may be had, and the code of the error that says so."""
+        self.snapshot_seconds = SNAPSHOT_SECONDS
         self.pacing = Pacing()
         self.pacing.on = options.pacing
         self.teller = Teller(self.links, self.faults, self.market, reactor.seconds, self.later)
@@ -198,4 +201,5 @@ class Emulator(tcp.TcpEmulator):
         self.book.match(contract)
         filled = self.market.tape(contract, self.now()).volume != volume
         self.teller.tell_ticks(contract, traded=traded or filled)
+        self.feeds.end_whole_snapshots()
         self.feeds.tell_bars(contract)

@@ -182,7 +182,8 @@ class Teller:
     def price(self, contract: Contract) -> Any:
         """What a position is worth: the middle of the quote, as trades may be old."""
         tape = self.market.tape(contract, self.book.now())
-        return tape.last if contract.has_trades else (tape.bid + tape.ask) / 2
+        shows_last = contract.has_trades and tape.is_traded
+        return tape.last if shows_last else (tape.bid + tape.ask) / 2
 
     def moved(self, account: Account, contract: Contract) -> None:
         """A position and the account's money have changed."""

@@ -17,7 +17,7 @@ PAIRED = (("bid", "bid_size"), ("ask", "ask_size"), ("last", "last_size"))
 
 
 def shown(contract: Contract, tape: Tape) -> dict[str, Any]:
-    """A tape as a subscriber sees it: a side without size has price -1; a pair has no trades."""
+    """A tape as a subscriber sees it: a side without size has price -1; a pair has no trades, others may have none."""
     values: dict[str, Any] = {name: getattr(tape, name) for name in NAMES}
     for price, size in PAIRED[:2]:
         if values[size] <= 0:
@@ -26,12 +26,24 @@ def shown(contract: Contract, tape: Tape) -> dict[str, Any]:
     if not contract.has_trades:
         for name in ("last", "last_size", "volume", "at", "open"):
             del values[name]
+    elif not tape.is_traded:
+        for name in ("last", "last_size", "at", "open", "high", "low"):
+            del values[name]
     return values
+
+
+def is_whole(watch: Watch) -> bool:
+    """Whether a snapshot has shown all that it waits for."""
+    wanted = ("bid", "ask", "last", "close") if watch.contract.has_trades else ("bid", "ask", "close")
+    return all(watch.shown.get(name, 0) > 0 for name in wanted)
 
 
 def changes(number: int, watch: Watch, tape: Tape) -> list[Fields]:
     """The messages for what has changed since the last time. A trade is told by its size even at the same price."""
     now, before = shown(watch.contract, tape), watch.shown
+    if watch.snapshot:
+        had = {name: value for name, value in before.items() if value > 0}
+        now = {name: had.get(name, value) for name, value in now.items()}
     kinds = DELAYED if watch.delayed else LIVE
     traded = "volume" in now and now["volume"] != before.get("volume")
     messages: list[Fields] = []

@@ -41,7 +41,7 @@ from txgateway.model.events import (
 )
 from txgateway.model.execution import Execution
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Period
+from txgateway.model.market import Bar, LastPrice, NoPrice, Period
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -64,7 +64,7 @@ class IbBroker:
         | Can.DAY | Can.GTC | Can.IOC | Can.FOK
         | Can.REPLACE | Can.QUOTES | Can.TRADES | Can.BARS
         | Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
-        | Can.PRIMARY_EXCHANGE | Can.BRACKET
+        | Can.PRIMARY_EXCHANGE | Can.BRACKET | Can.LAST_PRICES
     )  # fmt: skip
     """Not CASH: IB tells cash a while after the fills, and futures and conversions move it too. Not STAGE: an order
     that TWS holds back is lost when TWS restarts; the gateway keeps tickets itself.
@@ -224,11 +224,14 @@ class IbBroker:
         session = self._session
         if code == codes.LOST:
             self._remote_lost = True
+            if session is not None:
+                session.snapshots.close("TWS has lost IB")
             if self._status is VenueStatus.RECONCILING:
                 self._say(VenueStatus.DOWN, f"TWS has lost IB: {text}")
                 self._say(VenueStatus.CONNECTING, "waiting until TWS has IB again")
         elif code in (codes.BACK_EMPTY, codes.BACK) and session is not None:
             was_lost, self._remote_lost = self._remote_lost, False
+            session.snapshots.open()
             if code == codes.BACK_EMPTY:
                 session.drop_lines()
             if session.ready and self._status is not VenueStatus.RECONCILING:
@@ -574,6 +577,10 @@ class IbBroker:
         contract = contracts.tradable(details.contract)
         question = translate.bar_question(contract.secType, period, start, end)
         return translate.bars(symbol, await session.bars(contract, question), start, end)
+
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
+        """What each was traded at last: as its line shows it, or by a snapshot."""
+        return await self._require().last_prices(symbols)
 
 
 def _routed(contract: Contract, route: Route) -> Contract:

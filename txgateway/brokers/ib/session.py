@@ -24,12 +24,14 @@ from txgateway.brokers.ib.client import PacedClient
 from txgateway.brokers.ib.numbers import MOST, Numbers
 from txgateway.brokers.ib.options import IbOptions
 from txgateway.brokers.ib.pacing import Pacing
+from txgateway.brokers.ib.snapshots import Snapshots
 from txgateway.brokers.ib.ticks import Ticks
 from txgateway.brokers.ib.told import Told
 from txgateway.brokers.ib.translate import BarQuestion, Value
 from txgateway.model.errors import Ambiguous, GatewayError, TimedOut
 from txgateway.model.events import Executed, OrderEvent
 from txgateway.model.execution import Execution
+from txgateway.model.market import LastPrice, NoPrice
 
 log = Logger()
 
@@ -44,6 +46,8 @@ PATIENT_SECONDS = 5.0
 """A question for bars waits so long for its turn; longer than that it is refused."""
 RETRY_SECONDS = 60.0
 """Prices that were refused for now are asked for again so much later."""
+SHOWN_SECONDS = 11.0
+"""After so long without a trade a line has none to show: it is as long as IB needs for a snapshot."""
 RT_VOLUME = "233"
 NO_TRADES = frozenset({"CASH", "IND"})
 
@@ -78,6 +82,7 @@ class _Line:
         self.number = 0
         self.whole = False
         self.timer: Any = None
+        self.asked = 0.0
 
 
 class Session:
@@ -127,6 +132,7 @@ class Session:
         self._by_number: dict[int, _Line] = {}
         self._dirty: dict[_Line, None] = {}
         self._farm_broken = False
+        self.snapshots = Snapshots(client, venue, reactor, self._number, self._contract)
 
     # life
 
@@ -157,6 +163,7 @@ class Session:
                 line.timer.cancel()
         self._lines.clear()
         self._by_number.clear()
+        self.snapshots.close(text)
         gone = GatewayError(f"The link to {self._venue} is gone: {text}.")
         for question in [*self._questions.values(), *self._lists.values()]:
             if not question.answer.called:
@@ -483,7 +490,23 @@ class Session:
         line = self._lines[symbol] = _Line(symbol, contracts.tradable(details.contract))
         self._request(line)
 
+    async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice | NoPrice]:
+        """The last prices of symbols: those of lines as they show them, the others by snapshots."""
+        shown: dict[str, LastPrice | None] = {}
+        for line in (self._lines[each] for each in symbols if each in self._lines):
+            ticks, wait = line.ticks, line.asked + SHOWN_SECONDS - self._reactor.seconds()
+            if line.number in self._by_number and (ticks.last is not None or wait <= 0):
+                last = ticks.last
+                shown[ticks.symbol] = None if last is None else LastPrice(ticks.symbol, last, ticks.last_time)
+        asked = await self.snapshots.of([each for each in dict.fromkeys(symbols) if each not in shown])
+        return [each for each in shown.values() if each is not None] + asked
+
+    async def _contract(self, symbol: str) -> Contract | None:
+        details = await self.find(symbol)
+        return None if details is None or details.contract is None else contracts.tradable(details.contract)
+
     def _request(self, line: _Line) -> None:
+        line.asked = self._reactor.seconds()
         line.number = self._number()
         line.whole = False
         self._by_number[line.number] = line
@@ -638,6 +661,7 @@ class Session:
         self._answered(number)
 
     def on_priceSizeTick(self, number: int, kind: int, price: float, size: float) -> None:
+        self.snapshots.price(number, kind, price)
         line = self._by_number.get(number)
         if line is not None:
             line.ticks.price(kind, price, size)
@@ -650,11 +674,16 @@ class Session:
             self._dirty[line] = None
 
     def on_tickString(self, number: int, kind: int, text: str) -> None:
+        self.snapshots.text(number, kind, text)
         line = self._by_number.get(number)
         if line is not None:
             line.ticks.text(kind, text)
 
+    def on_tickSnapshotEnd(self, number: int) -> None:
+        self.snapshots.ended(number)
+
     def on_tcpDataProcessed(self) -> None:
+        self.snapshots.batch_over()
         dirty, self._dirty = self._dirty, {}
         for line in dirty:
             self._show(line)
@@ -665,6 +694,8 @@ class Session:
         if question is not None:
             if not codes.informs(code) and not question.answer.called:
                 question.answer.errback(RequestRefused(code, text))
+            return
+        if self.snapshots.error(number, code, text):
             return
         line = self._by_number.get(number)
         if line is not None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from txgateway.brokers.ib.translate import amount, decimal
 from txgateway.model.market import Quote, Statistics, Trade
 
 ZERO = Decimal(0)
-_DELAYED = {66: 1, 67: 2, 68: 4, 69: 0, 70: 3, 71: 5, 72: 6, 73: 7, 74: 8, 75: 9, 76: 14}
-"""Delayed prices come under other numbers."""
+DELAYED = {66: 1, 67: 2, 68: 4, 69: 0, 70: 3, 71: 5, 72: 6, 73: 7, 74: 8, 75: 9, 76: 14, 88: 45}
+"""What is delayed comes under other numbers."""
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE, HIGH, LOW, VOLUME, CLOSE, OPEN = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 14
-RT_VOLUME = 48
+LAST_TIME, RT_VOLUME = 45, 48
 _DAY = {HIGH: "high", LOW: "low", CLOSE: "close", OPEN: "open"}
 
 Shown = Quote | Trade | Statistics
+
+
+def moment(text: str) -> datetime | None:
+    """A time as TWS writes it, in seconds since 1970; None for nonsense."""
+    return datetime.fromtimestamp(int(text), UTC) if re.fullmatch(r"[1-9]\d{0,10}", text) else None
 
 
 class Ticks:
@@ -23,6 +29,7 @@ class Ticks:
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
+        self.last_time: datetime | None = None
         self._figures: dict[str, Decimal | None] = {}
         self._numbers: dict[int, Decimal] = {}
         self._quoted = False
@@ -35,9 +42,14 @@ class Ticks:
         """Whether both sides are known, with their sizes."""
         return all(self._numbers.get(each, ZERO) > 0 for each in (BID, BID_SIZE, ASK, ASK_SIZE))
 
+    @property
+    def last(self) -> Decimal | None:
+        """The price of the last trade."""
+        return self._numbers.get(LAST)
+
     def price(self, kind: int, price: float, size: float) -> None:
         """A price, with its size where it has one. Below zero means that there is none."""
-        kind = _DELAYED.get(kind, kind)
+        kind = DELAYED.get(kind, kind)
         value = decimal(price)
         if value is None:
             return
@@ -55,7 +67,7 @@ class Ticks:
 
     def size(self, kind: int, size: float) -> None:
         """A size alone. After a price with the same size it only says so again."""
-        kind = _DELAYED.get(kind, kind)
+        kind = DELAYED.get(kind, kind)
         value = amount(size)
         if kind in (BID_SIZE, ASK_SIZE):
             self._set(kind, value)
@@ -67,7 +79,9 @@ class Ticks:
                 self._trades.append((self._numbers[LAST], value))
 
     def text(self, kind: int, text: str) -> None:
-        """RTVolume `price;size;time;volume;vwap;single`: read for the day's average price."""
+        """The last trade's time; RTVolume `price;size;time;volume;vwap;single`, read for the day's average price."""
+        if DELAYED.get(kind, kind) == LAST_TIME:
+            self.last_time = moment(text) or self.last_time
         if kind == RT_VOLUME and text.count(";") >= 4:
             vwap = text.split(";")[4]
             if vwap:

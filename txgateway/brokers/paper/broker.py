@@ -35,7 +35,7 @@ from txgateway.model.events import VenueStatus, VenueStatusChanged
 from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.instrument import Instrument
-from txgateway.model.market import Bar, Depth, LastPrice, Level, Period, Quote, Statistics
+from txgateway.model.market import Bar, Depth, LastPrice, Level, NoPrice, Period, Quote, Statistics
 from txgateway.model.order import Order, OrderReport, OrderStatus, Origin
 
 log = Logger()
@@ -268,7 +268,7 @@ class PaperBroker:
             return []
         return await self._feed.bars(symbol, period, start, end)
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What the market shows to have been traded last; on another venue's prices, by that venue's word."""
         await self._asked()
         self._feed.poll()

@@ -16,7 +16,7 @@ from txgateway.brokers.paper.names import Name
 from txgateway.brokers.paper.sessions import Sessions
 from txgateway.model.errors import BadArgument
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, NoPrice, Period, Quote, Statistics, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Feed(Protocol):
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars that start in [start, end), up to now: the running one as far as it has come."""
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """The last trades, of symbols not subscribed too; nothing begins or ticks for being asked."""
 
 

@@ -14,7 +14,7 @@ from txgateway.brokers.paper.feed import Hear, Withdrawn
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import VenueError
 from txgateway.model.instrument import AssetClass, Instrument
-from txgateway.model.market import Bar, LastPrice, Period, Quote, Statistics, Trade
+from txgateway.model.market import Bar, LastPrice, NoPrice, Period, Quote, Statistics, Trade
 
 log = Logger()
 
@@ -123,7 +123,7 @@ class VenueFeed:
         """The venue's bars."""
         return await self._prices.bars(symbol, period, start, end)
 
-    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice]:
+    async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """The venue's, but for those of what a paper account cannot hold."""
         found = await self._prices.last_prices(symbols)
         known = ((each, self._prices.known(each.symbol)) for each in found)
