@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders, losses, lost_and_back
+from tests.emulators.tws.contracts import catalogue
 from tests.emulators.tws.process import Tws
 
 ACCOUNT, OTHER = "DU1234567", "DU7654321"
@@ -132,11 +134,15 @@ def test_last_prices_of_what_is_subscribed_and_what_is_not(daemon: Daemon, tws: 
 
 
 def test_a_hundred_last_prices_at_once_and_orders_go_on(daemon: Daemon, tws: Tws) -> None:
-    names = ["IBM", "AAPL", "MSFT", "TSLA", *(f"X{at}" for at in range(96))]
-    found = daemon.call("query_last_prices", symbols=names)
+    today = date.today()  # noqa: DTZ011
+    options = [each for each in catalogue(today).values() if each.kind == "OPT" and each.expiry > f"{today:%Y%m%d}"]
+    known = [f"{each.symbol}-{each.expiry}-{each.strike:f}-{each.right}" for each in options[:60]]
+    known += ["IBM", "AAPL", "MSFT", "TSLA"]
+    names = [*known, *(f"X{at}" for at in range(36))]
+    found = daemon.call("query_last_prices", symbols=names)  # slowly enough: the fixture looks for violations
     assert list(found) == names
-    assert {name for name, each in found.items() if each["price"] is not None} == set(names[:4])
-    assert {each["reason"] for name, each in found.items() if name not in names[:4]} == {"UNKNOWN_SYMBOL"}
+    assert {name for name, each in found.items() if each["price"] is not None} == set(known)
+    assert {each["reason"] for name, each in found.items() if name not in known} == {"UNKNOWN_SYMBOL"}
     daemon.call("cancel_order", id=rest(daemon)["permid"])
 
 

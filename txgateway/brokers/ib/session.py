@@ -132,7 +132,7 @@ class Session:
         self._by_number: dict[int, _Line] = {}
         self._dirty: dict[_Line, None] = {}
         self._farm_broken = False
-        self.snapshots = Snapshots(client, venue, reactor, self._number, self._contract)
+        self.snapshots = Snapshots(client, venue, reactor, self._number, self._contract, self._found.__contains__)
 
     # life
 

@@ -22,6 +22,9 @@ from txgateway.model.market import LastPrice, NoPrice
 
 AT_ONCE = 20
 """A login has a hundred lines, which are for what is subscribed."""
+MESSAGES = 28.0
+"""A second, evenly: a hundred lookups, requests and cancels fit into a list's time. TWS takes fifty, and counts those
+together that it reads late: a burst each second it may take for two at once."""
 LIST_SECONDS = 13.0
 """So long a list may take. IB gives a snapshot eleven seconds, and a question here has fifteen."""
 SHOWN_SECONDS = 2.0
@@ -84,7 +87,10 @@ class _Snapshot:
 
 
 class Snapshots:
-    """Those of one link. `take` gives a request's number; `find` a symbol's contract, None where it is unknown."""
+    """Those of one link. `take` gives a request's number; `find` a symbol's contract, None where it is unknown.
+
+    `known` tells whether a symbol is found without asking.
+    """
 
     def __init__(
         self,
@@ -93,12 +99,15 @@ class Snapshots:
         reactor: Any,
         take: Callable[[], int],
         find: Callable[[str], Awaitable[Contract | None]],
+        known: Callable[[str], bool],
     ) -> None:
         self._client = client
         self._venue = venue
         self._reactor = reactor
         self._take = take
         self._find = find
+        self._known = known
+        self._next = 0.0
         self._turns = DeferredSemaphore(AT_ONCE)
         self._running: dict[int, _Snapshot] = {}
         self._canceled: dict[int, None] = {}
@@ -128,17 +137,20 @@ class Snapshots:
 
     async def _answer(self, symbol: str, found: dict[str, Answer]) -> None:
         try:
+            if not self._known(symbol):
+                await self._paced()
             contract = await self._find(symbol)
             found[symbol] = None if contract is None else await self._one(symbol, contract)
         except GatewayError as error:
             found[symbol] = NoPrice(symbol, self._gone or error)
 
     async def _one(self, symbol: str, contract: Contract) -> LastPrice | None:
-        if self._gone is not None:
-            raise self._gone
         if contract.secType == "CASH":
             text = f"IB shows bids and asks of {symbol}, and no trades: subscribe it (add_symbol) for its quotes."
             raise Refused(Reason.NO_PRICE, text)
+        await self._paced()
+        if self._gone is not None:
+            raise self._gone
         number, snapshot = self._take(), _Snapshot(self._reactor)
         self._running[number] = snapshot
         self._client.reqMktData(number, contract, "", True, False, [])
@@ -151,11 +163,22 @@ class Snapshots:
                 self._cancel(number)
         return LastPrice(symbol, snapshot.last, snapshot.time) if snapshot.last is not None else None
 
+    async def _paced(self) -> None:
+        """Wait until one more message may be sent."""
+        now = self._reactor.seconds()
+        at = max(now, self._next)
+        self._next = at + 1 / MESSAGES
+        if at > now:
+            turn: Deferred[None] = Deferred(lambda _: timer.cancel())
+            timer = self._reactor.callLater(at - now, turn.callback, None)
+            await turn
+
     def _cancel(self, number: int) -> None:
         """It may have ended by then: TWS says so, and nobody needs to hear it."""
         while len(self._canceled) >= REMEMBERED:
             del self._canceled[next(iter(self._canceled))]
         self._canceled[number] = None
+        self._next = max(self._reactor.seconds(), self._next) + 1 / MESSAGES
         self._client.cancelMktData(number)
 
     # what TWS says
