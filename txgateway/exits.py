@@ -28,8 +28,8 @@ from txgateway.risk import Denial, reference_price
 
 ZERO = Decimal(0)
 CHANGEABLE = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
-SETTLED = 5.0
-"""Seconds without news of a bracket, after which nothing of it is under way any more."""
+SETTLED = 2.0
+"""Seconds without news of a bracket's exits, after which nothing of them is under way any more."""
 ASLEEP = timedelta(seconds=2)
 """How long an entry may be filled in part until its attached exits, which sleep, are replaced."""
 TYPES = {
@@ -106,7 +106,7 @@ class View:
     `price` is what the position could be left at now, `best` the best that was since it began; None: not known.
     `refused` names the legs and changes (see `name_of`) that the broker would not take last time. `now` is the venue's
     clock. `held` is how much is held on the entry's side. `lot` is the smallest part that can be sold, zero: any.
-    `settled`: nothing was told of the family for SETTLED seconds. `halted`: exits may not be sent.
+    `settled`: nothing was told of its attached exits for SETTLED seconds. `halted`: exits may not be sent.
     """
 
     can: Can
@@ -286,8 +286,14 @@ def _undo(family: Family, find: Callable[[str], Order | None]) -> Iterator[Step]
 
 
 def _may_be_filled(family: Family, view: View) -> bool:
-    """Whether a bracket's exit has ended, and nobody here asked for it: a fill of another may be why."""
-    return not view.settled and any(each not in family.alive and each not in family.asked for each in family.attached)
+    """Whether a bracket's exit has ended, and a fill of another that was not told yet may be why.
+
+    Not where they slept until the entry ended, and not where somebody here asked for the end of one.
+    """
+    if view.settled or not (family.whole or family.open):
+        return False
+    ended = [each for each in family.attached if each not in family.alive]
+    return bool(ended) and not any(each in family.asked for each in ended)
 
 
 def _fit_asleep(family: Family, order: Order, entry: Order | None, view: View) -> Step | None:

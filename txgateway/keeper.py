@@ -132,21 +132,21 @@ class Keeper:
             order_id = getattr(event, "order_id", "")
             family = self._families.find(order_id) if order_id else None
             if family is not None:
-                self._note(family.entry)
                 self._look(family.entry)
             return
         if order.leg is not None:
             self._exit_changed(order)
         if (order.leg is not None or order.oco) and isinstance(event, CancelRejected | ReplaceRejected | OrderReplaced):
             self._answered(event, order)
+        if order.attached:
+            self._note(order.parent)
         if order.leg is not None or order.exits is not None:
-            self._note(order.parent or order.order_id)
             self._look(order.parent or order.order_id)
         if order.oco:
             self._look_at_group(group_key(order.account, order.oco))
 
     def _note(self, entry: str) -> None:
-        """Something was told of a family."""
+        """Something was told of a family's attached exits."""
         memory = self._memories.get(entry)
         if memory is not None:
             memory.heard = self._reactor.seconds()

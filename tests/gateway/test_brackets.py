@@ -251,7 +251,7 @@ def test_an_exits_fill_that_is_told_before_its_entrys_is_no_excess(logged: Logge
     stop = leg(bench, order, Leg.STOP_LOSS)
     entered = bench.broker.trade(order.order_id, tell=False)  # type: ignore[attr-defined]
     trade(bench, stop)
-    pass_by(bench, 2)
+    pass_by(bench, SETTLED / 2)
     bench.gateway.report(Executed(entered, bench.now()))
     pass_by(bench, A_WHILE)
     assert asked_of_broker(bench) == (3, 0, 0)
@@ -400,6 +400,16 @@ def test_an_exit_that_is_canceled_here_stays_away_and_the_other_comes_back() -> 
     pass_by(bench, A_WHILE)
     assert shown(bench, order) == {"sl": (100, D(95))}
     assert len(bench.broker.sent) == 4
+
+
+def test_where_an_end_is_explained_nothing_is_waited_for() -> None:
+    bench = at_holder()
+    order = enter(bench, **BRACKET)
+    bench.do(bench.gateway.cancel(leg(bench, order, Leg.TAKE_PROFIT), "me"))
+    assert shown(bench, order) == {"sl": (100, D(95))}, "the other ended with it"
+    order = enter(bench, 40, **BRACKET)
+    bench.do(bench.gateway.cancel(order.order_id, "me"))
+    assert shown(bench, order) == {"sl": (40, D(95)), "tp": (40, D(110))}, "they slept until the entry ended"
 
 
 def test_one_that_is_refused_is_sent_anew_when_it_is_needed(logged: Logged) -> None:

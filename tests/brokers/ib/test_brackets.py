@@ -209,7 +209,7 @@ def test_what_is_joined_leaves_in_one_piece_when_there_is_room_for_all() -> None
             client.sendMsg(f"3\0{number}\0")
     client.sendMsg("3\x007\0")
     assert len(wire.written) == 4, "six orders a second leave, and there is room for two: three wait together"
-    clock.advance(1.1)
+    clock.advance(1.3)
     assert len(wire.written) == 6
     assert all(f"3\0{number}\0".encode() in wire.written[4] for number in (4, 5, 6))
     with suppress(ZeroDivisionError), client.joined():

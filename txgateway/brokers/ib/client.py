@@ -19,6 +19,10 @@ _RESERVED = (0, 2, 6)
 """Of the messages of a second, how many orders leave free for cancels, and questions for both."""
 
 
+SECOND = 1.25
+"""What counts as one: TWS counts what arrives, and that is less even than what leaves."""
+
+
 class PacedClient(Client):
     """No more than `rate` messages a second; cancels go before orders, and orders before questions."""
 
@@ -58,7 +62,7 @@ class PacedClient(Client):
     def _send_due(self) -> None:
         self._turn = None
         now = self._reactor.seconds()
-        while self._times and now - self._times[0] >= 1.0:
+        while self._times and now - self._times[0] >= SECOND:
             self._times.popleft()
         for lane, rate in zip(self._lanes, self._rates, strict=True):
             while lane and (not self._times or len(self._times) + len(lane[0]) <= rate):
@@ -66,7 +70,7 @@ class PacedClient(Client):
                 self.conn.sendMsg(b"".join(self._prefix(each.encode()) for each in messages))
                 self._times.extend([now] * len(messages))
         if any(self._lanes):
-            self._turn = self._reactor.callLater(max(0.001, self._times[0] + 1.0 - now), self._send_due)
+            self._turn = self._reactor.callLater(max(0.001, self._times[0] + SECOND - now), self._send_due)
 
     def close(self, abort: bool) -> None:
         """End the connection: in good order, or at once. What was not sent is not."""

@@ -14,6 +14,8 @@ from txgateway import options as table
 from txgateway.brokers.ib import window
 from txgateway.brokers.ib.window import Window
 
+LONGEST_WAIT = 1.5
+"""Seconds that a fill may wait for its commission: the gateway must know it before it replaces an exit that IB ended."""
 DATA_TYPES = {"live": 1, "frozen": 2, "delayed": 3, "delayed-frozen": 4}
 
 
@@ -76,6 +78,13 @@ def _brackets(value: Any) -> bool:
     return bool(value == "native")
 
 
+def _commission_wait(value: Any) -> float:
+    seconds = table.seconds(0.0)(value)
+    if seconds > LONGEST_WAIT:
+        raise ValueError(f"give seconds, from 0 to {LONGEST_WAIT:g}")
+    return seconds
+
+
 def _data_type(value: Any) -> int:
     if value not in DATA_TYPES:
         raise ValueError(f"give one of {', '.join(DATA_TYPES)}")
@@ -126,7 +135,7 @@ _READERS: table.Readers = {
     "restart": ("23:45-00:45 America/New_York", _window),
     "silence": (15, table.seconds(0.5)),
     "patience": (10, table.seconds(0.1)),
-    "commission_wait": (1, table.seconds(0.0)),
+    "commission_wait": (1, _commission_wait),
     "rate": (45, table.whole(1, 100_000, "give messages a second, a whole number from 1")),
     "domain": ("live", table.word),
     "brackets": ("native", _brackets),
