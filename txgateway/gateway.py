@@ -450,11 +450,18 @@ class Gateway:
         """Ask for the end of every working order in reach, tickets left as they are; gives how many were asked for."""
         working = [order for order in self.state.working.values() if order.status is not OrderStatus.STAGED]
         orders = [
-            order for order in working if order.may(Move.ASK_CANCEL) and grant.covers(order.account, order.symbol)
+            order
+            for order in working
+            if order.may(Move.ASK_CANCEL) and grant.covers(order.account, order.symbol) and not self._sleeps(order)
         ]
         for order in orders:
             self.intake.go(self.cancel(order.order_id, by), f"cancel of {order.order_id}")
         return len(orders)
+
+    def _sleeps(self, order: Order) -> bool:
+        """Whether an exit is held by the broker, and ends with its entry: until that is sure it is to protect it."""
+        family = self.state.families.live.get(order.parent) if order.attached else None
+        return family is not None and family.open and not family.filled
 
     async def replace(
         self,
@@ -631,7 +638,7 @@ class Gateway:
         """Keep the time until which each order must be answered: what is asked of it, and the order itself."""
         event = change.record.event
         if isinstance(event, VenueStatusChanged) and event.status is VenueStatus.UP:
-            self.cancels.ask_anew()
+            self.cancels.come_up(event.venue)
             if self.state.errands:
                 self.errands.heard_up(event.venue)
         if self.state.flattens:
@@ -640,6 +647,7 @@ class Gateway:
         if order is None or isinstance(change.record.event, QUESTIONS):
             return
         self.outbound.heard(order)
+        self.cancels.heard(order)
         self.amends.heard(order)
         if change.execution is not None:
             self._spend_budget(order)
@@ -665,6 +673,7 @@ class Gateway:
             self._start_days,
             self.tickets.watch,
             self.amends.watch,
+            self.cancels.watch,
             self.errands.watch,
             self.leases.watch,
             self.guard.revalue,

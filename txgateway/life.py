@@ -114,8 +114,11 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         changes["asked_limit_price"] = event.limit_price
         changes["asked_stop_price"] = event.stop_price
         changes["asked_reduced"] = event.reduced
-    elif isinstance(event, CancelRequested) and event.reason is not None:
-        changes["asked_reason"], changes["asked_text"] = event.reason, event.text
+        changes["cancel_by"] = ""
+    elif isinstance(event, CancelRequested):
+        changes["cancel_by"] = event.by
+        if event.reason is not None:
+            changes["asked_reason"], changes["asked_text"] = event.reason, event.text
     elif isinstance(event, CancelRejected):
         changes.update(_NO_CANCEL)
     elif isinstance(event, OrderReplaced):
@@ -162,7 +165,7 @@ def _leaves_the_doubt(event: OrderEvent) -> bool:
 
 
 _NOTHING_ASKED = dict.fromkeys(("asked_quantity", "asked_limit_price", "asked_stop_price", "asked_reduced"))
-_NO_CANCEL: dict[str, Any] = {"asked_reason": None, "asked_text": ""}
+_NO_CANCEL: dict[str, Any] = {"asked_reason": None, "asked_text": "", "cancel_by": ""}
 
 
 def _update(record: Record, status: OrderStatus) -> OrderUpdate:

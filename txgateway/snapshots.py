@@ -24,7 +24,7 @@ from txgateway.state import State
 
 log = Logger()
 
-VERSION = 17
+VERSION = 18
 EVERY = 20_000
 """Records between two snapshots, at least; a large state waits until as much has happened again."""
 _SLICE = 100

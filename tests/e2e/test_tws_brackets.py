@@ -177,6 +177,21 @@ def test_what_ends_all_ends_brackets_for_good(way: str, filled: int, daemon: Dae
     assert not [each for each in daemon.call("query_differences", all=True) if each["severity"] == "CRITICAL"]
 
 
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_cancel_that_is_lost_with_the_link_is_sent_again(dead: bool, daemon: Daemon, tws: Tws) -> None:
+    """What was asked to end ends, and its exits protect it until then."""
+    entries = [enter(daemon) for _ in range(3)]
+    tws.do("fault", name="dropped_link", when="before")
+    daemon.call("global_cancel")
+    if dead:
+        daemon.kill()
+        daemon.start().up()
+    until(lambda: {each["status"] for each in tws.do("orders")} == {"Cancelled"}, daemon)
+    settled(daemon, tws, 0)
+    assert {daemon.call("query_order", id=each)["order_status"] for each in entries} == {"CANCELED"}
+    until(lambda: not daemon.call("query_exits"), daemon)
+
+
 def test_killed_in_a_burst_of_brackets_each_is_there_once_and_whole(daemon: Daemon, tws: Tws) -> None:
     """Wherever -9 finds them: at TWS there are all three orders of a key, or none, and never twice."""
     keys = [f"burst-{number}" for number in range(40)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,15 @@ from twisted.internet.task import deferLater
 from tests.desk import Bench, ChosenBroker, D, request
 from txgateway.brokers import Can
 from txgateway.model.errors import Ambiguous, Reason, Refused
-from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, OrderReplaced, ReplaceRejected
+from txgateway.model.events import (
+    CancelRequested,
+    Executed,
+    OrderAccepted,
+    OrderCanceled,
+    OrderReplaced,
+    ReplaceRejected,
+    VenueStatus,
+)
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin
 
 LIMIT: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(90)}
@@ -84,8 +93,44 @@ def test_a_change_that_may_have_arrived_puts_the_order_in_doubt(bench: Bench, ch
     bench.broker.error = Ambiguous("the link broke")
     after = ask(bench, order, change)
     assert (after.status, after.reason) == (OrderStatus.UNKNOWN, Reason.BROKER_ERROR)
+    bench.broker.error = None
     bench.broker.report(OrderAccepted(order.order_id, order.broker_order_id, bench.now()))
     bench.turn()
+    assert status(bench, order) is (OrderStatus.CANCELED if change == "cancel" else OrderStatus.NEW), "it is sent again"
+
+
+def cancels(bench: Bench) -> int:
+    return sum(isinstance(record.event, CancelRequested) for record in bench.journal.records())
+
+
+def test_a_cancel_that_is_lost_each_time_is_sent_ever_more_seldom(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Ambiguous("the link broke")
+    ask(bench, order, "cancel")
+    times = []
+    for second in range(200):
+        before = cancels(bench)
+        bench.broker.report(OrderAccepted(order.order_id, order.broker_order_id, bench.now()))
+        bench.turn(1)
+        times += [second] * (cancels(bench) - before)
+    pauses = [later - sooner for sooner, later in pairwise(times[1:])]
+    assert len(times) > 4
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 48
+
+
+def test_a_cancel_that_was_lost_is_called_off_by_a_replace(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Ambiguous("the link broke")
+    ask(bench, order, "cancel")
+    bench.broker.error = None
+    bench.gateway.intake.status["paper"] = VenueStatus.RECONCILING
+    bench.broker.report(OrderAccepted(order.order_id, order.broker_order_id, bench.now()))
+    bench.turn()
+    assert status(bench, order) is OrderStatus.NEW
+    ask(bench, order, "replace")
+    bench.gateway.intake.status["paper"] = VenueStatus.UP
+    bench.turn(10)
     assert status(bench, order) is OrderStatus.NEW
 
 

@@ -218,7 +218,10 @@ def test_a_lost_link_puts_what_is_under_way_in_doubt_at_once_and_answers_who_wai
     bench.up()
     never, kept, changed = (now(bench, order) for order in orders)
     assert (never.status, never.reason) == (S.REJECTED, Reason.NEVER_ARRIVED)
-    assert (kept.status, kept.reason) == (S.NEW, None), "the cancel did not reach the broker"
+    assert (kept.status, kept.reason) == (S.PENDING_CANCEL, None), (
+        "the cancel did not reach the broker: it is sent again"
+    )
+    assert [each.order_id for each in bench.broker.canceled] == [resting.order_id] * 2
     assert (changed.status, changed.quantity, changed.asked_quantity) == (S.NEW, 50, None)
     assert told(bench, DifferenceFound) == []
 
@@ -402,7 +405,8 @@ def test_a_cancel_that_nobody_answers_is_doubt_in_time() -> None:
     assert now(bench, order).status is S.PENDING_CANCEL
     pass_time(bench, 4)
     assert [each.reason for each in told(bench, OrderDoubted)] == [Reason.TIMEOUT]
-    assert now(bench, order).status is S.NEW
+    assert now(bench, order).status is S.PENDING_CANCEL, "it works on, and is asked for again"
+    assert len(bench.broker.canceled) == 2
 
 
 def test_a_refused_cancel_of_an_order_that_nobody_has_acknowledged_acknowledges_nothing() -> None:

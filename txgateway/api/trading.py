@@ -268,6 +268,7 @@ async def cancel_order(api: Api, caller: Caller, id: str) -> Order:
 def global_cancel(api: Api, caller: Caller) -> str:
     """Ask for the end of every working order (of the caller's accounts and symbols); tickets stay."""
     api.gateway.cancel_all(caller.user, caller.grant)
+    await api.gateway.settled()
     return "global cancel requested"
 
 

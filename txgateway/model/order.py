@@ -312,6 +312,7 @@ class Order(Terms):
 
     `asked_*` hold what a pending replace asks for, and what a cancel was asked for; `updates` the last hundred changes
     (the journal has all). `reduced` is what was taken off `quantity` because others of its oco group were filled.
+    `cancel_by` asked for its end, and had no answer yet.
     """
 
     status: OrderStatus
@@ -331,6 +332,7 @@ class Order(Terms):
     asked_reduced: Decimal | None = None
     asked_reason: Reason | None = None
     asked_text: str = ""
+    cancel_by: str = ""
 
     @property
     def leaves_quantity(self) -> Decimal:

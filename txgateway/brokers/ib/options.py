@@ -15,7 +15,7 @@ from txgateway.brokers.ib import window
 from txgateway.brokers.ib.window import Window
 
 LONGEST_WAIT = 1.5
-"""Seconds that a fill may wait for its commission: the gateway must know it before it replaces an exit that IB ended."""
+"""Seconds that a fill may wait for its commission: it must be told before an exit that IB ended is replaced."""
 DATA_TYPES = {"live": 1, "frozen": 2, "delayed": 3, "delayed-frozen": 4}
 
 
