@@ -265,7 +265,7 @@ async def cancel_order(api: Api, caller: Caller, id: str) -> Order:
 
 
 @command(Right.TRADE, narrow=True, urgent=True)
-def global_cancel(api: Api, caller: Caller) -> str:
+async def global_cancel(api: Api, caller: Caller) -> str:
     """Ask for the end of every working order (of the caller's accounts and symbols); tickets stay."""
     api.gateway.cancel_all(caller.user, caller.grant)
     await api.gateway.settled()
