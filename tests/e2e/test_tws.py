@@ -191,6 +191,36 @@ def test_an_order_is_amended_and_canceled(daemon: Daemon) -> None:
     assert (becomes(daemon, order["permid"], "CANCELED")["limit_price"], ended["reason"]) == (2.5, "USER")
 
 
+def test_a_change_that_is_refused_says_so_and_leaves_the_order(daemon: Daemon, tws: Tws) -> None:
+    order = rest(daemon)
+    tws.do("fault", name="rejected_replace")
+    answer = daemon.call("replace_order", id=order["permid"], limit_price=1.6)
+    assert (answer["status"], answer["reason"]) == ("Error", "REJECTED")
+    assert answer["errorMsg"].startswith("The change was refused: ")
+    assert answer["errorMsg"].endswith("The order stays as it was.")
+    after = daemon.call("query_order", id=order["permid"])
+    assert (after["order_status"], after["limit_price"]) == ("NEW", 1.5)
+    daemon.call("cancel_order", id=order["permid"])
+
+
+def test_days_are_called_by_their_date(daemon: Daemon) -> None:
+    """New York's, as IB names them; none of them a Saturday or Sunday."""
+    bars = daemon.call("query_bars", symbol="IBM", period="DAY", start="-5", end=".")
+    days = [date.fromisoformat(bar[0]) for bar in bars]
+    assert len(days) == 5
+    assert {bar[1] for bar in bars} == {"00:00:00"}
+    assert {day.weekday() for day in days} <= set(range(5))
+    alone = daemon.call("query_bars", symbol="IBM", period="DAY", start=bars[2][0], end=bars[2][0])
+    assert alone == [bars[2]]
+
+
+def test_bars_that_ib_refuses_are_null_and_it_is_said(daemon: Daemon, tws: Tws) -> None:
+    tws.do("fault", name="pacing")
+    assert daemon.call("query_bars", symbol="IBM", period="DAY", start="-11", end=".") is None
+    log = daemon.log.read_text()
+    assert "bars of IBM: Historical Market Data Service error message:Historical data request pacing" in log
+
+
 def test_a_global_cancel(daemon: Daemon) -> None:
     orders = [rest(daemon) for _ in range(3)]
     daemon.call("global_cancel")

@@ -13,6 +13,7 @@ from txgateway.brokers import Can
 from txgateway.commands import Text, Upper, command
 from txgateway.gateway import Reply
 from txgateway.model.errors import BadArgument, Reason, Refused
+from txgateway.model.events import ReplaceRejected
 from txgateway.model.exits import RESERVED, ExitPlan, Level, Unit
 from txgateway.model.order import Order, OrderRequest, OrderType, Side, TimeInForce
 from txgateway.model.rights import Right
@@ -283,7 +284,12 @@ async def replace_order(
 ) -> Order:
     """Ask for other terms of a working order (what is left out stays); gives the order after the answer."""
     await _mine(api, caller, id)
-    return await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user, caller.grant)
+    order = await api.gateway.replace(id, quantity, limit_price, stop_price, caller.user, caller.grant)
+    answer = order.updates[-1]
+    if answer.event == ReplaceRejected.__name__ and order.reason is not None:
+        text = f"The change was refused: {answer.text or order.reason} The order stays as it was."
+        raise Refused(order.reason, text, order.order_id)
+    return order
 
 
 @command(Right.TRADE, narrow=True, urgent=True)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import pytz
 from hypothesis import given
 from hypothesis import strategies as st
 from ib_async import BarData, CommissionReport, Contract
@@ -241,16 +242,19 @@ def a_bar(at: Any, **more: Any) -> BarData:
     return BarData(date=at, **{**made, **more})
 
 
+NEW_YORK = pytz.timezone("America/New_York")
+
+
 def test_bars_are_in_order_within_their_bounds_and_once() -> None:
     start = datetime(2026, 11, 24, 14, 0, tzinfo=UTC)
     epochs = [int((start + timedelta(minutes=each)).timestamp()) for each in (2, -1, 1, 1, 3)]
     rows = [a_bar(str(each)) for each in epochs] + [a_bar(start, close=UNSET)]
-    found = translate.bars("IBM", rows, start, start + timedelta(minutes=3))
+    found = translate.bars("IBM", rows, start, start + timedelta(minutes=3), NEW_YORK)
     assert [(each.time - start).seconds // 60 for each in found] == [1, 2]
     assert found[0].high == 2
-    midpoint = translate.bars("EURUSD", [a_bar("20261124", volume=-1.0)], start - timedelta(days=1), start)
-    assert (midpoint[0].time, midpoint[0].volume) == (datetime(2026, 11, 24, tzinfo=UTC), 0)
-    assert translate.bars("IBM", [a_bar(date(2026, 11, 24))], start - timedelta(days=1), start)
+    midpoint = translate.bars("EURUSD", [a_bar("20261124", volume=-1.0)], start - timedelta(days=1), start, NEW_YORK)
+    assert (midpoint[0].time, midpoint[0].volume) == (datetime(2026, 11, 24, 5, tzinfo=UTC), 0), "midnight there"
+    assert translate.bars("IBM", [a_bar(date(2026, 11, 24))], start - timedelta(days=1), start, NEW_YORK)
 
 
 # ---------------------------------------------------------------- codes

@@ -576,7 +576,12 @@ class IbBroker:
             return []
         contract = contracts.tradable(details.contract)
         question = translate.bar_question(contract.secType, period, start, end)
-        return translate.bars(symbol, await session.bars(contract, question), start, end)
+        try:
+            rows = await session.bars(contract, question)
+        except RequestRefused as refused:
+            self.complain(f"bars of {symbol}: {refused.text}", refused.code, symbol)
+            raise Refused(Reason.VENUE_FAILED, f"Venue {self.venue} gives no bars of {symbol}: {refused}") from None
+        return translate.bars(symbol, rows, start, end, self._zone)
 
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What each was traded at last: as its line shows it, or by a snapshot."""

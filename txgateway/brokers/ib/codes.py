@@ -28,6 +28,9 @@ CANCEL_REFUSED = {
 }
 """Answers to a cancel that cannot be."""
 
+TOLD = frozenset({ORDER_CANCELED, *CANCEL_REFUSED})
+"""Of one of our orders: what becomes of it is told by its events."""
+
 _INFORMATIONAL = frozenset({105, 165, 399, 404, 10349, 10167, 10090, 10185, 10311, 10331, 10358})
 
 

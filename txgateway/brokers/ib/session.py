@@ -28,7 +28,7 @@ from txgateway.brokers.ib.snapshots import Snapshots
 from txgateway.brokers.ib.ticks import Ticks
 from txgateway.brokers.ib.told import Told
 from txgateway.brokers.ib.translate import BarQuestion, Value
-from txgateway.model.errors import Ambiguous, GatewayError, TimedOut
+from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import Executed, OrderEvent
 from txgateway.model.execution import Execution
 from txgateway.model.market import LastPrice, NoPrice
@@ -449,7 +449,7 @@ class Session:
         while wait := self._pacing.wait(self._reactor.seconds(), contract.conId):
             if wait > PATIENT_SECONDS:
                 text = f"IB answers 60 questions for bars in 10 minutes, and has had them: ask again in {wait:.0f} s."
-                raise GatewayError(text)
+                raise Refused(Reason.VENUE_FAILED, text)
             await self._pause(wait)
             self._require()
         self._pacing.asked(self._reactor.seconds(), contract.conId)
@@ -717,6 +717,7 @@ class Session:
             self._farm_broken = False
             self._renew()
         entry = self.book.numbered(number)
-        self._complain(text, code, entry.key if entry is not None else "" if number < 0 else str(number))
+        if entry is None or code not in codes.TOLD:
+            self._complain(text, code, entry.key if entry is not None else "" if number < 0 else str(number))
         if entry is not None:
             self._tell(self.book.error(number, code, text, self._now()))

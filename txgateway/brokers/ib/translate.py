@@ -457,11 +457,11 @@ def bar_question(kind: str, period: Period, start: datetime, end: datetime) -> B
     return BarQuestion(end.astimezone(UTC).strftime("%Y%m%d-%H:%M:%S"), duration, size, _SHOWN.get(kind, "TRADES"))
 
 
-def bars(symbol: str, rows: Iterable[BarData], start: datetime, end: datetime) -> list[Bar]:
-    """The bars in [start, end), oldest first, each once. Days, weeks and months begin at midnight UTC."""
+def bars(symbol: str, rows: Iterable[BarData], start: datetime, end: datetime, zone: Any) -> list[Bar]:
+    """The bars in [start, end), oldest first, each once. Days, weeks and months begin at midnight of the zone."""
     found: dict[datetime, Bar] = {}
     for row in rows:
-        at = _bar_time(row.date)
+        at = _bar_time(row.date, zone)
         figures = [decimal(each) for each in (row.open, row.high, row.low, row.close)]
         opened, high, low, close = figures
         if at is None or opened is None or high is None or low is None or close is None or not start <= at < end:
@@ -470,15 +470,20 @@ def bars(symbol: str, rows: Iterable[BarData], start: datetime, end: datetime) -
     return [found[at] for at in sorted(found)]
 
 
-def _bar_time(text: Any) -> datetime | None:
+def _bar_time(text: Any, zone: Any) -> datetime | None:
     if isinstance(text, datetime):
         return text.astimezone(UTC)
     if isinstance(text, date):
-        return datetime(text.year, text.month, text.day, tzinfo=UTC)
+        return _midnight(text, zone)
     word = str(text).strip()
     if re.fullmatch(r"\d{8}", word):
-        return datetime.strptime(word, "%Y%m%d").replace(tzinfo=UTC)
+        return _midnight(date.fromisoformat(word), zone)
     return datetime.fromtimestamp(int(word), UTC) if word.isdigit() else None
+
+
+def _midnight(day: date, zone: Any) -> datetime:
+    local: datetime = zone.localize(datetime.combine(day, time()))
+    return local.astimezone(UTC)
 
 
 def end_reason(time_in_force: TimeInForce, asked: bool) -> Reason:
