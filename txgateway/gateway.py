@@ -49,7 +49,17 @@ from txgateway.model.halts import Halt, HaltLevel
 from txgateway.model.instrument import Instrument
 from txgateway.model.limits import Levels, Limit
 from txgateway.model.market import Quote
-from txgateway.model.order import PENDING, Move, Order, OrderRequest, OrderStatus, Origin, Terms
+from txgateway.model.order import (
+    PENDING,
+    Move,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Origin,
+    Terms,
+    TimeInForce,
+)
 from txgateway.model.rights import EVERYTHING, Grant
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.outbound import Outbound
@@ -713,13 +723,16 @@ def _unanswered(error: GatewayError) -> Denial:
 
 
 def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:
-    for wanted in (Can.order_type(request.order_type), Can.time_in_force(request.time_in_force)):
-        if wanted not in broker.can:
-            return Denial(
-                Reason.UNSUPPORTED,
-                f"Venue {venue} takes no {wanted.name} orders: query_venues shows what it can.",
-            )
+    if Can.order_type(request.order_type) not in broker.can:
+        return _claims_no(venue, request.order_type, [each for each in OrderType if Can.order_type(each) in broker.can])
+    if Can.time_in_force(request.time_in_force) not in broker.can:
+        lasting = [each for each in TimeInForce if Can.time_in_force(each) in broker.can]
+        return _claims_no(venue, request.time_in_force, lasting)
     return None
+
+
+def _claims_no(venue: str, wanted: str, taken: Sequence[str]) -> Denial:
+    return Denial(Reason.UNSUPPORTED, f"Venue {venue} takes no {wanted} orders: it takes {', '.join(taken) or 'none'}.")
 
 
 def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None) -> OrderRequest:

@@ -36,7 +36,7 @@ class Ticket:
     stop: int | str | None
     limit: int | str | None
     staged: str | None
-    tif: str
+    tif: str | None
     client_order_id: str | None
     take_profit: str | None
     stop_loss: str | None
@@ -60,7 +60,7 @@ class Ticket:
             f"{self.side} {self.quantity} {self.symbol}",
             self.order_type,
             *prices,
-            self.tif,
+            self.tif or "DAY (GTC at a venue without days)",
             f"account {account}",
             f"route {route}",
             *([f"staged as {self.staged!r}"] if self.staged else []),
@@ -99,7 +99,9 @@ def _command(name: str, send: Callable[..., None], text: str, *first: click.Para
         click.Option(["-s", "--stop"], type=NUMBER, metavar="PRICE", help="Stop price."),
         click.Option(["-l", "--limit"], type=NUMBER, metavar="PRICE", help="Limit price."),
         click.Option(
-            ["--tif", "--time-in-force", "tif"], type=words(*TIMES_IN_FORCE), default="DAY", show_default=True
+            ["--tif", "--time-in-force", "tif"],
+            type=words(*TIMES_IN_FORCE),
+            help="How long it works. Without it for the day, or GTC at a venue without days.",
         ),
         click.Option(["--client-order-id"], metavar="KEY", help="The order's key: one key is taken once."),
         click.Option(["--take-profit"], metavar="LEVEL", help="Leave with profit at a price, 2%, or '1.5 away'."),

@@ -22,7 +22,7 @@ from txgateway.model.events import (
     VenueStatusChanged,
 )
 from txgateway.model.limits import Limit
-from txgateway.model.order import OrderReport, OrderStatus, OrderType, Origin, Side
+from txgateway.model.order import OrderReport, OrderStatus, OrderType, Origin, Side, TimeInForce
 from txgateway.model.scope import GATEWAY
 from txgateway.state import State
 
@@ -460,10 +460,18 @@ def test_reports_out_of_order_and_of_no_order_cost_nothing() -> None:
 
 def test_a_broker_without_a_claim_is_not_asked_for_it() -> None:
     bench = Bench()
-    bench.broker.can = Can.MARKET | Can.DAY
+    bench.broker.can = Can.MARKET | Can.STOP | Can.GTC | Can.IOC
     bench.up()
-    order = bench.submit(order_type=OrderType.LIMIT, limit_price=D(1)).order
-    assert order.reason is Reason.UNSUPPORTED
+    lasting = {"time_in_force": TimeInForce.GTC}
+    order = bench.submit(order_type=OrderType.LIMIT, limit_price=D(1), **lasting).order
+    assert (order.reason, order.text) == (
+        Reason.UNSUPPORTED,
+        "Venue paper takes no LIMIT orders: it takes MARKET, STOP.",
+    )
+    order = bench.submit().order
+    assert (order.reason, order.text) == (Reason.UNSUPPORTED, "Venue paper takes no DAY orders: it takes GTC, IOC.")
+    bench.broker.can = Can.QUOTES
+    assert bench.submit().order.text == "Venue paper takes no MARKET orders: it takes none."
 
 
 def test_an_unexpected_error_halts_trading_where_that_is_configured() -> None:
