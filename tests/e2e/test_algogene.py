@@ -766,6 +766,13 @@ def test_a_body_that_is_no_object(daemon: Daemon, script: Script, body: bytes) -
     assert script.refused(answer).endswith(("!", "."))
 
 
+def test_a_name_that_stands_twice_in_a_query(daemon: Daemon, script: Script) -> None:
+    given = [*script.given.items(), ("token", script.token), ("symbols", "IBM"), ("symbols", "MSFT")]
+    answer = requests.get(f"{script.base_url}/realtime_price", params=given, timeout=PATIENCE)
+    assert answer.status_code == 400
+    assert "stands twice in the query string" in answer.text
+
+
 def test_paths_and_methods_that_are_none(daemon: Daemon, script: Script) -> None:
     for path in ("", "nothing", "open_order/1/2", "../../status"):
         answer = requests.get(f"{script.base_url}/{path}", params=script.given, timeout=PATIENCE)

@@ -173,7 +173,10 @@ class AlgogeneApi(Resource):
 
 
 def _query(request: Any) -> Mapping[str, str]:
-    """The first value of each name in the query string."""
+    """The query string by name; BadSignal where a name stands twice: nobody knows which value is meant."""
+    for name, values in request.args.items():
+        if len(values) > 1:
+            raise BadSignal(f"The name {shown(name.decode('utf-8', 'replace'))} stands twice in the query string.")
     return {
         name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()
     }

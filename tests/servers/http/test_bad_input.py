@@ -200,6 +200,15 @@ async def test_queries(house: House, query: str) -> None:
     assert response.json()["status"] == "Error"
 
 
+@pytest.mark.parametrize("again", ["quantity=5", "quantity=0.01", "quantit%79=5", "quantity="])
+@pytest_twisted.ensureDeferred
+async def test_an_argument_that_stands_twice_in_a_query(house: House, again: str) -> None:
+    response = await house.call("GET", f"/market_order?account={ACCOUNT}&route=X&symbol=IBM&quantity=0.01&{again}")
+    assert response.status_code == 400
+    assert response.json()["reason"] == "BAD_ARGUMENT"
+    assert response.json()["errorMsg"] == "The name 'quantity' stands twice in the query string: give it once."
+
+
 @pytest_twisted.ensureDeferred
 async def test_what_is_sent_behind_a_request_is_the_next(house: House) -> None:
     """Pipelined requests are answered in order; a body is never taken for a request."""

@@ -379,10 +379,14 @@ class _TooLarge(Exception):
 
 
 def _query(request: Any) -> Mapping[str, str]:
-    """The arguments in a GET's query string: the first value of each name."""
+    """The arguments in a GET's query string, each given once."""
     if not request.args:
         return {}
     try:
-        return {name.decode(): values[0].decode() for name, values in request.args.items()}
+        given = {name.decode(): [value.decode() for value in values] for name, values in request.args.items()}
     except UnicodeDecodeError:
         raise BadArgument("The query string is not UTF-8.") from None
+    for name, values in given.items():
+        if len(values) > 1:
+            raise BadArgument(f"The name {name[:80]!r} stands twice in the query string: give it once.")
+    return {name: value for name, (value,) in given.items()}
