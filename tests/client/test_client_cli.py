@@ -355,10 +355,8 @@ async def test_options_of_trades(gateway: Any, run: Run, options: list[str], exp
 @pytest_twisted.ensureDeferred
 async def test_a_trade_is_asked_about_before_it_is_sent(gateway: Any, run: Run) -> None:
     result = await run("buy", "100", "ibm", "--limit", "183.5", "--staged", "T", text="n\n")
-    assert (
-        "BUY 100 IBM, LIMIT, limit 183.5, DAY (GTC at a venue without days), account API_ACCOUNT, route DEMO, staged as 'T'"
-        in result.stderr
-    )
+    assert "BUY 100 IBM, LIMIT, limit 183.5, DAY (GTC at a venue without days), account API_ACCOUNT" in result.stderr
+    assert "route DEMO, staged as 'T'" in result.stderr
     assert result.exit_code == 1
     assert "IBM, MARKET, IOC, account" in (await run("buy", "100", "ibm", "--tif", "IOC", text="n\n")).stderr
     assert not gateway.calls
