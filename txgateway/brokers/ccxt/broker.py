@@ -342,7 +342,9 @@ class CcxtBroker:
         session = self._require()
         account = self._options.account
         if self._options.kind == "swap":
-            return translate.swap_positions(self.venue, account, await session.ask(session.exchange.fetch_positions()))
+            found = await session.ask(session.exchange.fetch_positions())
+            ours = [each for each in found if not session.elsewhere(str(each.get("symbol") or ""))]
+            return translate.swap_positions(self.venue, account, ours)
         held = await session.ask_balances()
         return translate.spot_positions(self.venue, account, held, session.pairs(), self._options.quotes)
 

@@ -51,6 +51,9 @@ class Link(Protocol):
     def name_of(self, unified: Mapping[str, Any]) -> str:
         """The order that ccxt has read."""
 
+    def elsewhere(self, symbol: str) -> bool:
+        """Whether a pair is of the key's other market."""
+
     def traded(self) -> list[str]:
         """The pairs of which there may be fills."""
 

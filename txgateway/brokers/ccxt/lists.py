@@ -31,11 +31,11 @@ class Lists:
         self._link = link
 
     async def open_orders(self) -> list[Seen]:
-        """Every open order."""
+        """Every open order of this market."""
         found: dict[tuple[str, str], Seen] = {}
         for each in await self._open():
             seen = translate.seen(each, self._link.name_of(each))
-            if seen is not None:
+            if seen is not None and not self._link.elsewhere(seen.symbol):
                 found[seen.symbol, seen.broker_id] = seen
         return list(found.values())
 
@@ -51,6 +51,8 @@ class Lists:
 
     async def find(self, order: Order, external: bool) -> Seen | None:
         """An order by our id (another's by the exchange's); None when the exchange says that it has none."""
+        if external and self._link.elsewhere(order.symbol):
+            return None
         client = self._link.client_id(order.order_id)
         if external or (not self._link.row.find and order.broker_order_id):
             if not order.broker_order_id:
@@ -88,6 +90,8 @@ class Lists:
                 each.cancel()  # of what has failed, or was given up, nothing more is asked
         found: dict[str, Fill] = {}
         for trade in (trade for some in listed for trade in some):
+            if self._link.elsewhere(str(trade.get("symbol") or "")):
+                continue
             fill = await self._fill(trade)
             if fill is not None and fill.time >= since:
                 found[fill.execution_id] = fill

@@ -52,6 +52,7 @@ class Peculiarities:
     `sure`: in an error's text, what says that an order was not placed; `absent`: that there is no such order.
     `collar`: a purchase at the market is sent as an IOC limit order so far above it (a fraction), where there is none
     by quantity. `cancel_answers`: the answer to a cancel tells that it was done, not only that it was taken in.
+    `wallet`: what its answer calls the total of a currency, where ccxt adds the profit of open positions.
     `fill_time`: where its fills have their time in seconds, which ccxt makes floats of. `plain_ids`: its trade ids are
     unique in all pairs. `flat_symbol`: a cancel is given the pair. `time`: the call, and its member, in which its clock
     is told in milliseconds, where ccxt asks for whole seconds.
@@ -80,6 +81,7 @@ class Peculiarities:
     stop: Stop = field(default_factory=Stop)
     cancel_answers: bool = True
     balance: Mapping[str, Any] = field(default_factory=dict)
+    wallet: str = ""
     collar: float = 0.0
     plain_ids: bool = True
     fill_time: str = ""
@@ -117,6 +119,7 @@ TABLE: Mapping[str, Peculiarities] = {
         find="origClientOrderId",
         pages=Pages.FROM_ID,
         page=1000,
+        wallet="walletBalance",
         window=timedelta(days=7),
         memory=timedelta(days=2, hours=23),
         sure=_BINANCE_SURE,

@@ -280,6 +280,8 @@ class Session:
             self._drop(word.text)
         elif isinstance(word, Held):
             self.balances.hear(word)
+        elif self.elsewhere(word.symbol):
+            return
         elif isinstance(word, Fill):
             self._heard_of(word)
         elif isinstance(word, Denied):
@@ -362,12 +364,16 @@ class Session:
                 return str(market["symbol"])
         return str(markets[0]["symbol"]) if markets else market_id
 
+    def elsewhere(self, symbol: str) -> bool:
+        """Whether a pair is of the key's other market: that one is traded by another venue, or by none."""
+        return translate.elsewhere(symbol, (self.exchange.markets or {}).get(symbol), self.options.kind)
+
     def pairs(self) -> dict[str, str]:
         """Currency -> the pair in which a holding of it is told: one that was traded here, else by its quote."""
         found: dict[str, str] = {}
         markets = self.exchange.markets or {}
         for symbol in [*self.memory.symbols, *self.options.symbols]:
-            if symbol in markets:
+            if symbol in markets and not self.elsewhere(symbol):
                 found.setdefault(str(markets[symbol]["base"]), symbol)
         for quote in self.options.quotes:
             for symbol, market in markets.items():
@@ -379,7 +385,7 @@ class Session:
         """The pairs of which there may be fills."""
         markets = self.exchange.markets or {}
         named = [*self.memory.symbols, *self.options.symbols, *(entry.symbol for entry in self.book.open())]
-        return [symbol for symbol in dict.fromkeys(named) if symbol in markets]
+        return [symbol for symbol in dict.fromkeys(named) if symbol in markets and not self.elsewhere(symbol)]
 
     # ---------------------------------------------------------------- questions
 
@@ -444,7 +450,8 @@ class Session:
         """The balances as the exchange answers."""
         since = self.now()
         params = {"type": self.options.market} if self.options.market else {}
-        found = translate.held(await self.ask(self.exchange.fetch_balance({**params, **self.row.balance})))
+        answer = await self.ask(self.exchange.fetch_balance({**params, **self.row.balance}))
+        found = translate.held(answer, self.row.wallet)
         self.balances.snapshot(found, self._locked(), self._reactor.seconds(), since)
         return found
 

@@ -255,9 +255,13 @@ def moved(its: Fill, market: Mapping[str, Any]) -> dict[str, Decimal]:
     return found
 
 
-def held(balance: Mapping[str, Any]) -> list[Held]:
-    """ccxt's balances, currency by currency."""
-    totals = balance.get("total") or {}
+def held(balance: Mapping[str, Any], wallet: str = "") -> list[Held]:
+    """ccxt's balances, currency by currency. Where ccxt's total is another, `wallet` is the total's own name."""
+    totals = dict(balance.get("total") or {})
+    info = balance.get("info")
+    for each in (info.get("assets") or ()) if wallet and isinstance(info, Mapping) else ():
+        if each.get("asset") in totals and number(each.get(wallet)) is not None:
+            totals[each["asset"]] = each[wallet]
     used = balance.get("used") or {}
     return [
         Held(currency=str(currency), total=amount(total), used=number(used.get(currency)))
@@ -366,6 +370,18 @@ def instrument(venue: str, market: Mapping[str, Any]) -> Instrument:
         shortable=bool(market.get("swap")),
         raw={"id": str(market.get("id")), "type": str(market.get("type"))},
     )
+
+
+def elsewhere(symbol: str, market: Mapping[str, Any] | None, kind: str) -> bool:
+    """Whether a pair is of the key's other market, spot or contracts: what happens in it is no matter of this one."""
+    if not kind or not symbol:
+        return False
+    spot = (market or {}).get("spot")
+    if spot is None:
+        if "/" not in symbol:
+            return False  # an id that ccxt could not read: of which market it is nobody knows
+        spot = ":" not in symbol
+    return bool(spot) is not (kind == "spot")
 
 
 def traded(market: Mapping[str, Any], kind: str, symbols: Sequence[str]) -> bool:
