@@ -75,7 +75,7 @@ def trade(daemon: Daemon, emulator: Process) -> None:
 
 
 def agree(daemon: Daemon, emulator: Process) -> None:
-    """Both venues are up, each holds what the exchange has in its market and nothing else, and no difference is open."""
+    """Both venues are up, no difference is open, and each holds what the exchange has in its market, nothing else."""
 
     def reconciled() -> bool:
         venues = daemon.call("query_venues")
