@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal as D
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.desk import Bench, ChosenBroker, outcome, request
+from txgateway.access import Caller
+from txgateway.api import About, Api
 from txgateway.brokers import Can
 from txgateway.model.account import Position
 from txgateway.model.difference import Difference, What
@@ -883,6 +886,26 @@ def test_a_position_that_does_not_add_up_is_shown_and_not_mended() -> None:
     assert open_differences(bench) == []
     kinds = [type(each) for each in told(bench, DifferenceFound, DifferenceResolved)]
     assert kinds == [DifferenceFound, DifferenceFound, DifferenceResolved]
+
+
+def test_a_difference_that_names_an_account_is_looked_for_at_its_venue() -> None:
+    bench = desk()
+    bench.broker.held = [Position("paper", "ACC", "IBM", D(50), D(12))]
+    pass_time(bench, 64)
+    about = About(
+        header="", version="", flags={}, started=bench.now(), zone=UTC, default_venue="elsewhere",
+        default_account="ACC", default_route="", kinds={}, clock=bench.now, shutdown=lambda text: None,
+    )  # fmt: skip
+    feed: Any = None
+    api = Api(bench.gateway, feed, {"paper": bench.broker}, about)
+    given = {"what": "position", "key": "IBM", "reason": "A transfer."}
+    person = Caller("ann", Origin.RPC)
+    with pytest.raises(Refused):
+        bench.do(api.call("resolve_difference", person, given))
+    with pytest.raises(Refused):
+        bench.do(api.call("resolve_difference", person, {**given, "account": "ACC", "venue": "elsewhere"}))
+    settled = bench.do(api.call("resolve_difference", person, {**given, "account": "ACC"}))
+    assert (settled.venue, settled.key) == ("paper", "IBM")
 
 
 def test_a_person_takes_the_brokers_position_over() -> None:

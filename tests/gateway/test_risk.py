@@ -17,6 +17,7 @@ from txgateway.model.instrument import Instrument, Session
 from txgateway.model.limits import Limit, read_levels
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin, Side
 from txgateway.model.scope import GATEWAY, Scope, Subject
+from txgateway.risk.judge import CHANGE
 from txgateway.state import State
 
 S = OrderStatus
@@ -229,6 +230,26 @@ def test_the_collar_judges_market_orders_by_what_they_would_meet() -> None:
     assert why(bench, order_type=STOP, stop_price=D(90)) is Reason.PRICE_COLLAR
     bench.touch = (D(100), D(110))
     assert why(bench) is None
+
+
+@pytest.mark.parametrize(
+    ("terms", "advice"),
+    [
+        ({"order_type": LIMIT, "limit_price": D(900)}, "choose a price closer to the market"),
+        ({"order_type": LIMIT, "side": Side.SELL, "limit_price": D(9)}, "choose a price closer to the market"),
+        (
+            {"order_type": STOP_LIMIT, "side": Side.SELL, "stop_price": D(50), "limit_price": D(9)},
+            "choose a limit price closer to the stop price",
+        ),
+        ({"side": Side.SELL}, "wait, or send a limit order"),
+    ],
+)
+def test_the_collars_advice_is_right_for_either_side(terms: dict[str, Any], advice: str) -> None:
+    bench = desk()
+    if "order_type" not in terms:
+        bench.touch = (D(100), D(130))
+    text = bench.submit(**terms).order.text
+    assert text.endswith(f"(price_collar of gateway): {advice}, {CHANGE}."), text
 
 
 def test_money_is_counted_at_its_worst_also_for_a_sell_whose_limit_is_low() -> None:

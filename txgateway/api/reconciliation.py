@@ -59,11 +59,11 @@ async def resolve_difference(
 
     Of a balance the gap is taken over that is shown: what has been traded since it was found stays counted.
 
-    It is named by its what, key and account (as query_differences gives them) and its venue (else the default one).
-    Settled without a cause, it is found again by the next reconciliation.
+    It is named by its what, key and account (as query_differences gives them) and its venue (else the account's, and
+    without an account the default one). Settled without a cause, it is found again by the next reconciliation.
     """
-    name = (venue or api.about.default_venue, account, what, key)
-    settled = await api.gateway.settle(name, _note(reason), caller.user)
+    place = venue or (api.gateway.venue_of(account) if account else None) or api.about.default_venue
+    settled = await api.gateway.settle((place, account, what, key), _note(reason), caller.user)
     return _report(api, settled, api.about.clock())
 
 

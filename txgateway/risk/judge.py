@@ -128,7 +128,16 @@ def _collar(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
         fraction, price, against = beyond
         above = "above" if request.side.sign > 0 else "below"
         what = f"Price {price:f} of {request.symbol} is {fraction:.1%} {above} {against}, a distance that"
-        yield _finding(Reason.PRICE_COLLAR, Limit.PRICE_COLLAR, bound, fraction, what)
+        yield _finding(Reason.PRICE_COLLAR, Limit.PRICE_COLLAR, bound, fraction, what, _nearer(request))
+
+
+def _nearer(request: OrderRequest) -> str:
+    """What to do about a price that is too far off: the same words for a buy and for a sell."""
+    if request.order_type is OrderType.STOP_LIMIT:
+        return "choose a limit price closer to the stop price"
+    if request.order_type is OrderType.LIMIT:
+        return "choose a price closer to the market"
+    return "wait, or send a limit order"
 
 
 def _notional(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
@@ -243,9 +252,11 @@ def _is_above(bound: Bound | None, figure: Decimal) -> bool:
     return (bound.warn is not None and figure > bound.warn) or (bound.value is not None and figure > bound.value)
 
 
-def _finding(reason: Reason, limit: Limit, bound: Bound | None, figure: Decimal, what: str) -> Finding:
+def _finding(
+    reason: Reason, limit: Limit, bound: Bound | None, figure: Decimal, what: str, mend: str = "lower it"
+) -> Finding:
     """The refusal, or else the warning, of a figure that is above a level."""
     assert bound is not None
     if bound.value is not None and figure > bound.value:
-        return Denial(reason, f"{what} is above {bound.value:f} ({limit} of {bound.scope}): lower it, {CHANGE}.")
+        return Denial(reason, f"{what} is above {bound.value:f} ({limit} of {bound.scope}): {mend}, {CHANGE}.")
     return Warned(reason, limit, bound.warn_scope, f"{what} is above the warn level {bound.warn:f}.")
