@@ -139,10 +139,16 @@ def _converted(name: str, parameter: Parameter, value: Any) -> Any:
         wanted = next(each for each in get_args(wanted) if each is not type(None))
     try:
         return _CONVERTERS[wanted](value)
+    except _OddName as odd:
+        raise BadArgument(f"{name}: argument {parameter.name!r} has {odd}, which is not a name.") from None
     except (ValueError, TypeError, InvalidOperation, OverflowError):
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:80] + "…"
         what = _TYPE_WORDS[wanted]
-        raise BadArgument(f"{name}: argument {parameter.name!r} is {shown}, which is not {what}.") from None
+        raise BadArgument(f"{name}: argument {parameter.name!r} is {_brief(value)}, which is not {what}.") from None
+
+
+def _brief(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:80] + "…"
 
 
 def _str(value: Any) -> str:
@@ -171,8 +177,19 @@ def _upper(value: Any) -> str:
     return name.upper() + at + venue
 
 
+class _OddName(ValueError):
+    """One of several names is none; says which."""
+
+
 def _names(value: Any) -> tuple[str, ...]:
-    return tuple(map(_upper, value if isinstance(value, list) else _str(value).split(",")))
+    given = value if isinstance(value, list) else _str(value).split(",")
+    names = []
+    for at, each in enumerate(given, 1):
+        try:
+            names.append(_upper(each))
+        except (ValueError, TypeError):
+            raise _OddName(f"{_brief(each)} as name {at} of {len(given)}") from None
+    return tuple(names)
 
 
 def _decimal(value: Any) -> Decimal:

@@ -106,8 +106,14 @@ def test_each_name_has_a_price_or_why_not(hall: Hall) -> None:
     assert found["IBM"] == {"price": 100.25, "time": "2026-03-02T15:00:00Z", "reason": None, "text": ""}
     reasons = {name: each["reason"] for name, each in found.items() if name != "IBM"}
     assert reasons == {"NOSUCH": "UNKNOWN_SYMBOL", "AAPL": "NO_PRICE", "IBM@nowhere": "UNKNOWN_VENUE"}
-    assert "'NOSUCH' is unknown at paper" in found["NOSUCH"]["text"]
+    assert "'NOSUCH' is unknown at venue paper: check its spelling." in found["NOSUCH"]["text"]
     assert "'nowhere'" in found["IBM@nowhere"]["text"]
+
+
+def test_a_broker_says_what_may_be_meant_by_an_unknown_symbol(hall: Hall) -> None:
+    hall.there.spelling = lambda symbol: f"did you mean {symbol[:3]}/{symbol[3:]}?"  # type: ignore[attr-defined]
+    text = hall.ask("NOSUCH@there")["NOSUCH@there"]["text"]
+    assert text == "Symbol 'NOSUCH' is unknown at venue there: did you mean NOS/UCH?"
 
 
 def test_each_venue_is_asked_once_for_all_of_its_own(hall: Hall) -> None:
@@ -196,6 +202,20 @@ def test_symbols_that_cannot_be(hall: Hall, symbols: Any) -> None:
     with pytest.raises(BadArgument, match="query_last_prices"):
         hall.ask(symbols)
     assert hall.here.lists == []
+
+
+@pytest.mark.parametrize(
+    ("symbols", "odd"),
+    [
+        (",".join(["BTC/USDT"] * 90) + ",", "'' as name 91 of 91"),
+        ("BTC/USDT,@bin,ETH/USDT", "'@bin' as name 2 of 3"),
+        (["IBM", None], "None as name 2 of 2"),
+    ],
+)
+def test_the_odd_name_is_named(hall: Hall, symbols: Any, odd: str) -> None:
+    with pytest.raises(BadArgument) as caught:
+        hall.ask(symbols)
+    assert str(caught.value) == f"query_last_prices: argument 'symbols' has {odd}, which is not a name."
 
 
 def test_as_many_as_may_be_and_the_same_ones_again(hall: Hall) -> None:

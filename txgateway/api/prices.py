@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from txgateway.access import Caller
 from txgateway.api import Api, LastPriceReport
-from txgateway.brokers import Can
+from txgateway.brokers import Can, unknown_symbol
 from txgateway.commands import Names, command
 from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import VenueStatus
@@ -70,7 +70,7 @@ async def _why_none(api: Api, venue: str, symbol: str) -> LastPriceReport:
     """Why a venue that was asked told no price."""
     try:
         if await api.feed.instrument(venue, symbol) is None:
-            raise Refused(Reason.UNKNOWN_SYMBOL, f"Symbol {symbol!r} is unknown at {venue}: check its spelling.")
+            raise Refused(Reason.UNKNOWN_SYMBOL, unknown_symbol(api.brokers[venue], symbol))
         raise Refused(Reason.NO_PRICE, f"Venue {venue} shows no trade in {symbol}.")
     except GatewayError as error:
         return _none(error)
