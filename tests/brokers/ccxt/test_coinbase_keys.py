@@ -10,7 +10,8 @@ import pytest_twisted
 
 from tests.brokers.ccxt.subject import Coinbase
 from txgateway.brokers import Can
-from txgateway.brokers.conformance import cases
+from txgateway.brokers.conformance import Trial, cases
+from txgateway.model.events import VenueError
 
 [FILLS] = [case for case in cases(Can.MARKET) if str(case).startswith("C13")]
 
@@ -31,3 +32,22 @@ async def test_an_order_is_placed_and_its_fill_is_told(kind: str, tmp_path: Path
     pairs = {"legacy": ("key", "secret"), "ECDSA": ("cdp", "cdp_secret"), "Ed25519": ("cdp2", "cdp2_secret")}
     subject = type(kind, (Keyed,), {"names": pairs[kind]})
     await FILLS.run(subject(tmp_path))
+
+
+@pytest.mark.parametrize("inside", ["MHcCAQEEIabc", "", "no base64!"])
+@pytest_twisted.ensureDeferred
+async def test_a_key_that_cannot_be_read_is_told_as_the_wrong_option(inside: str, tmp_path: Path) -> None:
+    secret = f"-----BEGIN EC PRIVATE KEY-----\n{inside}\n-----END EC PRIVATE KEY-----\n"
+    subject = Coinbase(tmp_path, key="organizations/1/apiKeys/2", secret=secret)
+    trial = Trial(subject)
+    trial.broker = subject.make(trial.told.append)
+    trial.broker.startService()
+    try:
+        await trial.until(lambda: told(trial), "that it cannot connect")
+        assert "The option secret of venue ccxt is wrong: it has not the form of a secret of coinbase" in told(trial)[0]
+    finally:
+        await trial.end()
+
+
+def told(trial: Trial) -> list[str]:
+    return [each.text for each in trial.told if isinstance(each, VenueError)]

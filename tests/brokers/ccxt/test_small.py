@@ -73,6 +73,8 @@ def test_options_have_defaults() -> None:
         ("accounts", ["a b"], "letters, digits"),
         ("symbols", ["BTC USDT"], "pairs or quote currencies"),
         ("symbols", 5, "pairs or quote currencies"),
+        ("symbols", "BTCUSDT", "a pair is written BTC/USDT, not BTCUSDT"),
+        ("symbols", "USDT,ETH-USD", "a pair is written ETH/USD, not ETH-USD"),
         ("silence", True, "seconds"),
         ("silence", float("nan"), "seconds"),
         ("patience", "0", "seconds"),
@@ -87,6 +89,11 @@ def test_bad_options_are_told(option: str, value: object, instead: str) -> None:
     assert instead in wrong[option]
     with pytest.raises(ValueError, match=r"."):
         read({option: value})
+
+
+@pytest.mark.parametrize("words", ["USDT", "USDT,USDC", "FDUSD", "PYUSD", "BTC/USDT", "BTC/USDT:USDT", "EUR", "BTC"])
+def test_quote_currencies_and_pairs_are_taken(words: str) -> None:
+    assert read({"symbols": words}).symbols == tuple(words.split(","))
 
 
 def test_a_secret_is_not_in_the_error() -> None:

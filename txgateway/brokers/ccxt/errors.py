@@ -87,7 +87,7 @@ def timed_out(error: BaseException) -> bool:
 def of_the_secret(error: BaseException) -> bool:
     """Whether nothing could be signed, for the secret is no base64 or no private key."""
     if isinstance(error, ValueError):
-        return isinstance(error, binascii.Error) or "PEM" in str(error)
+        return isinstance(error, binascii.Error) or any(words in str(error) for words in ("PEM", "key data"))
     return is_of_ccxt(error) and "invalid base64 secret" in str(error)
 
 

@@ -127,6 +127,15 @@ def _words(pattern: str, instead: str) -> Callable[[Any], tuple[str, ...]]:
     return read_words
 
 
+def _pairs(value: Any) -> tuple[str, ...]:
+    named = _words(_PAIR, "give pairs or quote currencies")(value)
+    for each in named:
+        if found := re.fullmatch(_GLUED, each):
+            base, quote = found[1] or found[3], found[2] or found[4]
+            raise ValueError(f"a pair is written {base}/{quote}, not {each}: give pairs or quote currencies")
+    return named
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("give true or false")
@@ -141,7 +150,9 @@ def _share(value: Any) -> float:
     return number
 
 
-_PAIRS = _words(r"[A-Z0-9.$*-]{1,32}(/[A-Z0-9.$*-]{1,32})?(:[A-Z0-9-]{1,32})?", "give pairs or quote currencies")
+_PAIR = r"[A-Z0-9.$*-]{1,32}(/[A-Z0-9.$*-]{1,32})?(:[A-Z0-9-]{1,32})?"
+_GLUED = r"([A-Z0-9]{2,})-?(USDT|USDC)|([A-Z0-9]{2,})-(USD|EUR|GBP|BTC|ETH)"
+"""An exchange's own name of a pair: as a quote currency it would leave out every pair, and say nothing."""
 _CURRENCIES = _words(r"[A-Z0-9.$*-]{1,32}", 'give currencies, such as ["USDT", "USD"]')
 
 _READERS: table.Readers = {
@@ -155,7 +166,7 @@ _READERS: table.Readers = {
     "url": ("", _address(("https", "http"))),
     "stream_url": ("", _address(("wss", "ws"))),
     "accounts": ("api_account", _account),
-    "symbols": ("", _PAIRS),
+    "symbols": ("", _pairs),
     "quotes": ("USDT,USDC,USD,EUR", _CURRENCIES),
     "silence": (15, table.seconds(0.1)),
     "patience": (10, table.seconds(0.1)),

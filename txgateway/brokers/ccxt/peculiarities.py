@@ -93,7 +93,7 @@ class Peculiarities:
 
 _ORDERS = Can.MARKET | Can.LIMIT | Can.GTC | Can.IOC | Can.FOK
 _ASKED = Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
-_PUBLIC = Can(0)
+_PUBLIC = Can.TRADES | Can.BARS
 _BINANCE_SURE = re.compile(r'"code"\s*:\s*-(1013|1015|102\d|11\d\d|20\d\d|4(?!116)\d{3}|5\d{3})\b')
 
 TABLE: Mapping[str, Peculiarities] = {
