@@ -98,12 +98,12 @@ def count(
 
 
 def _take(selector: selectors.BaseSelector, seconds: float) -> tuple[int, int, float]:
-    """Lines, bytes, and the seconds it took."""
+    """Lines, bytes, and the seconds it took: as many as are given, and on until at least one line has come."""
     buffer = bytearray(BUFFER)
     lines = size = 0
     begun = now = time.perf_counter()
     heard = begun
-    while now - begun < seconds:
+    while now - begun < seconds or not lines:
         for key, _ in selector.select(0.1):
             taken = key.fileobj.recv_into(buffer)  # type: ignore[union-attr]
             if not taken:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+from bench import listeners
 from bench.answers import AnswerReader
 from bench.figures import Figure, at_least, at_most, lines
 from bench.percentiles import percentile
@@ -40,6 +44,29 @@ def test_percentiles() -> None:
     assert percentile([], 0.5) == 0.0
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile(range(100), 0.99) == 99
+
+
+class Slow:
+    """A selector whose only connection has a line when it is asked for the third time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def select(self, timeout: float) -> list[Any]:
+        self.asked += 1
+        return [(SimpleNamespace(fileobj=self), None)] if self.asked == 3 else []
+
+    def recv_into(self, buffer: bytearray) -> int:
+        line = b"12:quote.IBM: {},"
+        buffer[: len(line)] = line
+        return len(line)
+
+
+def test_a_count_waits_for_the_first_line_however_short_it_is() -> None:
+    selector: Any = Slow()
+    lines, size, took = listeners._take(selector, 0.0)
+    assert (lines, size, selector.asked) == (1, 17, 3)
+    assert took > 0
 
 
 def test_turns_are_taken_alternately_and_ratios_by_turn() -> None:
