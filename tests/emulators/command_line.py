@@ -16,7 +16,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.stdio import StandardIO
 from twisted.python import log
 
-from tests.emulators.control import Control, ControlFactory, ControlLines
+from tests.emulators.control import HOW, Control, ControlFactory, ControlLines
 from tests.emulators.options import Options
 
 Make = Callable[[Namespace, Any], Control]
@@ -76,7 +76,7 @@ def parser(name: str, usage: str, *, port_by_default: int = 0, latency: str) -> 
     made = ArgumentParser(prog=f"python -m tests.emulators.{name}", description=usage)
     add = made.add_argument
     add("--port", type=port, default=port_by_default, help="0: any that is free (default: %(default)s)")
-    add("--control", type=port, metavar="PORT", help="a port for JSON commands, 0: any that is free")
+    add("--control", type=port, metavar="PORT", help=f"a port for commands, 0: any that is free. {HOW}")
     add("--stdin", action="store_true", help="take JSON commands from standard input; its end ends the emulator")
     add("--interface", default="127.0.0.1", help="the address of this machine to listen at (default: %(default)s)")
     add("--seed", default="7", help="of prices and of chance")

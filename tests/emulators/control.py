@@ -19,6 +19,7 @@ from zope.interface import implementer
 from tests.emulators.faults import Faults
 
 PREFIX = "do_"
+HOW = 'A command is a JSON object on one line, with its name as "do": {"do": "help"} tells all of them.'
 WRONG = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 """What a command raises that was told nonsense."""
 
@@ -48,6 +49,11 @@ class Control:
         """One command as JSON; the answer."""
         try:
             message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or "do" not in message:
+            return {"error": HOW}
+        try:
             name = message.pop("do")
             command = getattr(self, f"{PREFIX}{name}", None)
             if command is None:

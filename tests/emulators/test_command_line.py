@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
 
 from tests.emulators import command_line
+from tests.emulators.control import Control
 from tests.emulators.crypto import process as crypto
 from tests.emulators.process import ROOT
 from tests.emulators.rtgw import __main__ as rtgw
@@ -67,6 +69,19 @@ def test_controls_on_standard_input_and_its_end(name: str) -> None:
     assert first == {"ok": None}
     assert [fault["kind"] for fault in then["ok"]["set"]] == ["lost_ack"]
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("line", ["{}", "help", '"help"', "[]", "{", "5", "null", b"\xff", '{"DO": "help"}'])
+def test_what_is_no_command_is_told_how_one_is_written(line: str | bytes) -> None:
+    emulator: Any = None
+    assert Control(emulator).obey(line) == {
+        "error": 'A command is a JSON object on one line, with its name as "do": {"do": "help"} tells all of them.'
+    }
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_help_says_what_the_control_port_takes(name: str) -> None:
+    assert '{"do": "help"}' in " ".join(MADE[name][0]().format_help().split())
 
 
 OF_EVERY_ONE = {
