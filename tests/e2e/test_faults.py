@@ -147,7 +147,10 @@ def test_rejected_replace_the_order_works_on_as_it_was(daemon: Daemon) -> None:
     order = rest(daemon, "MCD")
     daemon.call("set_fault", fault="rejected_replace", count=1)
     answer = daemon.call("replace_order", id=order["permid"], quantity=5)
-    assert (answer["order_status"], answer["quantity"], answer["reason"]) == ("NEW", 10, "REJECTED")
+    assert (answer["status"], answer["reason"]) == ("Error", "REJECTED")
+    assert "The order stays as it was." in answer["errorMsg"]
+    after = now(daemon, order)
+    assert (after["order_status"], after["quantity"], after["reason"]) == ("NEW", 10, "REJECTED")
 
 
 def test_id_rollback_two_orders_of_one_broker_id_are_kept_apart(make_daemon: MakeDaemon) -> None:

@@ -100,7 +100,8 @@ def test_too_late_the_order_had_moved_on_before_the_replace_came_to_the_broker(d
     waiting = order(daemon, "stoplimit_order", stop_price=1, limit_price=1)
     until(lambda: daemon.call("query_order", id=waiting["permid"])["order_status"] == "NEW", daemon)
     changed = daemon.call("replace_order", id=waiting["permid"], stop_price=2)
-    assert (changed["reason"], changed["stop_price"]) == ("TOO_LATE", 1)
+    assert (changed["status"], changed["reason"]) == ("Error", "TOO_LATE")
+    assert daemon.call("query_order", id=waiting["permid"])["stop_price"] == 1
 
 
 # ---------------------------------------------------------------- doubt

@@ -224,15 +224,18 @@ class Series:
 
     def _check_recovered(self) -> None:
         """The disk's evidence decides what each order in doubt is now."""
+        until(lambda: not self._passing(), self.daemon)  # a cancel that was lost is sent again, and answered
         orders = self.daemon.call("query_open_orders")
-        passing = {each: order["order_status"] for each, order in orders.items() if order["order_status"] in PASSING}
-        assert not passing, f"orders in doubt after a reconciliation: {passing}"
         theirs = {each for each, order in self.truth.book.items() if order["status"] in ("NEW", "PARTIALLY_FILLED")}
         assert orders.keys() <= theirs, f"orders that the broker has not open: {orders.keys() - theirs}"
         for lane in self.clients.lanes:
             for order in lane.recent:
                 if not order.acknowledged:
                     self._check_doubtful(order.key, self.daemon.call("query_order", id=order.key))
+
+    def _passing(self) -> list[str]:
+        orders = self.daemon.call("query_open_orders")
+        return [each for each, order in orders.items() if order["order_status"] in PASSING]
 
     def _check_doubtful(self, key: str, shown: dict[str, Any] | None) -> None:
         where = "at the broker" if self.truth.arrived(key) else "journalled" if key in self.truth.keys else "nowhere"
