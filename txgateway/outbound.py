@@ -165,8 +165,9 @@ class Outbound:
         self._unanswered[order_id] = self._reactor.seconds() + self._timeout
 
     def heard(self, order: Order) -> None:
-        """An order was told of."""
-        if order.status not in PENDING:
+        """An order was told of; more may have been asked of it since."""
+        now = self._state.working.get(order.order_id)
+        if now is None or now.status not in PENDING:
             self._unanswered.pop(order.order_id, None)
 
     def watch(self) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 
 from tests.desk import Bench, ChosenBroker, D, request
 from txgateway.brokers import Can
@@ -117,6 +117,20 @@ def test_a_cancel_that_is_lost_each_time_is_sent_ever_more_seldom(bench: Bench) 
     assert len(times) > 4
     assert pauses == sorted(pauses)
     assert pauses[-1] >= 48
+
+
+def test_what_is_asked_before_the_news_are_on_disk_must_be_answered_in_time_too() -> None:
+    bench = Bench(broker=Failing(Clock()), order_timeout=20.0).up()
+    order = rest(bench)
+    bench.broker.mode = "mute"
+    bench.broker.report(OrderReplaced(order.order_id, D(50), None, None, bench.now()))
+    bench.gateway.intake.go(bench.gateway.cancel(order.order_id, "me"), "cancel")
+    bench.turn()
+    assert status(bench, order) is OrderStatus.PENDING_CANCEL
+    bench.turn(21)
+    bench.turn(1)
+    reasons = [getattr(record.event, "reason", None) for record in bench.journal.records()]
+    assert Reason.TIMEOUT in reasons
 
 
 def test_a_cancel_that_was_lost_is_called_off_by_a_replace(bench: Bench) -> None:
