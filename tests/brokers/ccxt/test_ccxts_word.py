@@ -175,17 +175,21 @@ async def test_a_key_that_is_refused_in_the_stream_ends_the_link(
 
         refusals: list[Exception] = [ccxt.BadSymbol("no such pair"), ccxt.AuthenticationError("the key is no more")]
 
-        def refuses(*_: Any) -> None:
-            raise refusals.pop(0)
+        base, ours = type(session.exchange).__mro__[1], {"event": "error"}
+        handle = base.handle_message  # type: ignore[attr-defined]
 
-        base = type(session.exchange).__mro__[1]
+        def refuses(exchange: Any, client: Any, message: Any) -> Any:
+            if message is ours:
+                raise refusals.pop(0)
+            return handle(exchange, client, message)  # the exchange's own frames come meanwhile
+
         with monkeypatch.context() as wrong:
             wrong.setattr(base, "handle_message", refuses)
-            session.exchange.handle_message(client, {"event": "error"})
+            session.exchange.handle_message(client, ours)
             logged.expect("could not be taken in")
             await trial.still()
             assert not trial.statuses(since), "one pair's trouble is not that of all"
-            session.exchange.handle_message(client, {"event": "error"})
+            session.exchange.handle_message(client, ours)
         await trial.connected(since)
         assert "the key is no more" in str([getattr(each, "text", "") for each in trial.told[since:]])
 
