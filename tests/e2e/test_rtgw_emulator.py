@@ -34,6 +34,7 @@ def daemon(rtgw: Rtgw, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pub
     try:
         released.up()
         assert released.call("add_symbol", symbol="IBM")["fullname"] == "International Business Machines"
+        until(lambda: advised(rtgw, "IBM"), released)
         yield released
     finally:
         released.end()
@@ -45,6 +46,11 @@ def _market_and_manners(request: pytest.FixtureRequest, rtgw: Rtgw) -> Iterator[
     rtgw.do("quote", symbol="IBM", bid="185.10", ask="185.20")
     yield
     assert rtgw.do("status")["violations"] == []
+
+
+def advised(rtgw: Rtgw, symbol: str) -> bool:
+    """Whether it is told of this symbol: the released daemon answers `add_symbol` first, and may end what is not begun."""
+    return any(f"DISP_NAME='{symbol}'" in each["advise"] for each in rtgw.do("status")["connections"])
 
 
 def order(daemon: PublishedDaemon, name: str) -> Any:
@@ -63,7 +69,7 @@ def test_it_comes_up_and_knows_the_accounts_and_the_time(daemon: PublishedDaemon
     assert until(lambda: daemon.call("time"), daemon).startswith("2026-03-04 11:")
 
 
-def test_symbols(daemon: PublishedDaemon) -> None:
+def test_symbols(daemon: PublishedDaemon, rtgw: Rtgw) -> None:
     assert daemon.call("add_symbol", symbol="NOSUCH") is None
     found = daemon.call("add_symbol", symbol="TSLA")
     assert (found["symbol"], found["fullname"], found["cusip"]) == ("TSLA", "Tesla, Inc.", "88160R101")
@@ -72,7 +78,9 @@ def test_symbols(daemon: PublishedDaemon) -> None:
     assert found["bid"] < found["ask"]
     raw = daemon.call("query_symbol_data", symbol="TSLA")
     assert (raw["STARTTIME"], raw["STOPTIME"], raw["EARNINGS"]) == ("09:30:00", "16:00:00", "")
+    until(lambda: advised(rtgw, "TSLA"), daemon)
     assert daemon.call("del_symbol", symbol="TSLA") is True
+    until(lambda: not advised(rtgw, "TSLA"), daemon)
     assert daemon.call("query_symbols") == ["IBM"]
 
 
