@@ -49,7 +49,7 @@ def _market_and_manners(request: pytest.FixtureRequest, rtgw: Rtgw) -> Iterator[
 
 
 def advised(rtgw: Rtgw, symbol: str) -> bool:
-    """Whether it is told of this symbol: the released daemon answers `add_symbol` first, and may end what is not begun."""
+    """Whether its advise is out: the released daemon answers `add_symbol` before, and may end what has not begun."""
     return any(f"DISP_NAME='{symbol}'" in each["advise"] for each in rtgw.do("status")["connections"])
 
 
