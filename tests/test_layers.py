@@ -78,10 +78,12 @@ MAY_IMPORT = {
     "sizing": "model",
     # the desk
     "gateway": (
-        "amends cancels errands exits families flatten guard halts leases outbound settlement tickets intake "
-        "reconciler differences ledger history risk "
-        "state reconcile codec journal brokers model"
+        "amends cancels checks errands exits flatten guard halts leases outbound pricing rounds settlement tickets "
+        "intake reconciler differences ledger history risk state journal brokers model"
     ),
+    "checks": "exits families guard halts risk state brokers model",
+    "rounds": "",
+    "pricing": "guard intake model",
     "outbound": "intake ledger halts risk brokers model",
     "settlement": "differences history intake ledger reconcile reconciler brokers model",
     "amends": "exits halts history intake ledger risk brokers model",
@@ -134,6 +136,7 @@ MAY_IMPORT = {
 
 # No Twisted, no clock, no chance, no files, no sockets: what they give depends on what they are given alone.
 PURE = {
+    "checks",
     "risk",
     "halts",
     "exits",

@@ -12,11 +12,11 @@ from twisted.logger import Logger
 
 from txgateway import exits, halts, risk
 from txgateway.amends import Amends
-from txgateway.brokers import Broker, Can, unknown_symbol
+from txgateway.brokers import Broker, Can
 from txgateway.cancels import Cancels
+from txgateway.checks import Checks, unanswered
 from txgateway.differences import Differences
 from txgateway.errands import Errands
-from txgateway.families import group_key
 from txgateway.flatten import Flattens
 from txgateway.guard import Guard, Shown, unknown
 from txgateway.history import History
@@ -34,7 +34,6 @@ from txgateway.model.events import (
     OrderCanceled,
     OrderDenied,
     OrderSubmitted,
-    Record,
     ReplaceRequested,
     RiskWarned,
     SettingChanged,
@@ -55,16 +54,16 @@ from txgateway.model.order import (
     Order,
     OrderRequest,
     OrderStatus,
-    OrderType,
     Origin,
     Terms,
-    TimeInForce,
 )
 from txgateway.model.rights import EVERYTHING, Grant
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.outbound import Outbound
+from txgateway.pricing import Pricing
 from txgateway.reconciler import Reconciler
 from txgateway.risk import Decision, Denial, Warned
+from txgateway.rounds import Rounds
 from txgateway.settlement import Settlement
 from txgateway.state import Change, State
 from txgateway.tickets import ANY_TIME, TicketRules, Tickets
@@ -76,8 +75,6 @@ Market = Callable[[str, str], Awaitable[tuple[Instrument | None, Quote | None]]]
 
 APPROVAL = "approval"
 """The tag of an order that became a ticket by its size."""
-PAGE = 100
-"""Records that are read from the journal at once: a millisecond or two of the reactor's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +132,7 @@ class Gateway:
             desk.halt_on_exception,
             desk.log_repeats,
         )
+        self.checks = Checks(desk.state, self.guard, desk.brokers, self.intake.status, lambda: self.stopping)
         self.outbound = Outbound(self.ledger, self.intake, desk.brokers, desk.reactor, desk.clock, desk.order_timeout)
         self.tickets = Tickets(self.ledger, self.intake, desk.brokers, desk.clock, desk.tickets, self.outbound.cancel)
         self.cancels = Cancels(desk.state, self.intake, desk.reactor, self.cancel)
@@ -173,8 +171,24 @@ class Gateway:
         self.report = self.intake.report
         self.settled = self.ledger.settled
         self.listeners = self.ledger.listeners
-        self._watch: Any = None
-        self._asked: set[tuple[str, str]] = set()
+        pricing = Pricing(self.guard, self.intake, desk.market)
+        self._rounds = Rounds(
+            (
+                self.outbound.watch,
+                self.reconciler.watch,
+                self.differences.watch,
+                self.intake.start_days,
+                self.tickets.watch,
+                self.amends.watch,
+                self.cancels.watch,
+                self.errands.watch,
+                self.leases.watch,
+                self.guard.revalue,
+                pricing.watch,
+            ),
+            desk.reactor,
+            self.intake.unexpected,
+        )
 
     def start(self) -> None:
         """Begin writing the journal and watching for orders that stay unanswered."""
@@ -184,7 +198,7 @@ class Gateway:
         for order in self.state.working.values():
             if order.status in PENDING:
                 self.outbound.await_answer(order.order_id)
-        self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
+        self._rounds.start()
         self.amends.start()
         self.flattens.start()
 
@@ -192,8 +206,7 @@ class Gateway:
         """Take no more orders, write what waits."""
         self.stopping = True
         self.flattens.stop()
-        if self._watch is not None and self._watch.active():
-            self._watch.cancel()
+        self._rounds.stop()
         self.reconciler.stop()
         await self.ledger.stop()
 
@@ -216,18 +229,18 @@ class Gateway:
             raise self.ledger.refusal()
         venue = self.venue_of(request.account)
         subject = Subject(venue or "", request.account, owner, origin, request.symbol)
-        decision = Decision(self._check(venue, request, subject, grant))
+        decision = Decision(self.checks.at_once(venue, request, subject, grant))
         instrument: Instrument | None = None
         if decision.denial is None and venue is not None:
             try:
                 instrument, quote = await self._desk.market(venue, request.symbol)
             except GatewayError as error:
-                decision = Decision(_unanswered(error))
+                decision = Decision(unanswered(error))
             known = self._known_now(request)
             if known is not None:
                 return await self._replay(known, request)
             if decision.denial is None:
-                decision = self._judge(request, subject, instrument, quote, grant)
+                decision = self.checks.judge(request, subject, instrument, quote, grant)
         if lease and not self.leases.takes(lease):
             raise Refused(Reason.DISCONNECTED, "The connection of this order is gone: it was not sent, send it again.")
         terms = self._terms(request, venue or "", instrument, owner, origin, lease)
@@ -249,14 +262,14 @@ class Gateway:
         """Why `submit` would refuse this order now; nothing is recorded, and nothing sent."""
         venue = self.venue_of(request.account)
         subject = Subject(venue or "", request.account, owner, origin, request.symbol)
-        denial = self._check(venue, request, subject, grant)
+        denial = self.checks.at_once(venue, request, subject, grant)
         if denial is not None or venue is None:
             return denial
         try:
             instrument, quote = await self._desk.market(venue, request.symbol)
         except GatewayError as error:
-            return _unanswered(error)
-        return self._judge(request, subject, instrument, quote, grant).denial
+            return unanswered(error)
+        return self.checks.judge(request, subject, instrument, quote, grant).denial
 
     async def _submit_closing(self, request: OrderRequest, owner: str) -> Order:
         return (await self.submit(request, owner, Origin.FLATTEN)).order
@@ -303,69 +316,6 @@ class Gateway:
     async def _deny(self, terms: Terms, denial: Denial) -> Order:
         change = self.ledger.record(OrderDenied(terms, denial.reason, denial.text, self._clock()))
         return await self.ledger.written(change)
-
-    def _judge(
-        self,
-        request: OrderRequest,
-        subject: Subject,
-        instrument: Instrument | None,
-        quote: Quote | None,
-        grant: Grant,
-        before: Order | None = None,
-        approved: bool = False,
-    ) -> Decision:
-        """All checks, once more what may have changed meanwhile; no limit keeps a flatten or an exit from closing."""
-        denial = self._check(subject.venue, request, subject, grant) if before is None else None
-        if denial is None and instrument is None:
-            denial = Denial(Reason.UNKNOWN_SYMBOL, unknown_symbol(self._brokers[subject.venue], request.symbol))
-        if denial is None and instrument is not None:
-            denial = risk.check_worth(request, instrument, quote, grant)
-        if denial is not None or instrument is None:
-            return Decision(denial)
-        if _only_closes(request, subject):
-            return Decision(risk.check_rules(request, instrument, quote))
-        if request.exits is not None and before is None:
-            denial = risk.check_rules(request, instrument, quote) or exits.check_levels(request, instrument, quote)
-            if denial is not None:
-                return Decision(denial)
-        now = self._brokers[subject.venue].now()
-        return self.guard.judge(request, subject, instrument, quote, now, before, approved)
-
-    def _check(self, venue: str | None, request: OrderRequest, subject: Subject, grant: Grant) -> Denial | None:
-        """Everything that can be judged before the instrument is known."""
-        if self.stopping:
-            return Denial(Reason.STOPPING, "The gateway is shutting down and takes no new orders: send it again later.")
-        if self.state.halts or subject.origin is Origin.FLATTEN:
-            halted = halts.check_order(
-                self.state,
-                subject,
-                request.side,
-                request.quantity,
-                bond=request.bond,
-                is_exit=request.leg is not None,
-            )
-            if halted is not None:
-                return halted
-        if venue is None:
-            return Denial(Reason.UNKNOWN_ACCOUNT, f"Account {request.account!r} is unknown: query_accounts lists them.")
-        if self.intake.status[venue] is not VenueStatus.UP:
-            return Denial(
-                Reason.VENUE_DOWN,
-                f"Venue {venue} is {self.intake.status[venue]}: send it again when it is UP.",
-            )
-        broker = self._brokers[venue]
-        denial = risk.check_grant(request, grant) or risk.check_form(request)
-        denial = denial or _check_claims(broker, venue, request) or self._check_kin(request, broker.can)
-        return denial if denial or _only_closes(request, subject) else self.guard.restricted(request, subject)
-
-    def _check_kin(self, request: OrderRequest, can: Can) -> Denial | None:
-        """What is asked to be attached to the order, and the group it is to be one of."""
-        if request.oco:
-            group = self.state.families.group(group_key(request.account, request.oco))
-            denial = exits.check_group(request.oco, group)
-            if denial is not None:
-                return denial
-        return None if request.exits is None else exits.check_plan(request.exits, can)
 
     def _terms(
         self,
@@ -511,7 +461,7 @@ class Gateway:
             request = _as_request(order, quantity, limit, stop)
             decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER))
             if decision.denial is None:
-                decision = self._judge(request, Subject.of(order), instrument, quote, grant, before=order)
+                decision = self.checks.judge(request, Subject.of(order), instrument, quote, grant, before=order)
         if decision.denial is not None:
             raise await self._change_denied(order, "replace", decision.denial, by)
         if order.leg is None and not risk.only_decreases(order, request):
@@ -548,10 +498,10 @@ class Gateway:
             raise Refused(Reason.TICKET_EXPIRED, f"{late} Send the order anew.", order.order_id)
         request = _as_request(order, None, None, None)
         subject = Subject.of(order)
-        decision = Decision(self._check(order.venue, request, subject, grant))
+        decision = Decision(self.checks.at_once(order.venue, request, subject, grant))
         if decision.denial is None:
             instrument, quote = await self._desk.market(order.venue, order.symbol)
-            decision = self._judge(request, subject, instrument, quote, grant, approved=True)
+            decision = self.checks.judge(request, subject, instrument, quote, grant, approved=True)
         if decision.denial is not None:
             raise await self._change_denied(order, "release", decision.denial, by)
         self.guard.sent(request, subject)
@@ -628,20 +578,6 @@ class Gateway:
         """The venue that trades an account."""
         return self.intake.venue_of(account)
 
-    async def journal_page(
-        self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
-    ) -> Sequence[tuple[Record, str]]:
-        """Up to `limit` (negative: all) records on disk with seq > after, each with its hash; read a few at a time."""
-        found: list[tuple[Record, str]] = []
-        while limit < 0 or len(found) < limit:
-            most = PAGE if limit < 0 else min(PAGE, limit - len(found))
-            page = await self._desk.journal.page(after, most, order_id, kinds)
-            found.extend(page)
-            if len(page) < most:
-                break
-            after = page[-1][0].seq
-        return found
-
     # waiting for answers
 
     def _heard(self, change: Change) -> None:
@@ -672,67 +608,6 @@ class Gateway:
         if halted is None or halted.level is not HaltLevel.HALTED:
             log.critical("{owner} is halted: {text}", owner=str(owner), text=text)
             self.ledger.record(TradingHalted(text, "gateway", self._clock(), owner, exits_go_on=True))
-
-    def _watch_clock(self) -> None:
-        """Each second: doubt what stayed unanswered too long, and see whether a trading day began."""
-        self._watch = self._desk.reactor.callLater(1.0, self._watch_clock)
-        for step in (
-            self.outbound.watch,
-            self.reconciler.watch,
-            self.differences.watch,
-            self._start_days,
-            self.tickets.watch,
-            self.amends.watch,
-            self.cancels.watch,
-            self.errands.watch,
-            self.leases.watch,
-            self.guard.revalue,
-            self._ask_prices,
-        ):
-            try:
-                step()
-            except Exception:
-                log.failure("What is done each second failed at {step}; the rest is done.", step=step.__qualname__)
-                self.intake.unexpected("what is done each second")
-
-    def _start_days(self) -> None:
-        for venue in self._brokers:
-            if self.intake.status[venue] is VenueStatus.UP:
-                self.intake.start_day(venue)
-
-    def _ask_prices(self) -> None:
-        for place in self.guard.unpriced() - self._asked:
-            if self.intake.status.get(place[0]) is VenueStatus.UP:
-                self._asked.add(place)
-                self.intake.go(self._ask_price(*place), f"the price of {place[1]}")
-
-    async def _ask_price(self, venue: str, symbol: str) -> None:
-        """Listen to a symbol that is held, so that what it is worth is known."""
-        await self._desk.market(venue, symbol)
-
-
-def _only_closes(request: OrderRequest, subject: Subject) -> bool:
-    """Whether an order can only take back what is held: no limit keeps it from that."""
-    return subject.origin is Origin.FLATTEN or request.leg is not None
-
-
-def _unanswered(error: GatewayError) -> Denial:
-    """The venue could not be asked about the symbol, or says that it has not got it."""
-    reason = error.reason if isinstance(error, Refused) and error.reason is Reason.UNSUPPORTED else Reason.VENUE_DOWN
-    return Denial(reason, str(error))
-
-
-def _check_claims(broker: Broker, venue: str, request: OrderRequest) -> Denial | None:
-    if Can.order_type(request.order_type) not in broker.can:
-        return _claims_no(venue, request.order_type, [each for each in OrderType if Can.order_type(each) in broker.can])
-    if Can.time_in_force(request.time_in_force) not in broker.can:
-        lasting = [each for each in TimeInForce if Can.time_in_force(each) in broker.can]
-        return _claims_no(venue, request.time_in_force, lasting)
-    return None
-
-
-def _claims_no(venue: str, wanted: str, taken: Sequence[str]) -> Denial:
-    return Denial(Reason.UNSUPPORTED, f"Venue {venue} takes no {wanted} orders: it takes {', '.join(taken) or 'none'}.")
 
 
 def _as_request(order: Order, quantity: Decimal | None, limit: Decimal | None, stop: Decimal | None) -> OrderRequest:

@@ -25,7 +25,7 @@ from txgateway.model.scope import Subject
 from txgateway.state import State
 
 _PAGE, _FEW = 1000, 100
-"""Records that are read from the journal at once: where a caller waits for all days, and for one order's story."""
+"""Records that are read from the journal at once: where a caller waits for all days, and where a millisecond counts."""
 
 
 class History:
@@ -132,6 +132,20 @@ class History:
             if (fill.day or fill.time.date()) >= day:
                 order = await self._folded(fill.order_id) if fill.order_id else None
                 found[fill.execution_id] = life.enriched(fill, order, entry.seq, None)
+        return found
+
+    async def page(
+        self, after: int, limit: int, order_id: str | None, kinds: Sequence[str]
+    ) -> Sequence[tuple[Record, str]]:
+        """Up to `limit` (negative: all) records on disk with seq > after, each with its hash; read a few at a time."""
+        found: list[tuple[Record, str]] = []
+        while limit < 0 or len(found) < limit:
+            most = _FEW if limit < 0 else min(_FEW, limit - len(found))
+            page = await self._journal.page(after, most, order_id, kinds)
+            found.extend(page)
+            if len(page) < most:
+                break
+            after = page[-1][0].seq
         return found
 
     async def _entries(self, kinds: Sequence[str]):  # type: ignore[no-untyped-def]

@@ -368,6 +368,12 @@ class Intake:
         if day != self._state.trading_day(venue):
             self._ledger.record(TradingDayStarted(venue, day, self._clock()))
 
+    def start_days(self) -> None:
+        """The same of every venue that is up."""
+        for venue in self._brokers:
+            if self.status[venue] is VenueStatus.UP:
+                self.start_day(venue)
+
     def _venue_changed(self, event: VenueStatusChanged) -> None:
         venue, before = event.venue, self.status[event.venue]
         if before is event.status:

@@ -193,7 +193,7 @@ class Publisher:
         """Records of the journal; a few callers at a time, for reading them takes the reactor's time too."""
 
         def read() -> Deferred[Sequence[tuple[Record, str]]]:
-            return Deferred.fromCoroutine(self.gateway.journal_page(after, limit, order_id, kinds))
+            return Deferred.fromCoroutine(self.gateway.history.page(after, limit, order_id, kinds))
 
         return [record for record, _ in await self._readers.run(read)]
 

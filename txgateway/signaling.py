@@ -190,7 +190,7 @@ class Signaling:
         signal_id = await self._journal.find("signal", signal_key(source, key))
         if signal_id is None:
             return None
-        for record, _ in await self._gateway.journal_page(0, 1, signal_id, ()):
+        for record, _ in await self._gateway.history.page(0, 1, signal_id, ()):
             if isinstance(record.event, SignalReceived | SignalRefused):
                 return record.event.answer
         return None

@@ -32,7 +32,7 @@ async def query_journal(
     if order is not None:
         found = await api.gateway.history.find(order)
         order_id = found.order_id if found else order
-    return [Entry(*each) for each in await api.gateway.journal_page(after, limit, order_id, kinds)]
+    return [Entry(*each) for each in await api.gateway.history.page(after, limit, order_id, kinds)]
 
 
 @command(Right.READ, narrow=True)
@@ -47,7 +47,7 @@ async def explain_order(api: Api, caller: Caller, id: str) -> Story | None:
     if order is None or not caller.grant.reaches(order.account):
         return None
     family = [*await _family(api, order), *filter(None, [order.signal])]
-    pages = [await api.gateway.journal_page(0, -1, each, ()) for each in family]
+    pages = [await api.gateway.history.page(0, -1, each, ()) for each in family]
     entries = sorted((each for page in pages for each in page), key=lambda each: each[0].seq)
     if entries:
         working = api.gateway.state.working

@@ -59,7 +59,7 @@ async def explain_signal(api: Api, caller: Caller, id: str) -> SignalStory | Non
     if not caller.grant.reaches(account):
         return None
     orders = await _orders(api, id, entries)
-    pages = [await api.gateway.journal_page(0, -1, each, ()) for each in orders]
+    pages = [await api.gateway.history.page(0, -1, each, ()) for each in orders]
     told = entries + [Entry(*each) for page in pages for each in page]
     return SignalStory(id, sorted(told, key=lambda each: each.record.seq))
 
@@ -155,7 +155,7 @@ def _report(position: StrategyPosition, held: Decimal, intended: Decimal) -> Str
 
 async def _entries(api: Api, signal_id: str) -> list[Entry]:
     """A signal's own records."""
-    page = await api.gateway.journal_page(0, -1, signal_id, ())
+    page = await api.gateway.history.page(0, -1, signal_id, ())
     return [Entry(*each) for each in page if getattr(each[0].event, "signal_id", None) == signal_id]
 
 
