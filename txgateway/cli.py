@@ -68,7 +68,7 @@ def _run(settings: Config, install: Callable[[str, bool], Any]) -> int:
     except CannotStart as error:
         click.echo(f"txgatewayd: {error}", err=True)
         return FAILED
-    signal.signal(signal.SIGHUP, lambda *_: [reactor.callFromThread(each) for each in (reopen, service.reload)])
+    signal.signal(signal.SIGHUP, lambda *_: [reactor.callFromThread(each) for each in (reopen, service.ports.reload)])
     if settings.daemon_pidfile is not None:
         settings.daemon_pidfile.write_text(f"{os.getpid()}\n")
     reactor.callWhenRunning(service.startService)

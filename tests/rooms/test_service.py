@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ async def test_a_venues_errors_are_told_unless_their_codes_are_suppressed(tmp_pa
     async with running(tmp_path, SUPPRESS_ERROR_CODES="2100,2104") as service:
         heard: list[VenueError] = []
         service.publisher.venue_error = heard.append
-        report = service._report_of("paper")
+        report = partial(service.venues.report, "paper")
         report(VenueError("paper", 2104, "farm is fine"))
         report(VenueError("paper", 1100, "link lost"))
         assert [each.code for each in heard] == [1100]
@@ -130,7 +131,7 @@ async def test_the_clock_is_moved_by_the_offset_and_cut_to_minutes_where_configu
 @pytest_twisted.ensureDeferred
 async def test_a_port_in_use_and_a_journal_in_use_are_said_in_a_sentence(tmp_path: Path) -> None:
     async with running(tmp_path / "a") as service:
-        port = service._ports[0].getHost().port
+        port = int(service.ports.http.rpartition(":")[2])
         other = make_service(settings(tmp_path / "b", HTTP_PORT=str(port)), reactor)
         with pytest.raises(CannotStart, match=f"Port {port} on 127.0.0.1 cannot be bound .*TXGATEWAY_HTTP_PORT"):
             other.prepare()
@@ -172,10 +173,10 @@ async def test_a_venue_that_connects_again_and_again_is_connected_once_more_afte
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("txgateway.flaps.MANY", 5)
-    monkeypatch.setattr("txgateway.service.REST", 0.05)
+    monkeypatch.setattr("txgateway.venues.REST", 0.05)
     async with running(tmp_path) as service:
-        report = service._report_of("paper")
-        service._flaps["paper"]._last = deque(maxlen=5)
+        report = partial(service.venues.report, "paper")
+        service.venues._flaps["paper"]._last = deque(maxlen=5)
         for _ in range(5):
             report(VenueStatusChanged("paper", VenueStatus.DOWN, "", service._clock()))
             report(VenueStatusChanged("paper", VenueStatus.RECONCILING, "", service._clock()))
@@ -193,15 +194,15 @@ async def test_a_venue_that_a_person_logged_off_is_connected_by_nobody_else(
 ) -> None:
     async with running(tmp_path, LOCAL_RESET_TIME="05:00") as service:
         started: list[str] = []
-        monkeypatch.setattr(service, "_start_venue", lambda name, broker: started.append(name))
+        monkeypatch.setattr(service.venues, "_start", lambda name, broker: started.append(name))
         await service.api.call("gateway_logoff", ME, {})
-        service._reset(service._clock())
-        service._end_rest("paper")
+        service.venues._reset(service._clock())
+        service.venues._end_rest("paper")
         await told(service, VenueStatus.DOWN)
         assert started == []
         await service.api.call("gateway_logon", ME, {})
-        service._end_rest("paper")
-        await Deferred.fromCoroutine(service._reconnect("paper", service.brokers["paper"]))
+        service.venues._end_rest("paper")
+        await Deferred.fromCoroutine(service.venues._reconnect("paper", service.brokers["paper"]))
         assert "paper" in started
         service.brokers["paper"].startService()
 
@@ -210,10 +211,10 @@ async def test_a_venue_that_a_person_logged_off_is_connected_by_nobody_else(
 async def test_who_is_told_that_a_venue_is_away_is_told_why(tmp_path: Path) -> None:
     async with running(tmp_path, GATEWAY_DISCONNECT_TIMEOUT="0.1") as service:
         complaints: Deferred[VenueError] = Deferred()
-        report = service._report_of("paper")
+        report = partial(service.venues.report, "paper")
         service.publisher.venue_error = lambda event: None
         report(VenueStatusChanged("paper", VenueStatus.DOWN, "the link is gone: reset by peer", service._clock()))
-        assert service._why_away("paper") == "the link is gone: reset by peer"
+        assert service.venues._why_away("paper") == "the link is gone: reset by peer"
         report(VenueError("paper", 502, "Connection refused"))
         service.publisher.venue_error = complaints.callback
         complaint = await complaints.addTimeout(30, reactor)
@@ -224,7 +225,7 @@ async def test_who_is_told_that_a_venue_is_away_is_told_why(tmp_path: Path) -> N
 @pytest_twisted.ensureDeferred
 async def test_what_cannot_be_taken_in_is_the_trouble_of_its_venue_alone(tmp_path: Path) -> None:
     async with running(tmp_path) as service:
-        report = service._report_of("paper")
+        report = partial(service.venues.report, "paper")
         ticker = await service.feed.add("IBM", "me")
         assert ticker is not None
         for _ in range(3):
