@@ -216,7 +216,8 @@ def test_rate_limit_is_no_rejection(daemon: Daemon) -> None:
 
 
 def test_slow_broker_an_answer_that_comes_too_late_ends_the_doubt(daemon: Daemon) -> None:
-    daemon.call("set_fault", fault="slow_broker", count=1, seconds=3)
+    # Of a symbol: without one, whichever question comes first takes the fault, such as the one for the trading rules.
+    daemon.call("set_fault", fault="slow_broker", count=1, seconds=3, symbol="IBM")
     order = rest(daemon)
     assert (order["order_status"], order["reason"]) == ("UNKNOWN", "TIMEOUT")
     assert becomes(daemon, order, "NEW")["reason"] is None
