@@ -16,6 +16,8 @@ from typing import Any, ClassVar
 
 import requests
 
+from tests import ports
+
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
 """Seconds until a condition that does not come true is a failure."""
@@ -99,6 +101,7 @@ class Daemon:
         found = until(bound, self)
         self.http_port, self.tcp_port = int(found[1]), int(found[2])
         self.environment.update(HTTP_PORT=found[1], TCP_PORT=found[2])
+        ports.release(self.http_port, self.tcp_port)
         return self
 
     def up(self) -> Daemon:
@@ -139,18 +142,22 @@ class Daemon:
         assert self.process is not None
         self.process.kill()
         self.process.wait(PATIENCE)
+        ports.keep(self.http_port, self.tcp_port)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
+        code = self.process.wait(PATIENCE)
+        ports.keep(self.http_port, self.tcp_port)
+        return code
 
     def end(self) -> None:
         """However the test went."""
         self.session.close()
         if self.process is not None and self.process.poll() is None:
             self.kill()
+        ports.release(self.http_port, self.tcp_port)
 
     def tail(self) -> str:
         """The end of its log, for a failure's message."""

@@ -52,7 +52,7 @@ def _market_and_manners(binance: Process) -> Iterator[None]:
     binance.do("clear")
     binance.do("quote", symbol="BTC-USDT", bid=50000, ask=50010, bid_size=1000, ask_size=1000)
     yield
-    assert binance.do("status")["violations"] == []
+    assert binance.violations() == []
 
 
 def theirs(binance: Process, name: str) -> list[Any]:

@@ -32,7 +32,7 @@ def binance() -> Iterator[Process]:
     ).start()
     emulator.do("quote", symbol="BTC-USDT", bid=50000, ask=50010, bid_size=1000, ask_size=1000)
     yield emulator
-    assert emulator.do("status")["violations"] == []
+    assert emulator.violations() == []
     emulator.kill()
 
 

@@ -171,4 +171,4 @@ def compare(name: str, daemon: Daemon, exchange: Process) -> None:
             assert float(theirs["filled"]) == pytest.approx(order["filled"]), (order, theirs)
             working = order["order_status"] in ("NEW", "PARTIALLY_FILLED")
             assert working == (theirs["status"] in ("NEW", "PARTIALLY_FILLED")), (order, theirs)
-    assert exchange.do("status")["violations"] == []
+    assert exchange.violations() == []

@@ -45,7 +45,7 @@ def test_two_venues_of_one_key_trade_restart_and_agree(make_daemon: MakeDaemon) 
         until(lambda: not daemon.call("query_flattens"), daemon)
         agree(daemon, emulator)
         daemon.end()
-        assert emulator.do("status")["violations"] == []
+        assert emulator.violations() == []
     finally:
         emulator.kill()
 

@@ -98,7 +98,7 @@ def place(request: pytest.FixtureRequest, places: dict[str, Place]) -> Iterator[
     found = places[request.param]
     found.quote()
     yield found
-    assert found.emulator.do("status")["violations"] == []
+    assert found.emulator.violations() == []
 
 
 def agrees(daemon: Daemon, place: Place) -> None:

@@ -114,7 +114,7 @@ def test_one_question_asks_each_exchange_once(daemon: Daemon, exchanges: Mapping
     # spot is asked by itself, and for paper
     assert {name: after[name] - before[name] for name in after} == {**dict.fromkeys(after, 1), "spot": 2}
     assert daemon.call("query_symbols") == [], "nothing is subscribed"
-    assert all(each.do("status")["violations"] == [] for each in exchanges.values())
+    assert all(each.violations() == [] for each in exchanges.values())
 
 
 def test_by_every_way_in(daemon: Daemon) -> None:

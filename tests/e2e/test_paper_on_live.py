@@ -233,7 +233,7 @@ def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
         until(lambda: order(daemon, rests)["order_status"] == "FILLED", daemon)
         assert order(daemon, rests)["avgfillprice"] == 183.2
         assert tws.do("orders") == []
-        assert tws.do("status")["violations"] == []
+        assert tws.violations() == []
         assert daemon.stop() == 0
     finally:
         tws.kill()

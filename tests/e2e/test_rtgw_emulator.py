@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def _market_and_manners(request: pytest.FixtureRequest, rtgw: Rtgw) -> Iterator[
     """Each test begins with the same quote; whatever the released daemon says is what a client may say."""
     rtgw.do("quote", symbol="IBM", bid="185.10", ask="185.20")
     yield
-    assert rtgw.do("status")["violations"] == []
+    assert rtgw.violations() == []
 
 
 def advised(rtgw: Rtgw, symbol: str) -> bool:
@@ -225,7 +224,7 @@ def test_a_login_that_fails_ends_a_daemon(tmp_path: Path) -> None:
         assert released.process is not None
         released.process.wait(PATIENCE)
         assert "$TIME symbol unknown" in released.tail()
-        assert json.dumps(other.do("status")["violations"]) == "[]"
+        assert other.violations() == []
     finally:
         released.end()
         other.end()

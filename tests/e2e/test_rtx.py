@@ -45,7 +45,7 @@ def _market_and_manners(rtgw: Rtgw) -> Iterator[None]:
     rtgw.do("unmute")
     rtgw.do("quote", symbol="IBM", bid="185.10", ask="185.20")
     yield
-    assert rtgw.do("status")["violations"] == []
+    assert rtgw.violations() == []
 
 
 def rest(daemon: Daemon, **more: Any) -> Any:

@@ -152,7 +152,7 @@ def compare(daemon: Daemon, rtgw: Rtgw) -> None:
     rows = [row for row in rtgw.do("request", query="ORDERS;*;TYPE='UserSubmitOrder'") if row]
     theirs = {row["CLIENT_ORDER_ID"]: row for row in rows}
     assert len(rows) == len(theirs), "nothing is there twice"
-    assert rtgw.do("status")["violations"] == []
+    assert rtgw.violations() == []
     arrived = {name for name, each in ours.items() if each["order_status"] not in NOT_THERE}
     assert arrived == set(theirs)
     for name, row in theirs.items():

@@ -47,7 +47,7 @@ def _market_and_manners(tws: Tws) -> Iterator[None]:
     tws.do("unmute")
     tws.do("quote", symbol="IBM", bid="185.10", ask="185.20")
     yield
-    assert tws.do("status")["violations"] == []
+    assert tws.violations() == []
 
 
 def rest(daemon: Daemon, **more: Any) -> Any:

@@ -97,7 +97,7 @@ def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
         if order["order_status"] not in ("REJECTED", "DENIED"):
             assert float(truth[name]["filled"]) == order["filled"], (order, truth[name])
     protected(daemon, tws)
-    assert tws.do("status")["violations"] == []
+    assert tws.violations() == []
 
 
 def protected(daemon: Daemon, tws: Tws) -> None:

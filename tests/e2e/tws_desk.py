@@ -21,7 +21,7 @@ def running() -> Iterator[Tws]:
     emulator = Tws("--tick", "0", "--account", ACCOUNT).start()
     emulator.do("quote", symbol="IBM", bid="185.10", ask="185.20")
     yield emulator
-    violations = emulator.do("status")["violations"]
+    violations = emulator.violations()
     emulator.kill()
     assert violations == []
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import IO, Any, Self
 
+from tests import ports
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,6 +24,7 @@ class Process:
         """Where its log goes."""
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
+        self._told = 0
 
     def start(self) -> Self:
         """Start it, and wait until its port is bound. A restart binds the same port."""
@@ -33,6 +36,8 @@ class Process:
             with self.errors.open("a") as errors:
                 self.process = subprocess.Popen(command, cwd=ROOT, stderr=errors, **pipes)
         self.port = self._read()["port"]
+        ports.release(self.port)
+        self._told = 0
         return self
 
     def _pipe(self, name: str) -> IO[str]:
@@ -53,11 +58,19 @@ class Process:
         assert "error" not in answer, answer["error"]
         return answer["ok"]
 
+    def violations(self) -> list[str]:
+        """What clients did that they should not, each told once: the test that it happened in fails, and no other."""
+        found: list[str] = self.do("status")["violations"]
+        new = found[self._told :] if len(found) >= self._told else found  # a reset forgets them
+        self._told = len(found)
+        return new
+
     def kill(self) -> None:
         """kill -9."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
+        ports.keep(self.port)
         self._pipe("stdin").close()
         self._pipe("stdout").close()
 

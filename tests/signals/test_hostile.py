@@ -53,9 +53,9 @@ def test_a_clock_that_is_years_ahead_makes_no_signal_young_for_ever() -> None:
 
 @pytest.mark.parametrize("body", [b"pass" * (LARGEST // 4), b'"' + b"key" * (LARGEST // 3), b"key " * (LARGEST // 4)])
 def test_a_body_made_of_secrets_names_holds_up_nothing(body: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     redacted(body)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("written", ["a+b=c~d.e-f_g", "a%2Bb%3dc%7Ed.e-f_g", "a+b\\u003dc~d.e-f_g"])
