@@ -119,6 +119,7 @@ def test_health_needs_no_password(daemon: Daemon, early: Daemon) -> None:
         ("query_bars", b'{"symbol": "IBM", "period": 1, "start": "yesterday", "end": "."}', "yesterday"),
         ("query_bars", b'{"symbol": "IBM", "period": 1, "start": ".", "end": "2026-02-30"}', "2026-02-30"),
         ("set_order_route", b'{"route": {"A": null, "B": null}}', "route"),
+        ("set_order_route", rb'{"route": "[\"A\", \"B\"]"}', "route"),
         ("submit_order", b'{"account": "A", "symbol": "IBM", "side": "UP", "quantity": 1}', "UP"),
     ],
 )

@@ -465,4 +465,6 @@ def _route(text: str) -> dict[str, Any]:
         if len(value) != 1 or not all(each is None or isinstance(each, dict) for each in value.values()):
             raise BadArgument("route must be one name, or an object {name: {parameter: value}} with one name.")
         return value
+    if isinstance(value, list):
+        raise BadArgument("route must be one name, or an object {name: {parameter: value}} with one name.")
     return {str(value): None}

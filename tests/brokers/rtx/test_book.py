@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.brokers.rtx.nouns import ACCOUNT, NOW, order_rows
-from txgateway.brokers.rtx.book import Book, Changed
+from txgateway.brokers.rtx.book import Book, Changed, Unheard
 from txgateway.model.errors import Reason
 from txgateway.model.events import (
     CancelRejected,
@@ -141,7 +141,10 @@ def test_two_advises_bring_a_fill_once_each_and_it_is_told_once() -> None:
 
 @given(st.sampled_from(["filled", "canceled", "rejected", "too_late"]), st.randoms())
 def test_the_order_of_rows_does_not_matter(name: str, chance: object) -> None:
-    """Whatever overtakes whatever else, the end is the same; only of one's own row the last counts."""
+    """Whatever overtakes whatever else, the end is the same; only of one's own row the last counts.
+
+    What comes before its order's own row is asked about.
+    """
     rows = order_rows(name)
     main = [row for row in rows if row.is_main]
     others = [row for row in rows if not row.is_main]
@@ -155,11 +158,27 @@ def test_the_order_of_rows_does_not_matter(name: str, chance: object) -> None:
         straight.take(row)
     for row in mixed:
         events += book.news(row, NOW, 1)
+    if any(isinstance(event, Unheard) for event in events):
+        events += book.found(THEIRS, rows, NOW)
     assert book.entries[THEIRS].status is straight.entries[THEIRS].status
     ends = [event for event in events if isinstance(event, OrderCanceled | OrderRejected | OrderExpired)]
     assert len(ends) == (1 if name in ("canceled", "rejected") else 0)
-    filled = sum((event.execution.quantity for event in events if isinstance(event, Executed)), D(0))
+    fills = {event.execution.execution_id: event.execution for event in events if isinstance(event, Executed)}
+    filled = sum((each.quantity for each in fills.values()), D(0))
     assert filled == straight.entries[THEIRS].filled
+
+
+def test_a_fill_of_what_may_trade_a_ticket_is_asked_about_first() -> None:
+    rows = order_rows("ticket")
+    child = next(row for row in rows if row.ticket_id)
+    of_child = [row for row in rows if row.kind == "ExchangeTradeOrder" and row.broker_id == child.broker_id]
+    book = Book("rtx")
+    book.news(rows[0], NOW, 1)
+    assert book.news(of_child[0], NOW, 1) == book.news(of_child[0], NOW, 2) == [Unheard(of_child[0])]
+    book.recall(child, book.heard)
+    assert kinds(book.found(child.broker_id, [child, *of_child], NOW)) == ["OrderAccepted"]
+    assert book.found(child.broker_id, of_child, NOW) == []
+    assert book.found("nobody", of_child, NOW) == []
 
 
 def test_what_was_there_at_the_start_is_not_told() -> None:

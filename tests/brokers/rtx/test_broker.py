@@ -6,15 +6,17 @@ import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from tests.brokers.rtx.subject import ACCOUNT, Rtx
+from tests.emulators.rtgw.orders import Account
 from txgateway.brokers.conformance import Trial
 from txgateway.brokers.rtx import quotes
 from txgateway.brokers.rtx.pool import Pool, Urgency
@@ -23,7 +25,7 @@ from txgateway.brokers.rtx.throttle import Throttle
 from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, VenueError, VenueStatus
 from txgateway.model.market import Quote
-from txgateway.model.order import OrderStatus, OrderType
+from txgateway.model.order import Order, OrderStatus, OrderType
 
 OTHER = "EMU.TEST.DESK.TWO"
 
@@ -374,4 +376,90 @@ async def test_an_order_that_the_days_book_began_without_can_be_canceled(tmp_pat
     broker._session.sent.clear()
     await trial.cancel(order)
     await trial.until(lambda: trial.events(order, OrderCanceled), "it is canceled")
+    await trial.end()
+
+
+async def release_unheard(tmp_path: Path, kind: OrderType) -> tuple[Rtx, Trial, Order, str]:
+    """A ticket whose release arrived, and nothing of it was heard; the id of the order that trades it."""
+    subject, trial = trying(tmp_path, patience=0.3)
+    await trial.begin()
+    ticket = await trial.submit(trial.order(kind, tag="lost"))
+    subject.control.do_fault("lost_ack")
+    with pytest.raises(Ambiguous):
+        await trial.ask(trial.broker.release(ticket))
+    part = next(row for row in subject.control.do_request("ORDERS;*;") if "TICKET_ID" in row)["ORDER_ID"]
+    return subject, trial, ticket, part
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_a_release_that_was_not_heard_of_the_history_has_each_fill_once(tmp_path: Path) -> None:
+    _, trial, ticket, _ = await release_unheard(tmp_path, OrderType.MARKET)
+    fills = await trial.ask(trial.broker.executions(None))
+    assert [(each.order_id, each.quantity) for each in fills] == [(ticket.order_id, ticket.quantity)]
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_of_a_release_that_was_not_heard_of_the_fills_are_told_as_the_tickets(tmp_path: Path) -> None:
+    subject, trial, ticket, part = await release_unheard(tmp_path, OrderType.LIMIT)
+    subject.control.do_fill(part, int(ticket.quantity))
+    await trial.until(lambda: trial.filled(ticket) == ticket.quantity, "it is filled")
+    await trial.still()
+    told = [each for each in trial.told if isinstance(each, Executed | OrderAccepted)]
+    assert {each.order_id for each in told} == {ticket.order_id}
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_of_which_nothing_was_heard_is_asked_about_and_told(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path, patience=0.3)
+    await trial.begin()
+    order = trial.order()
+    subject.control.do_fault("lost_ack")
+    with pytest.raises(Ambiguous):
+        await trial.ask(trial.broker.submit(order))
+    subject.control.do_fill(order.order_id, 4)
+    subject.control.do_fill(order.order_id, 6)
+    await trial.until(lambda: trial.filled(order) == order.quantity, "it is filled")
+    await trial.still()
+    assert sorted(each.quantity for each in trial.fills(order)) == [4, 6]
+    assert isinstance(trial.events(order)[0], OrderAccepted)
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_account_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    name = "O'BRIEN.A.B.007"
+    subject.emulator.book.accounts[name] = Account(name, Decimal(5))
+    subject.emulator.book.accounts["EMU.TEST.DESK.007"] = Account("EMU.TEST.DESK.007", Decimal(7))
+    broker = await trial.begin()
+    assert name in broker.accounts()
+    with pytest.raises(Refused, match="no question and no order"):
+        await broker.balances(name)
+    with pytest.raises(Refused, match="no question and no order"):
+        await broker.submit(trial.order(account=name))
+    assert (await broker.balances("EMU.TEST.DESK.007")).values["DEPOSIT"] == "007"
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quotes, "QUIET_SECONDS", 0.2)
+    subject, trial = trying(tmp_path)
+    broker: Any = await trial.begin()
+    broker.subscribe("IBM")
+    await trial.until(lambda: any(isinstance(each, Quote) for each in trial.told), "a quote is told")
+    subject.control.do_mute("quotes")
+    line = broker._session.quotes._lines["IBM"]
+    with monkeypatch.context() as patched:
+        refused = Refused(Reason.VENUE_DOWN, "not now")
+        patched.setattr(broker._session.pool, "ask", lambda *question: fail(refused))
+        line.told -= 1
+        broker._session.quotes.look()
+    assert not line.asked
+    subject.control.do_quote("IBM", "77.10", "77.20")
+    await trial.until(
+        lambda: any(isinstance(each, Quote) and str(each.bid) == "77.1" for each in trial.told), "it is told"
+    )
     await trial.end()

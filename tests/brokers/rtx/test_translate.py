@@ -105,7 +105,7 @@ def test_a_route_is_a_name_or_has_parameters() -> None:
     "route",
     ['{"A": 1}', '{"A": {}, "B": {}}', "{", "{}", '{"A": {"VOLUME": 1000}}', '{"A": {"BUYORSELL": "Sell"}}',
      '{"A": {"X": "1,VOLUME=9"}}', '{"A": {"X": "a\\nb"}}', '{"A": {"x": 1}}', '{"A": {"X": null}}',
-     '{"A": {"X": true}}',
+     '{"A": {"X": true}}', "[]", '["A"]',
      '{"A": {"STRAT_PARAMETERS": "x"}}', '{"A": {"STRAT_PARAMETERS": {"a": "b\\u0001c"}}}', "A,B", "A!B", '""',
      '{"A": {"X": {"y": 1}}}', '{"A": {"X": NaN}}'],
 )  # fmt: skip

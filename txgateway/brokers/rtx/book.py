@@ -195,6 +195,16 @@ class Changed:
     broker_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """Something happened to an order whose own row was never heard: ask what it is, for it may trade a ticket."""
+
+    row: OrderRow
+
+
+News = OrderEvent | Changed | Unheard
+
+
 class Book:
     """The orders of one connection."""
 
@@ -304,18 +314,17 @@ class Book:
 
     # ---- what is news
 
-    def news(self, row: OrderRow, now: datetime, source: int) -> list[OrderEvent | Changed]:
+    def news(self, row: OrderRow, now: datetime, source: int) -> list[News]:
         """Take in a row that an advise brought; what is to be told of it.
 
         A fill is told as often as one advise brings it: there are two of them, and each brings it once.
         """
         entry = self.hear(row)
         if entry.is_part:
-            return self._part_news(entry, now)
-        events: list[OrderEvent | Changed] = []
-        if entry.accepted and not entry.told_accepted and not entry.rejected:
-            entry.told_accepted = True
-            events.append(OrderAccepted(entry.name, entry.broker_id, now))
+            return [*self._part_news(entry, now)]
+        if entry.main is None and row.kind in _ADDED:
+            return [Unheard(row)]
+        events: list[News] = [*self._accepted(entry, now)]
         if row.kind == TRADED and self._tellable(row) and self._tells(entry, row.row_id, source):
             events.append(Executed(self.execution(row, now), row.time or now))
         elif row.kind in (CANCEL, CHANGE, REJECTED):
@@ -326,12 +335,29 @@ class Book:
             events += self._end(entry, now)
         return events
 
+    def found(self, broker_id: str, rows: Iterable[OrderRow], now: datetime) -> list[OrderEvent]:
+        """What is to be told of an order that was Unheard, once its rows, those and others, were taken in."""
+        entry = self.entries.get(broker_id)
+        if entry is None:
+            return []
+        if entry.is_part:
+            return self._part_news(entry, now)
+        fills = [Executed(each, each.time) for each in self.executions(rows, now) if each.broker_order_id == broker_id]
+        ended = [] if entry.told_end else self._end(entry, now)
+        return [*(self._accepted(entry, now) if entry.main is not None else []), *fills, *ended]
+
+    def _accepted(self, entry: Entry, now: datetime) -> list[OrderEvent]:
+        if not entry.accepted or entry.told_accepted or entry.rejected:
+            return []
+        entry.told_accepted = True
+        return [OrderAccepted(entry.name, entry.broker_id, now)]
+
     def _tells(self, entry: Entry, row_id: str, source: int) -> bool:
         told = entry.told_fills.get(row_id, 0)
         entry.told_fills[row_id] = told | source
         return not told or bool(told & source)
 
-    def _part_news(self, part: Entry, now: datetime) -> list[OrderEvent | Changed]:
+    def _part_news(self, part: Entry, now: datetime) -> list[OrderEvent]:
         """The release of a ticket is accepted: the ticket is an order now. Its fills come as the ticket's own."""
         ticket = self.ticket_of(part)
         if not part.accepted or part.told_accepted or ticket is part:
@@ -341,18 +367,18 @@ class Book:
             return []
         return [OrderAccepted(ticket.name, ticket.broker_id, now)]
 
-    def _refusals(self, entry: Entry, row: OrderRow, now: datetime) -> list[OrderEvent | Changed]:
+    def _refusals(self, entry: Entry, row: OrderRow, now: datetime) -> list[News]:
         """The cancels and changes that are refused by now, each once, whoever heard of it first."""
         words = row.reason or "The broker gave no reason."
         reason = Reason.TOO_LATE if entry.status in CLOSED else reason_of(row.reason)
-        events: list[OrderEvent | Changed] = []
+        events: list[News] = []
         for asked, refusal in ((entry.cancels, CancelRejected), (entry.changes, ReplaceRejected)):
             untold = _refused_in(asked) - entry.told_refused
             entry.told_refused |= untold
             events += [refusal(entry.name, reason, words, now) for _ in untold]
         return events
 
-    def _end(self, entry: Entry, now: datetime) -> list[OrderEvent | Changed]:
+    def _end(self, entry: Entry, now: datetime) -> list[OrderEvent]:
         status, words = entry.status, entry.reason
         if status not in CLOSED or entry.main is None:
             return []

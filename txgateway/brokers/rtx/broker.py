@@ -23,7 +23,7 @@ from txgateway.brokers.rtx.options import mistakes, read
 from txgateway.brokers.rtx.pool import Pool, Urgency
 from txgateway.brokers.rtx.protocol import Row, request
 from txgateway.brokers.rtx.quotes import QUOTES
-from txgateway.brokers.rtx.session import OPEN_ONLY, ORDERS, START_SECONDS, TRADES_ONLY, Session, is_open
+from txgateway.brokers.rtx.session import OPEN_ONLY, ORDERS, START_SECONDS, Session, is_open
 from txgateway.model.account import AccountReport, Position
 from txgateway.model.errors import GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import CancelRejected, ReplaceRejected, VenueError, VenueStatus, VenueStatusChanged
@@ -312,7 +312,7 @@ class RtxBroker:
     async def executions(self, since: datetime | None) -> Sequence[Execution]:
         """The day's fills from `since` on."""
         session = self._require()
-        rows = await session.rows("ORDERS", TRADES_ONLY)
+        rows = await session.trades()
         now = self.now()
         recent = [row for row in rows if since is None or row.time is None or row.time >= since]
         return [each for each in session.book.executions(recent, now) if each.account in session.accounts]
@@ -328,7 +328,10 @@ class RtxBroker:
         session = self._require()
         if account not in session.accounts:
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Venue {self.venue} has no account {account}.")
-        condition = translate.where(**dict(translate.account_fields(account)))
+        try:
+            condition = translate.where(**dict(translate.account_fields(account)))
+        except ValueError as error:
+            raise Refused(Reason.UNSUPPORTED, f"Venue {self.venue} cannot be asked: {error}.") from None
         rows = await session.pool.ask(ORDERS, request("DEPOSIT", "*", condition))
         report = translate.account_report(account, rows[0]) if rows else None
         if report is None:

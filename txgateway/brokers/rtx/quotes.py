@@ -117,10 +117,10 @@ class Quotes:
             line.advise.stop()
             return
         rows = await self._pool.ask(QUOTES, request("LIVEQUOTE", PRICE_FIELDS, condition))
-        if rows and self._stands(symbol, line):
+        if self._stands(symbol, line):
             line.begun = True
             line.told = self._reactor.seconds()
-            self._tell(line.prices.begin(rows[0], self._now()))
+            self._tell(line.prices.begin(rows[0] if rows else {}, self._now()))
 
     def _renew(self, symbol: str, line: _Line) -> None:
         if self._stands(symbol, line):
@@ -148,8 +148,13 @@ class Quotes:
         for symbol, line in quiet[:LOOKS_AT_ONCE]:
             line.asked = True
             asked = self._pool.ask(QUOTES, request("LIVEQUOTE", PRICE_FIELDS, where(DISP_NAME=symbol)))
-            asked.addCallbacks(self._looked, lambda failure: None, callbackArgs=(symbol, line, now))
+            asked.addCallbacks(self._looked, self._unlooked, callbackArgs=(symbol, line, now), errbackArgs=(line,))
             asked.addErrback(lambda failure: log.failure("Quiet symbols could not be looked at.", failure))
+
+    def _unlooked(self, failure: Any, line: _Line) -> None:
+        """It is asked for again when it has been quiet for as long again."""
+        failure.trap(GatewayError)
+        line.asked, line.told = False, self._reactor.seconds()
 
     def _looked(self, rows: tuple[Row, ...], symbol: str, line: _Line, asked_at: float) -> None:
         line.asked = False

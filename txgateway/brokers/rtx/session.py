@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from txgateway.brokers.rtx.book import Book, Changed, Entry
+from txgateway.brokers.rtx.book import Book, Changed, Entry, Unheard
 from txgateway.brokers.rtx.market import CLOCK_FIELDS, CLOCK_SYMBOL, VenueClock, clock_time, login_failed
 from txgateway.brokers.rtx.pool import Pool, Urgency
 from txgateway.brokers.rtx.protocol import Row, advise, poke, request
@@ -77,6 +77,10 @@ class Session:
         self._feed = feed
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._clock_asked: float | None = None
+        self._unheard: dict[str, dict[str, OrderRow]] = {}
+        """What happened to orders that are being asked about, by their ids and the rows' ids."""
+        self._strangers: set[str] = set()
+        """The orders that have fills, and no row of their own in the whole book."""
         self._whole: tuple[float, Deferred[None]] | None = None
         self._whole_rows: set[str] = set()
         self._beat: Any = None
@@ -132,6 +136,8 @@ class Session:
             for event in self.book.news(parsed, self.now(), bit):
                 if isinstance(event, Changed):
                     self._ask_terms(event.broker_id)
+                elif isinstance(event, Unheard):
+                    self._ask_what_it_is(event.row)
                 else:
                     self._tell(event)
             self._wake()
@@ -203,11 +209,48 @@ class Session:
             terms = (entry.main.quantity, entry.limit_price, entry.stop_price)
             self._tell(OrderReplaced(entry.name, *terms, self.now(), entry.broker_id))
 
+        self._go(ask(), broker_id)
+
+    def _ask_what_it_is(self, row: OrderRow) -> None:
+        """Tell what happened to an order of which nothing was heard, once it is known what it is."""
+        broker_id = row.broker_id
+        if broker_id in self._unheard:
+            self._unheard[broker_id][row.row_id] = row
+            return
+        heard = self._unheard[broker_id] = {row.row_id: row}
+
+        async def ask() -> None:
+            try:
+                rows = await self.rows("ORDERS", where(ORIGINAL_ORDER_ID=broker_id))
+            finally:
+                del self._unheard[broker_id]
+            if not self.over:
+                known = {each.row_id: each for each in rows} | heard
+                for event in self.book.found(broker_id, known.values(), self.now()):
+                    self._tell(event)
+                self._wake()
+
+        self._go(ask(), broker_id)
+
+    def _go(self, asking: Coroutine[Any, Any, None], broker_id: str) -> None:
+        """Ask about an order beside all else; what cannot be answered now is found when everything is asked for."""
+
         def failed(failure: Any) -> None:
             if not failure.check(GatewayError):
-                log.failure("The terms of {order} could not be asked for.", failure, order=broker_id)
+                log.failure("Order {order} could not be asked about.", failure, order=broker_id)
 
-        Deferred.fromCoroutine(ask()).addErrback(failed)
+        Deferred.fromCoroutine(asking).addErrback(failed)
+
+    async def trades(self) -> list[OrderRow]:
+        """The rows of the day's fills, each of an order that is known: the fill of a ticket is told twice, and counts
+        once. An order that the whole book does not have is asked for once."""
+        rows = await self.rows("ORDERS", TRADES_ONLY)
+        entries = self.book.entries
+        strangers = {row.broker_id for row in rows if entries[row.broker_id].main is None} - self._strangers
+        if strangers:
+            await self.rows("ORDERS")
+            self._strangers |= {each for each in strangers if entries[each].main is None}
+        return rows
 
     async def poke(self, fields: list[tuple[str, str]], urgency: Urgency) -> None:
         """Write a row of ORDERS. Refused when it was not sent, Ambiguous when it is not known whether it arrived."""

@@ -112,10 +112,12 @@ def account_of(row: Row) -> str:
 
 
 def account_fields(account: str) -> list[tuple[str, str]]:
-    """The four parts of an account; ValueError when it has not four."""
+    """The four parts of an account; ValueError when it has not four, or one that cannot be written in a question."""
     parts = account.split(".")
-    if len(parts) != len(ACCOUNT_FIELDS) or not all(map(is_word, parts)):
-        raise ValueError(f"account {account} is not written BANK.BRANCH.CUSTOMER.DEPOSIT")
+    if len(parts) != len(ACCOUNT_FIELDS) or not all(parts):
+        raise ValueError(f"account {account!r} is not written BANK.BRANCH.CUSTOMER.DEPOSIT")
+    if not all(map(is_word, parts)):
+        raise ValueError(f"account {account!r} has a character that no question and no order can have")
     return list(zip(ACCOUNT_FIELDS, parts, strict=True))
 
 
@@ -127,7 +129,7 @@ def account_report(account: str, row: Row) -> AccountReport | None:
     values: dict[str, Decimal | str] = {"_cash": cash}
     for name in row:
         word = text(row, name)
-        value = number(row, name)
+        value = None if name in ACCOUNT_FIELDS else number(row, name)  # 007 is a name
         if word:
             values[name] = word if value is None else value
     return AccountReport(account, cash, (), values)
@@ -176,7 +178,7 @@ def read_route(words: str, default: str) -> Route:
     """A route's name and its parameters as fields, from a name or {name: {parameter: value}}; ValueError if neither."""
     words = words.strip() or default
     value: Any = words
-    if words[:1] in ("{", '"'):
+    if words[:1] in ("{", "[", '"'):
         try:
             value = json.loads(words, parse_float=Decimal)
         except (ValueError, RecursionError):
