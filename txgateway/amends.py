@@ -18,7 +18,7 @@ from txgateway.model.events import OrderAmended, VenueStatus
 from txgateway.model.exits import ExitPlan
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import CLOSED, Move, Order, OrderRequest, OrderStatus, OrderType, Side
+from txgateway.model.order import CLOSED, Move, Order, OrderStatus, Side
 from txgateway.model.scope import Subject
 from txgateway.risk import Denial
 
@@ -104,7 +104,7 @@ class Amends:
         if instrument is None:
             return Denial(Reason.UNKNOWN_SYMBOL, f"Symbol {order.symbol!r} is unknown at venue {order.venue} by now.")
         denial = exits.check_plan(plan, self._brokers[order.venue].can)
-        return denial or exits.check_levels(_entry(order, _news(plan, had)), instrument, quote)
+        return denial or exits.check_entered(order, _news(plan, had), instrument, quote)
 
     def had(self, order: Order) -> ExitPlan | None:
         """What is attached to an order now; None where it never had anything."""
@@ -157,13 +157,3 @@ def _news(plan: ExitPlan, had: ExitPlan | None) -> ExitPlan:
         stop_loss=None if plan.stop_loss == before.stop_loss else plan.stop_loss,
         trailing_stop=None if plan.trailing_stop == before.trailing_stop else plan.trailing_stop,
     )
-
-
-def _entry(order: Order, plan: ExitPlan) -> OrderRequest:
-    """What the levels are looked at with: the entry while it waits; what it filled is at the market's price by now."""
-    entry = OrderRequest(
-        account=order.account, symbol=order.symbol, side=order.side, quantity=order.quantity, exits=plan
-    )
-    if order.status in CLOSED or order.filled_quantity or order.order_type is OrderType.MARKET:
-        return entry
-    return replace(entry, order_type=order.order_type, limit_price=order.limit_price, stop_price=order.stop_price)

@@ -90,6 +90,12 @@ class Checks:
         now = self._brokers[subject.venue].now()
         return self._guard.judge(request, subject, instrument, quote, now, before, approved)
 
+    def moved(self, order: Order, request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Denial | None:
+        """What a person makes of an order's price, held against its exits as when they were sent."""
+        family = self._state.families.find(order.order_id)
+        entry = self._state.order(order.parent) if order.leg is not None else None
+        return exits.check_moved(order, request, family, entry, instrument, quote)
+
     def _check_kin(self, request: OrderRequest, can: Can) -> Denial | None:
         """What is asked to be attached to the order, and the group it is to be one of."""
         if request.oco:

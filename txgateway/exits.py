@@ -13,7 +13,7 @@ that what does not fit is put right only when nothing was told for a while.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -23,7 +23,7 @@ from txgateway.model.errors import Reason, Refused
 from txgateway.model.exits import LONGEST_HOLD, ExitPlan, Leg, Level, Unit, rounded
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import Move, Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
+from txgateway.model.order import CLOSED, Move, Order, OrderRequest, OrderStatus, OrderType, Side, TimeInForce
 from txgateway.risk import Denial, reference_price
 
 ZERO = Decimal(0)
@@ -436,10 +436,15 @@ def check_plan(plan: ExitPlan, can: Can) -> Denial | None:
     return None
 
 
-def check_levels(request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Denial | None:
-    """Whether the exits lie on the right side of where the entry will be filled, as well as can be known before."""
+def check_levels(
+    request: OrderRequest, instrument: Instrument, quote: Quote | None, held: bool = False
+) -> Denial | None:
+    """Whether the exits lie on the right side of where the entry will be filled, as well as can be known before.
+
+    Of a position that is `held` already: of where it could be left now.
+    """
     plan, tick = request.exits, instrument.tick_size
-    entry = _entry_price(request, quote)
+    entry = _exit_price(request.side, quote) if held else _entry_price(request, quote)
     if plan is None or entry is None:
         return None
     up = request.side is Side.BUY
@@ -451,8 +456,8 @@ def check_levels(request: OrderRequest, instrument: Instrument, quote: Quote | N
                 text = f"{request.symbol} is priced in steps of {tick:f}: {name} {level} is not one."
                 return Denial(Reason.BAD_TICK, text)
             if level.value <= entry if above else level.value >= entry:
-                word = "above" if above else "below"
-                text = f"The {name} of a {request.side} must be {word} its price, about {entry:f}: {level} is not."
+                word, what = "above" if above else "below", "the market's price" if held else "its price"
+                text = f"The {name} of a {request.side} must be {word} {what}, about {entry:f}: {level} is not."
                 return Denial(Reason.BAD_PRICE, text)
         elif not above and level.distance(entry) >= entry:
             return Denial(Reason.BAD_PRICE, f"The {name} is {level} of a price of about {entry:f}: nothing is there.")
@@ -460,6 +465,68 @@ def check_levels(request: OrderRequest, instrument: Instrument, quote: Quote | N
     if trail is not None and up and trail.distance(entry) >= entry:
         return Denial(Reason.BAD_PRICE, f"The trailing_stop is {trail} of a price of about {entry:f}: too far.")
     return None
+
+
+def check_entered(order: Order, plan: ExitPlan, instrument: Instrument, quote: Quote | None) -> Denial | None:
+    """The same of an order that was sent before: by its own price while it waits, and the market's once it is held."""
+    entry = OrderRequest(
+        account=order.account, symbol=order.symbol, side=order.side, quantity=order.quantity, exits=plan
+    )
+    if order.status in CLOSED or order.filled_quantity:
+        return check_levels(entry, instrument, quote, held=True)
+    entry = replace(entry, order_type=order.order_type, limit_price=order.limit_price, stop_price=order.stop_price)
+    return check_levels(entry, instrument, quote)
+
+
+def check_moved(
+    order: Order,
+    request: OrderRequest,
+    family: Family | None,
+    entry: Order | None,
+    instrument: Instrument,
+    quote: Quote | None,
+) -> Denial | None:
+    """Whether an order whose price is to move leaves exits on the right side: its own, or itself where it is one.
+
+    A stop that the market has passed protects nothing: it would close the position at once.
+    """
+    if family is None or (request.limit_price, request.stop_price) == (order.limit_price, order.stop_price):
+        return None
+    if order.leg is None:
+        over = family.closing or family.ended
+        return None if over else check_levels(replace(request, exits=_as_it_stands(family)), instrument, quote)
+    price = request.stop_price if order.leg is Leg.STOP_LOSS else request.limit_price
+    if order.leg not in (Leg.STOP_LOSS, Leg.TAKE_PROFIT) or price is None:
+        return None
+    plan = _with_price(ExitPlan(), order.leg, price)
+    if entry is not None:
+        return check_entered(entry, plan, instrument, quote)
+    held = replace(request, side=family.side, exits=plan)
+    return check_levels(held, instrument, quote, held=True)
+
+
+def _as_it_stands(family: Family) -> ExitPlan:
+    """A family's plan without the legs that were given up, and with the prices that a person set."""
+    plan = family.plan
+    for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT):
+        if leg in family.given_up:
+            plan = _with_price(plan, leg, None)
+        elif leg in family.by_hand and leg in family.prices:
+            plan = _with_price(plan, leg, family.prices[leg])
+    return plan
+
+
+def _with_price(plan: ExitPlan, leg: Leg, price: Decimal | None) -> ExitPlan:
+    level = None if price is None else Level(price)
+    if leg is Leg.TAKE_PROFIT:
+        return replace(plan, take_profit=level)
+    return replace(plan, stop_loss=level, trailing_stop=None)
+
+
+def _exit_price(side: Side, quote: Quote | None) -> Decimal | None:
+    """Where a position that was entered by this side could be left; None where the market does not show it."""
+    shown = ZERO if quote is None else quote.bid if side is Side.BUY else quote.ask
+    return shown if shown > 0 else None
 
 
 def _entry_price(request: OrderRequest, quote: Quote | None) -> Decimal | None:

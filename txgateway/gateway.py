@@ -462,6 +462,9 @@ class Gateway:
             decision = Decision(halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER))
             if decision.denial is None:
                 decision = self.checks.judge(request, Subject.of(order), instrument, quote, grant, before=order)
+            if decision.denial is None and instrument is not None and by != KEEPER:
+                denial = self.checks.moved(order, request, instrument, quote)
+                decision = decision if denial is None else Decision(denial)
         if decision.denial is not None:
             raise await self._change_denied(order, "replace", decision.denial, by)
         if order.leg is None and not risk.only_decreases(order, request):

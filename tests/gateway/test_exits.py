@@ -9,7 +9,7 @@ import pytest
 
 from tests.brokers.conftest import Logged, logged
 from tests.desk import EVERYTHING, Bench
-from tests.gateway.exits_desk import desk, enter, family, kinds, plan, quote, restarted, shown, trade, working
+from tests.gateway.exits_desk import Holder, desk, enter, family, kinds, plan, quote, restarted, shown, trade, working
 from txgateway.brokers import Can
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import (
@@ -855,6 +855,98 @@ def test_exits_that_make_no_sense_are_refused(given: dict[str, object], reason: 
     order = enter(bench, 0, **given)
     assert (order.status, order.reason) == (S.DENIED, reason)
     assert bench.broker.sent == []
+
+
+def moves(bench: Bench, order: Order, limit: str | None = None, stop: str | None = None) -> Reason | None:
+    """Change an order's price; why it was refused, and then nothing of it has changed and nothing was sent."""
+    sent = len(bench.broker.replaced)
+    try:
+        bench.do(bench.gateway.replace(order.order_id, None, limit and D(limit), stop and D(stop), "me"))
+    except Refused as refused:
+        assert len(bench.broker.replaced) == sent
+        now = bench.gateway.state.order(order.order_id)
+        assert now is not None
+        assert (now.limit_price, now.stop_price) == (order.limit_price, order.stop_price)
+        assert kinds(bench)[-1] == "ChangeDenied"
+        return refused.reason
+    assert len(bench.broker.replaced) == sent + 1
+    return None
+
+
+@pytest.mark.parametrize(
+    ("given", "leg", "bad", "good"),
+    [
+        ({"stop_loss": "95"}, Leg.STOP_LOSS, "101", "99.50"),
+        ({"stop_loss": "95"}, Leg.STOP_LOSS, "99.99", "99.98"),  # the bid is at the stop: it would trade at once
+        ({"trailing_stop": "5"}, Leg.STOP_LOSS, "101", "99"),
+        ({"take_profit": "110"}, Leg.TAKE_PROFIT, "99", "100.50"),
+        ({"side": Side.SELL, "stop_loss": "105"}, Leg.STOP_LOSS, "100.01", "100.02"),
+        ({"side": Side.SELL, "take_profit": "90"}, Leg.TAKE_PROFIT, "101", "99"),
+    ],
+)
+def test_an_exit_is_not_moved_to_where_the_market_has_passed_it(
+    given: dict[str, Any], leg: Leg, bad: str, good: str
+) -> None:
+    bench = desk()
+    exit_order = working(bench, enter(bench, **given))[leg]
+    stops = leg is Leg.STOP_LOSS
+    move = lambda price: moves(bench, exit_order, None if stops else price, price if stops else None)  # noqa: E731
+    assert move(bad) is Reason.BAD_PRICE
+    assert move(good) is None
+
+
+def test_where_no_price_was_seen_an_exit_is_moved_as_it_was_sent() -> None:
+    bench = desk()
+    stop = working(bench, enter(bench, stop_loss="95"))[Leg.STOP_LOSS]
+    bench.touch = None
+    assert moves(bench, stop, stop="101") is None
+
+
+def test_by_an_old_price_an_exit_is_judged_as_it_was_when_it_was_sent() -> None:
+    bench = desk()
+    order = enter(bench, stop_loss="95")
+    bench.quoted = bench.now()
+    bench.turn(3600)
+    assert enter(bench, 0, stop_loss="101").reason is Reason.BAD_PRICE
+    assert moves(bench, working(bench, order)[Leg.STOP_LOSS], stop="101") is Reason.BAD_PRICE
+
+
+def test_an_exit_of_an_earlier_days_entry_is_judged_too() -> None:
+    bench = desk()
+    order = enter(bench, stop_loss="95")
+    bench.turn(86400)
+    assert bench.gateway.state.order(order.order_id) is None
+    assert moves(bench, working(bench, order)[Leg.STOP_LOSS], stop="101") is Reason.BAD_PRICE
+
+
+def test_an_entry_is_not_moved_past_its_own_exits() -> None:
+    bench = desk()
+    order = enter(bench, 0, **BRACKET)
+    assert moves(bench, order, limit="95") is Reason.BAD_PRICE
+    assert moves(bench, order, limit="96") is None
+    order = bench.gateway.state.working[order.order_id]
+    bench.do(bench.gateway.end_exits(order.order_id, "me"))
+    assert moves(bench, order, limit="90") is None
+
+
+def test_an_attached_exit_is_held_against_its_entrys_price_while_that_waits() -> None:
+    bench = desk(EVERYTHING | Can.BRACKET, Holder)
+    bench.touch = (D("104.99"), D("105.01"))
+    order = enter(bench, 0, **BRACKET)
+    legs = working(bench, order)
+    assert all(each.attached for each in legs.values())
+    assert moves(bench, legs[Leg.STOP_LOSS], stop="100") is Reason.BAD_PRICE
+    assert moves(bench, legs[Leg.STOP_LOSS], stop="98") is None
+    assert moves(bench, legs[Leg.TAKE_PROFIT], limit="104") is None
+
+
+def test_the_gateway_itself_moves_a_stop_wherever_its_plan_says() -> None:
+    bench = desk()
+    order = enter(bench, 50, stop_loss="1%")
+    assert shown(bench, order) == {"sl": (50, D(99))}
+    bench.touch = (D("98"), D("98.02"))
+    trade(bench, order.order_id, 50, "110")
+    assert shown(bench, order) == {"sl": (100, D("103.95"))}
 
 
 @pytest.mark.parametrize(

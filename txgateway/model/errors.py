@@ -27,7 +27,10 @@ class Reason(StrEnum):
     BAD_QUANTITY = "BAD_QUANTITY", "The quantity is no number above zero, or not above what is filled already."
     QUANTITY_TOO_LOW = "QUANTITY_TOO_LOW", "The quantity is less than the instrument's least, or comes to nothing."
     QUANTITY_TOO_HIGH = "QUANTITY_TOO_HIGH", "The quantity is more than one order of the instrument may have."
-    BAD_PRICE = "BAD_PRICE", "A price is missing, does not belong to this type of order, or is no number above zero."
+    BAD_PRICE = (
+        "BAD_PRICE",
+        "A price is missing, does not belong to the order, is no number above zero, or is an exit's on the wrong side.",
+    )
     BAD_LOT = "BAD_LOT", "The quantity is no multiple of the instrument's lot."
     BAD_TICK = "BAD_TICK", "A price is no multiple of the instrument's tick."
     MIN_NOTIONAL = "MIN_NOTIONAL", "The order is worth less than the venue takes."
