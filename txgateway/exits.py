@@ -472,7 +472,7 @@ def check_entered(order: Order, plan: ExitPlan, instrument: Instrument, quote: Q
     entry = OrderRequest(
         account=order.account, symbol=order.symbol, side=order.side, quantity=order.quantity, exits=plan
     )
-    if order.status in CLOSED or order.filled_quantity:
+    if _is_held(order):
         return check_levels(entry, instrument, quote, held=True)
     entry = replace(entry, order_type=order.order_type, limit_price=order.limit_price, stop_price=order.stop_price)
     return check_levels(entry, instrument, quote)
@@ -488,39 +488,44 @@ def check_moved(
 ) -> Denial | None:
     """Whether an order whose price is to move leaves exits on the right side: its own, or itself where it is one.
 
-    A stop that the market has passed protects nothing: it would close the position at once.
+    A stop that the market has passed protects nothing: it would close the position at once. A profit that is moved to
+    the market is taken now, at no worse than its price.
     """
     if family is None or (request.limit_price, request.stop_price) == (order.limit_price, order.stop_price):
         return None
     if order.leg is None:
         over = family.closing or family.ended
         return None if over else check_levels(replace(request, exits=_as_it_stands(family)), instrument, quote)
-    price = request.stop_price if order.leg is Leg.STOP_LOSS else request.limit_price
-    if order.leg not in (Leg.STOP_LOSS, Leg.TAKE_PROFIT) or price is None:
+    waits = entry is not None and not _is_held(entry)
+    if order.leg is Leg.STOP_LOSS and request.stop_price is not None:
+        plan = ExitPlan(stop_loss=Level(request.stop_price))
+    elif order.leg is Leg.TAKE_PROFIT and request.limit_price is not None and waits:
+        plan = ExitPlan(take_profit=Level(request.limit_price))
+    else:
         return None
-    plan = _with_price(ExitPlan(), order.leg, price)
     if entry is not None:
         return check_entered(entry, plan, instrument, quote)
     held = replace(request, side=family.side, exits=plan)
     return check_levels(held, instrument, quote, held=True)
 
 
+def _is_held(entry: Order) -> bool:
+    return entry.status in CLOSED or entry.filled_quantity > 0
+
+
 def _as_it_stands(family: Family) -> ExitPlan:
     """A family's plan without the legs that were given up, and with the prices that a person set."""
     plan = family.plan
     for leg in (Leg.STOP_LOSS, Leg.TAKE_PROFIT):
-        if leg in family.given_up:
-            plan = _with_price(plan, leg, None)
-        elif leg in family.by_hand and leg in family.prices:
-            plan = _with_price(plan, leg, family.prices[leg])
+        if leg not in family.given_up and leg not in family.by_hand:
+            continue
+        price = None if leg in family.given_up else family.prices.get(leg)
+        level = None if price is None else Level(price)
+        if leg is Leg.TAKE_PROFIT:
+            plan = replace(plan, take_profit=level)
+        else:
+            plan = replace(plan, stop_loss=level, trailing_stop=None)
     return plan
-
-
-def _with_price(plan: ExitPlan, leg: Leg, price: Decimal | None) -> ExitPlan:
-    level = None if price is None else Level(price)
-    if leg is Leg.TAKE_PROFIT:
-        return replace(plan, take_profit=level)
-    return replace(plan, stop_loss=level, trailing_stop=None)
 
 
 def _exit_price(side: Side, quote: Quote | None) -> Decimal | None:

@@ -874,25 +874,25 @@ def moves(bench: Bench, order: Order, limit: str | None = None, stop: str | None
 
 
 @pytest.mark.parametrize(
-    ("given", "leg", "bad", "good"),
+    ("given", "bad", "good"),
     [
-        ({"stop_loss": "95"}, Leg.STOP_LOSS, "101", "99.50"),
-        ({"stop_loss": "95"}, Leg.STOP_LOSS, "99.99", "99.98"),  # the bid is at the stop: it would trade at once
-        ({"trailing_stop": "5"}, Leg.STOP_LOSS, "101", "99"),
-        ({"take_profit": "110"}, Leg.TAKE_PROFIT, "99", "100.50"),
-        ({"side": Side.SELL, "stop_loss": "105"}, Leg.STOP_LOSS, "100.01", "100.02"),
-        ({"side": Side.SELL, "take_profit": "90"}, Leg.TAKE_PROFIT, "101", "99"),
+        ({"stop_loss": "95"}, "101", "99.50"),
+        ({"stop_loss": "95"}, "99.99", "99.98"),  # the bid is at the stop: it would trade at once
+        ({"trailing_stop": "5"}, "101", "99"),
+        ({"side": Side.SELL, "stop_loss": "105"}, "100.01", "100.02"),
     ],
 )
-def test_an_exit_is_not_moved_to_where_the_market_has_passed_it(
-    given: dict[str, Any], leg: Leg, bad: str, good: str
-) -> None:
+def test_a_stop_is_not_moved_to_where_the_market_has_passed_it(given: dict[str, Any], bad: str, good: str) -> None:
     bench = desk()
-    exit_order = working(bench, enter(bench, **given))[leg]
-    stops = leg is Leg.STOP_LOSS
-    move = lambda price: moves(bench, exit_order, None if stops else price, price if stops else None)  # noqa: E731
-    assert move(bad) is Reason.BAD_PRICE
-    assert move(good) is None
+    stop = working(bench, enter(bench, **given))[Leg.STOP_LOSS]
+    assert moves(bench, stop, stop=bad) is Reason.BAD_PRICE
+    assert moves(bench, stop, stop=good) is None
+
+
+def test_a_profit_that_is_moved_to_the_market_is_taken_now() -> None:
+    bench = desk()
+    profit = working(bench, enter(bench, **BRACKET))[Leg.TAKE_PROFIT]
+    assert moves(bench, profit, limit="99") is None
 
 
 def test_where_no_price_was_seen_an_exit_is_moved_as_it_was_sent() -> None:
@@ -937,6 +937,7 @@ def test_an_attached_exit_is_held_against_its_entrys_price_while_that_waits() ->
     assert all(each.attached for each in legs.values())
     assert moves(bench, legs[Leg.STOP_LOSS], stop="100") is Reason.BAD_PRICE
     assert moves(bench, legs[Leg.STOP_LOSS], stop="98") is None
+    assert moves(bench, legs[Leg.TAKE_PROFIT], limit="99") is Reason.BAD_PRICE
     assert moves(bench, legs[Leg.TAKE_PROFIT], limit="104") is None
 
 
