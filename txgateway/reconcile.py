@@ -168,7 +168,7 @@ def judge(order: Order, word: Word, now: datetime) -> Verdict:
     if not order.acknowledged:
         if word is Absent.UNLISTED:
             return Verdict()
-        text = "The broker's whole history was searched: the order never arrived there."
+        text = f"The broker's whole history was searched: the order never arrived there.{_to_send_again(order)}"
         return Verdict((OrderRejected(order.order_id, Reason.NEVER_ARRIVED, text, now),), sure=True)
     if word is Absent.NEVER:
         text = f"The broker held the order as {order.broker_order_id or 'its own'} and has never heard of it now."
@@ -179,6 +179,16 @@ def judge(order: Order, word: Word, now: datetime) -> Verdict:
     reason = Reason.MISSING if word is Absent.NEVER else Reason.RESTARTED
     doubt = () if order.status is S.UNKNOWN else (OrderDoubted(order.order_id, reason, text, now),)
     return Verdict(doubt, (shown,))
+
+
+def _to_send_again(order: Order) -> str:
+    """What its sender may do now; what the gateway sent by itself it sends again by itself."""
+    if order.leg is not None or order.signal or order.origin is Origin.FLATTEN:
+        return ""
+    if order.client_order_id == order.order_id:
+        return " Send it again, if it is still wanted."
+    key = order.client_order_id
+    return f" Its client_order_id {key!r} is used up: send it again with a new one, if it is still wanted."
 
 
 def _ours(order: Order) -> str:

@@ -266,6 +266,12 @@ def _vehicle(route: str) -> str:
 # ---------------------------------------------------------------- orders
 
 
+def _final(order: Order) -> str:
+    """What who sends a refused order again is told: the same key gives the same answer for ever."""
+    key = order.client_order_id
+    return f"Nothing was sent now: this is what became of the order with client_order_id {key!r}; use a new one."
+
+
 def order(order: Order, replayed: bool = False) -> dict[str, Any]:
     """The order (or ticket) object; one that was refused says why in errorMsg."""
     status = order.status
@@ -318,6 +324,8 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
             value["attached"] = True
     if word == "Error":
         value["errorMsg"] = order.text or f"Order {order_id} is {status}."
+        if replayed:
+            value["errorMsg"] = f"{value['errorMsg'].rstrip('.')}. {_final(order)}"
     if replayed:
         value["replayed"] = True
     value["updates"] = [_update(each, order_id) for each in order.updates]

@@ -75,7 +75,11 @@ def test_a_refusal_keeps_its_key(daemon: Daemon) -> None:
     terms = {**TERMS, "symbol": "NOSUCH", "quantity": 10, "client_order_id": "refused-1"}
     first = daemon.call("market_order", **terms)
     assert (first["status"], first["reason"], first["order_status"]) == ("Error", "UNKNOWN_SYMBOL", "DENIED")
-    assert daemon.call("market_order", **terms) == {**first, "replayed": True}
+    again = daemon.call("market_order", **terms)
+    text = f"{first['errorMsg']} Nothing was sent now: "
+    assert again["errorMsg"].startswith(text)
+    assert again["errorMsg"].endswith("'refused-1'; use a new one.")
+    assert {**again, "errorMsg": first["errorMsg"]} == {**first, "replayed": True}
 
 
 def test_a_key_sent_by_many_at_once_is_one_order(daemon: Daemon) -> None:

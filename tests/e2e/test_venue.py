@@ -71,7 +71,10 @@ def test_an_order_in_doubt_at_a_crash_is_settled_by_the_venue(make_daemon: MakeD
     daemon.start().up()
     ended = daemon.call("query_order", id="lost-1")
     assert (ended["order_status"], ended["reason"]) == ("REJECTED", "NEVER_ARRIVED")
-    assert daemon.call("market_order", **terms) == {**ended, "replayed": True}
+    assert "'lost-1' is used up: send it again with a new one" in ended["errorMsg"]
+    again = daemon.call("market_order", **terms)
+    assert "Nothing was sent now" in again.pop("errorMsg")
+    assert {**again, "errorMsg": ended["errorMsg"]} == {**ended, "replayed": True}
     assert daemon.call("query_executions") == {}
     assert daemon.call("market_order", **TERMS, quantity=1)["status"] == "Filled"
 

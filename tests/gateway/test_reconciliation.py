@@ -287,6 +287,31 @@ def test_no_such_order_is_believed_when_it_can_no_longer_be_under_way() -> None:
     assert now(bench, mute).status is S.NEW, "later evidence wins"
 
 
+@pytest.mark.parametrize("key", ["mine-1", None])
+def test_an_order_that_never_arrived_says_what_its_sender_is_to_do(key: str | None) -> None:
+    bench = desk()
+    bench.broker.mode = "fail"
+    order = bench.submit(**LIMIT, client_order_id=key).order
+    pass_time(bench, 20)
+    ended = now(bench, order)
+    assert ended.reason is Reason.NEVER_ARRIVED
+    assert ("'mine-1' is used up: send it again with a new one" in ended.text) is (key is not None)
+    assert ended.text.endswith("if it is still wanted.")
+    if key is not None:
+        again = bench.submit(**LIMIT, client_order_id=key)
+        assert (again.replayed, again.order, len(bench.broker.sent)) == (True, ended, 1)
+
+
+def test_what_the_gateway_sends_again_by_itself_asks_nobody_to() -> None:
+    bench = desk()
+    bench.broker.mode = "fail"
+    flatten = request(**LIMIT, client_order_id="flatten:1:IBM:1")
+    order = bench.do(bench.gateway.submit(flatten, "me", Origin.FLATTEN)).order
+    pass_time(bench, 20)
+    assert now(bench, order).reason is Reason.NEVER_ARRIVED
+    assert "again" not in now(bench, order).text
+
+
 @pytest.mark.parametrize("answer", [Refused(Reason.NO_SUCH_ORDER, "There is no such order."), None])
 def test_a_cancel_that_is_refused_leaves_the_doubt_as_it_was(answer: Refused | None) -> None:
     """It may not be believed later that the order never arrived, nor (of a time-out) sooner."""

@@ -96,6 +96,16 @@ def test_a_replayed_order_says_so() -> None:
     assert "replayed" not in wire.order(ORDERS["filled"])
 
 
+def test_who_sends_a_refused_order_again_is_told_that_the_key_is_used_up() -> None:
+    first = wire.order(ORDERS["rejected"])
+    again = wire.order(ORDERS["rejected"], replayed=True)
+    assert first["errorMsg"] == "Not enough cash."
+    assert again["errorMsg"].startswith("Not enough cash. Nothing was sent now: ")
+    assert repr(first["client_order_id"]) in again["errorMsg"]
+    assert again["errorMsg"].endswith("use a new one.")
+    assert {**first, "replayed": True} == {**again, "errorMsg": first["errorMsg"]}
+
+
 def test_an_execution_has_every_member() -> None:
     assert set(wire.execution(EXECUTION, FLAGS)) >= TXTRADER_EXECUTION
     assert wire.execution(EXECUTION, FLAGS)["seq"] == EXECUTION.seq
