@@ -305,8 +305,7 @@ def test_an_order_that_never_arrived_says_what_its_sender_is_to_do(key: str | No
 def test_what_the_gateway_sends_again_by_itself_asks_nobody_to() -> None:
     bench = desk()
     bench.broker.mode = "fail"
-    flatten = request(**LIMIT, client_order_id="flatten:1:IBM:1")
-    order = bench.do(bench.gateway.submit(flatten, "me", Origin.FLATTEN)).order
+    order = bench.submit(**LIMIT, client_order_id="sig:1:0", signal="1").order
     pass_time(bench, 20)
     assert now(bench, order).reason is Reason.NEVER_ARRIVED
     assert "again" not in now(bench, order).text
