@@ -533,22 +533,25 @@ def test_a_venue_does_not_wait_for_what_is_looked_up_for_another() -> None:
     assert kinds(bench)[-1] == "Executed"
 
 
-def test_a_step_that_fails_keeps_no_other_from_its_turn() -> None:
-    bench = Bench(order_timeout=5).up()
-    bench.broker.mode = "mute"
+def test_a_step_that_fails_keeps_no_other_from_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
 
-    def fails() -> None:
+    def fails(reconciler: object) -> None:
+        failed.append(reconciler)
         raise ZeroDivisionError
 
+    monkeypatch.setattr("txgateway.reconciler.Reconciler.watch", fails)
+    bench = Bench(order_timeout=5).up()
+    bench.broker.mode = "mute"
     Deferred.fromCoroutine(bench.gateway.submit(request(), "me", Origin.RPC))
     bench.turn()
-    bench.gateway.reconciler.watch = fails  # type: ignore[method-assign]
     days: list[str] = []
     bench.gateway.intake.start_day = days.append  # type: ignore[method-assign]
     for _ in range(7):
         bench.turn(1)
     assert [each.reason for each in bench.gateway.state.working.values()] == [Reason.TIMEOUT]
     assert set(days) == {"paper"}
+    assert failed
 
 
 def test_what_follows_from_one_record_keeps_nothing_back_that_follows_from_another() -> None:
