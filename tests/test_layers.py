@@ -83,14 +83,14 @@ MAY_IMPORT = {
     "sizing": "model",
     # the desk
     "gateway": (
-        "amends cancels checks errands exits flatten guard halts leases outbound pricing rounds settlement tickets "
-        "intake reconciler differences ledger history risk state journal brokers model"
+        "amends cancels checks errands exits flatten guard halts leases missed outbound pricing rounds settlement "
+        "tally tickets intake reconciler differences ledger history risk state journal brokers model"
     ),
     "checks": "exits families guard halts risk state brokers model",
     "rounds": "",
     "pricing": "guard intake model",
     "outbound": "intake ledger halts risk brokers model",
-    "settlement": "differences history intake ledger reconcile reconciler brokers model",
+    "settlement": "differences history intake ledger reconcile reconciler tally brokers model",
     "amends": "exits halts history intake ledger risk brokers model",
     "cancels": "intake state model",
     "errands": "intake ledger brokers model",
@@ -98,7 +98,10 @@ MAY_IMPORT = {
     "flatten": "cancels intake differences ledger history state brokers model",
     "keeper": "gateway halts exits families state brokers model",
     "tickets": "intake ledger brokers model",
-    "reconciler": "intake differences ledger history state reconcile journal brokers model",
+    "reconciler": "tally missed look intake differences ledger history state reconcile journal brokers model",
+    "tally": "missed look intake differences ledger reconcile brokers model",
+    "missed": "look intake state brokers model",
+    "look": "reconcile model",
     "intake": "differences ledger history state reconcile journal brokers model",
     "differences": "ledger state model",
     "guard": "risk state model",

@@ -35,6 +35,11 @@ class Differences:
         """Those of a venue (of all) that are open."""
         return [each for each in self._state.differences.values() if venue in ("", each.venue)]
 
+    def is_open(self, key: Key, ours: str, theirs: str) -> bool:
+        """Whether a difference is open with these figures."""
+        known = self._state.differences.get(key)
+        return known is not None and (known.ours, known.theirs) == (ours, theirs)
+
     def seen(self, difference: Difference) -> datetime:
         """When it was last seen: by this daemon, or when it was last told of."""
         return self._seen.get(difference.name, difference.risen)

@@ -24,6 +24,7 @@ from txgateway.intake import Intake
 from txgateway.journal import Journal
 from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger, Then
+from txgateway.missed import Missed
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     MOVES,
@@ -66,6 +67,7 @@ from txgateway.risk import Decision, Denial, Warned
 from txgateway.rounds import Rounds
 from txgateway.settlement import Settlement
 from txgateway.state import Change, State
+from txgateway.tally import Tally
 from txgateway.tickets import ANY_TIME, TicketRules, Tickets
 
 log = Logger()
@@ -151,12 +153,16 @@ class Gateway:
             self.cancels,
             self.differences,
         )
+        missed = Missed(desk.state, self.intake, desk.brokers)
+        self.tally = Tally(self.ledger, self.intake, missed, self.differences, desk.brokers, desk.clock)
         self.reconciler = Reconciler(
             self.ledger,
             desk.journal,
             self.history,
             self.intake,
             desk.brokers,
+            missed,
+            self.tally,
             self.differences,
             desk.reactor,
             desk.clock,
@@ -165,7 +171,14 @@ class Gateway:
             desk.order_timeout,
         )
         settlement = Settlement(
-            self.ledger, self.intake, self.history, self.reconciler, self.differences, desk.brokers, desk.clock
+            self.ledger,
+            self.intake,
+            self.history,
+            self.reconciler,
+            self.tally,
+            self.differences,
+            desk.brokers,
+            desk.clock,
         )
         self.resolve, self.settle = settlement.resolve, settlement.settle
         self.report = self.intake.report

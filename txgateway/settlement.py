@@ -22,6 +22,7 @@ from txgateway.model.events import OrderResolved, VenueStatus
 from txgateway.model.order import CLOSED, Order, OrderReport, OrderStatus
 from txgateway.reconcile import Word
 from txgateway.reconciler import Reconciler
+from txgateway.tally import Tally
 
 log = Logger()
 
@@ -35,6 +36,7 @@ class Settlement:
         intake: Intake,
         history: History,
         reconciler: Reconciler,
+        tally: Tally,
         differences: Differences,
         brokers: Mapping[str, Broker],
         clock: Callable[[], datetime],
@@ -43,6 +45,7 @@ class Settlement:
         self._intake = intake
         self._history = history
         self._reconciler = reconciler
+        self._tally = tally
         self._differences = differences
         self._brokers = brokers
         self._clock = clock
@@ -101,9 +104,9 @@ class Settlement:
             symbol = (difference.account, difference.key)
             held = next((each for each in theirs if (each.account, each.symbol) == symbol), None)
             flat = Position(difference.venue, *symbol, Decimal(0))
-            self._reconciler.take_position(held or flat, difference.venue)
+            self._tally.take_position(held or flat, difference.venue)
         elif difference.what == What.BALANCE:
-            self._reconciler.take_gap(difference)
+            self._tally.take_gap(difference)
         self._differences.gone(name, text, by)
         await self._ledger.settled()
         return replace(difference, resolved=self._clock(), text=text)

@@ -295,7 +295,7 @@ def test_a_venue_that_cannot_says_so() -> None:
 
 def test_positions_with_what_the_venue_tells(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     hall.broker.held = [Position("paper", "ACC", PERPETUAL, D(-2), D(100), D("101.5"), D(150), D(20), D(-3))]
-    hall.gateway.reconciler.take_position(hall.broker.held[0], "paper")
+    hall.gateway.tally.take_position(hall.broker.held[0], "paper")
     hall.bench.turn()
     assert hall.ask("query_positions") == {"ACC": {PERPETUAL: -2}}
     assert hall.ask("query_positions", data=True)["ACC"][PERPETUAL] == {
@@ -319,7 +319,7 @@ def test_positions_with_what_the_venue_tells(hall: Hall, monkeypatch: pytest.Mon
 
 def test_a_position_whose_cost_we_do_not_know_has_the_venues(hall: Hall) -> None:
     hall.broker.held = [Position("paper", "ACC", PERPETUAL, D(-2), D(100))]
-    hall.gateway.reconciler.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
+    hall.gateway.tally.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
     hall.bench.turn()
     assert hall.ask("query_positions", data=True)["ACC"][PERPETUAL]["average_price"] == 100
 
