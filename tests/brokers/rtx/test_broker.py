@@ -463,3 +463,23 @@ async def test_a_look_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: py
         lambda: any(isinstance(each, Quote) and str(each.bid) == "77.1" for each in trial.told), "it is told"
     )
     await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_fill_that_is_taken_back_is_said_and_counts_no_more_for_who_asks_anew(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    broker = await trial.begin()
+    order = await trial.rest()
+    subject.control.do_fill(order.order_id, 4)
+    subject.control.do_fill(order.order_id, 6)
+    await trial.until(lambda: trial.filled(order) == 10, "it is filled")
+    first, second = trial.fills(order)
+    subject.control.do_correct(first.execution_id, 0)
+    await trial.until(lambda: any("taken back" in each for each in errors(trial)), "it is said")
+    assert [each.execution_id for each in await broker.executions(None)] == [second.execution_id]
+    subject.control.do_correct(second.execution_id, 5, "1.25")
+    await trial.until(lambda: trial.filled(order) == 5 + 4, "its new figures are told, under the same id")
+    (kept,) = await broker.executions(None)
+    assert (kept.execution_id, kept.quantity, str(kept.price)) == (second.execution_id, 5, "1.25")
+    assert sum("taken back" in each for each in errors(trial)) == 1
+    await trial.end()

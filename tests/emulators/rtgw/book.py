@@ -266,6 +266,24 @@ class Book(Rows):
         self.event(order, "ExchangeTradeOrder", **more)
         self.own(order, "COMPLETED" if order.is_live and not left else "", **sums)
 
+    def correct(self, row_id: str, size: int, price: Decimal | None = None) -> None:
+        """A fill is taken to have been of another size or price; of size 0: it is taken back. Its row is told again."""
+        row = self.rows.get(row_id, {})
+        if row.get("TYPE") != "ExchangeTradeOrder" or size < 0:
+            raise ValueError(f"{row_id!r} is no fill, or {size} no size")
+        order, before, was = self.orders[row["ORIGINAL_ORDER_ID"]], row["VOLUME"], Decimal(str(row["PRICE"]))
+        price = was if price is None else price
+        account = self.accounts[".".join(str(order.row[part]) for part in ACCOUNT)]
+        account.trade(order.symbol, order.buys, -before, was)
+        account.trade(order.symbol, order.buys, size, price)
+        traded = order.row["VOLUME_TRADED"]
+        turnover = Decimal(str(order.row["AVG_PRICE"])) * traded - was * before + price * size
+        traded += size - before
+        sums = {"VOLUME_TRADED": traded, "AVG_PRICE": float(turnover / traded) if traded else 0.0}
+        figures = {"VOLUME": size, "PRICE": float(price)} if size else {"CURRENT_STATUS": "DELETED"}
+        self.put(row | figures | sums | self.stamp())
+        self.own(order, **sums)
+
     def match(self, symbol: str) -> None:
         """After a new quote or trade: what can be filled is, in the order in which it came."""
         for order in list(self.live.get(symbol, {}).values()):

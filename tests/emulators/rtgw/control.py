@@ -161,6 +161,10 @@ class Control(control.Control):
         given = None if price is None else Decimal(str(price))
         self.emulator.book.fill(self._order(id), volume, given)
 
+    def do_correct(self, id: str, volume: int, price: Any = None) -> None:
+        """The fill of this ORDER_ID had another volume or price; 0 takes it back: its row is DELETED."""
+        self.emulator.book.correct(id, volume, None if price is None else Decimal(str(price)))
+
     def do_kill(self, id: str, reason: str = "Killed by the exchange") -> None:
         """The exchange kills an open order."""
         self.emulator.book.kill(self._order(id), reason)

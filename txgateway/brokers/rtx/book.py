@@ -202,7 +202,14 @@ class Unheard:
     row: OrderRow
 
 
-News = OrderEvent | Changed | Unheard
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A fill that was told is none any more, by the broker's word."""
+
+    row: OrderRow
+
+
+News = OrderEvent | Changed | Unheard | TakenBack
 
 
 class Book:
@@ -227,7 +234,9 @@ class Book:
             self._main(entry, row)
         elif row.kind == TRADED:
             entry.accepted = True
-            if row.price is not None:
+            if row.status in _ENDED:
+                entry.fills.pop(row.row_id, None)
+            elif row.price is not None:
                 entry.fills[row.row_id] = (row.quantity, row.price)
         elif row.kind == ACCEPTED:
             entry.accepted = True
@@ -327,6 +336,8 @@ class Book:
         events: list[News] = [*self._accepted(entry, now)]
         if row.kind == TRADED and self._tellable(row) and self._tells(entry, row.row_id, source):
             events.append(Executed(self.execution(row, now), row.time or now))
+        elif row.kind == TRADED and row.status in _ENDED and entry.told_fills.pop(row.row_id, 0):
+            events.append(TakenBack(row))
         elif row.kind in (CANCEL, CHANGE, REJECTED):
             events += self._refusals(entry, row, now)
         if row.kind in (CHANGE, ADJUSTED) and row.status == "COMPLETED":
@@ -394,7 +405,11 @@ class Book:
     # ---- executions
 
     def execution(self, row: OrderRow, now: datetime) -> Execution:
-        """A row of a fill as an execution; what it does not say itself its order does."""
+        """A row of a fill as an execution; what it does not say itself its order does.
+
+        Its id is the row's ORDER_ID. The same id with other figures is the same fill, which the desk shows as a
+        difference: what was counted stands.
+        """
         entry = self.entries.get(row.broker_id)
         main = entry.main if entry is not None else None
         side = row.side or (main.side if main is not None else None)
@@ -434,7 +449,7 @@ class Book:
         return [self.execution(row, now) for row in rows if row.kind == TRADED and self._tellable(row)]
 
     def _tellable(self, row: OrderRow) -> bool:
-        if row.price is None or row.quantity <= 0:
+        if row.price is None or row.quantity <= 0 or row.status in _ENDED:
             return False
         entry = self.entries.get(row.broker_id)
         if entry is None or entry.main is None:

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from txgateway.brokers.rtx.book import Book, Changed, Entry, Unheard
+from txgateway.brokers.rtx.book import Book, Changed, Entry, TakenBack, Unheard
 from txgateway.brokers.rtx.market import CLOCK_FIELDS, CLOCK_SYMBOL, VenueClock, clock_time, login_failed
 from txgateway.brokers.rtx.pool import Pool, Urgency
 from txgateway.brokers.rtx.protocol import Row, advise, poke, request
@@ -138,6 +138,9 @@ class Session:
                     self._ask_terms(event.broker_id)
                 elif isinstance(event, Unheard):
                     self._ask_what_it_is(event.row)
+                elif isinstance(event, TakenBack):
+                    fill, order = event.row.row_id, event.row.broker_id
+                    self._complain(f"fill {fill} of order {order} is taken back: what was told of it stands here")
                 else:
                     self._tell(event)
             self._wake()
