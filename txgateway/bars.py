@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import pytz
+
 from txgateway.model.errors import BadArgument
 from txgateway.model.instrument import Session
 from txgateway.model.market import Bar, Period, Unit
@@ -70,6 +72,16 @@ def range_of(start: str, end: str, period: Period, now: datetime, zone: Any, ses
     if begin >= finish:
         raise BadArgument(f"start {start!r} is not before end {end!r}: no bar can lie between.")
     return Range(begin, finish, count)
+
+
+def zone_of_days(period: Period, zone: Any, session: Session | None) -> Any:
+    """The zone by whose dates bars are asked for and told: days of a market that has its own are called as it does.
+
+    It has its own where it never closes, and says when one day ends and the next begins.
+    """
+    if period.unit is Unit.MINUTE or session is None or not session.always or session.open != session.close:
+        return zone
+    return pytz.timezone(session.timezone)
 
 
 def span(period: Period, count: int) -> timedelta:

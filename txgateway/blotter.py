@@ -362,13 +362,14 @@ class Blotter:
         """The last so many that are over, and whose time lies before `end`."""
         kept: list[Bar] = []
         days = period.unit is Span.DAY
-        today = _midnight(self._brokers[venue].now().astimezone(self._zone))
+        instrument = await self._feed.instrument(venue, symbol)
+        zone = bar_ranges.zone_of_days(period, self._zone, instrument.session if instrument is not None else None)
+        today = _midnight(self._brokers[venue].now().astimezone(zone))
         wanted = bar_ranges.Range(end - bar_ranges.span(period, count), end, count)
         for start in bar_ranges.starts(wanted, period):
             found = await self._feed.bars(self._feed.name_of(venue, symbol), period, start, end + timedelta(days=days))
             shown = [
-                replace(each, time=_midnight(each.time.astimezone(self._zone))) if days else each
-                for each in found or ()
+                replace(each, time=_midnight(each.time.astimezone(zone))) if days else each for each in found or ()
             ]
             kept = [each for each in shown if answers.ended(each, period) < end and (not days or each.time < today)]
             if len(kept) >= count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -132,6 +133,27 @@ def test_refusals_say_why(daemon: Daemon) -> None:
     assert "did you mean BTC/USDT?" in answer["errorMsg"]
 
 
+def test_a_pair_is_not_sold_short_though_it_is_held(daemon: Daemon) -> None:
+    becomes(daemon, daemon.call("market_order", **TERMS, quantity=0.1)["permid"], "FILLED")
+    terms = {"account": ACCOUNT, "symbol": "BTC/USDT", "order_type": "MARKET", "quantity": 0.05}
+    answer = daemon.call("submit_order", **terms, side="SELL_SHORT")
+    assert (answer["reason"], answer["errorMsg"]) == (
+        "NOT_SHORTABLE",
+        "BTC/USDT cannot be sold short at venue ccxt: SELL sells what is held.",
+    )
+
+
+def test_days_are_told_by_their_date_at_the_exchange(daemon: Daemon) -> None:
+    today = datetime.now(UTC).date()
+    days = [str(today - timedelta(days=ago)) for ago in (3, 2, 1)]
+    bars = daemon.call("query_bars", symbol="BTC/USDT", period="DAY", start=days[0], end=days[-1])
+    assert [each[:2] for each in bars] == [[day, "00:00:00"] for day in days]
+    last = daemon.call("query_bars", symbol="BTC/USDT", period="DAY", start="-4", end=".")
+    assert last[:3] == bars
+    months = daemon.call("query_bars", symbol="BTC/USDT", period="MONTH", start="-1", end=".")
+    assert [each[:2] for each in months] == [[str(today.replace(day=1)), "00:00:00"]]
+
+
 def test_a_stop_waits_for_its_price(daemon: Daemon, binance: Process) -> None:
     order = daemon.call("stop_order", **TERMS, stop_price=52000, quantity=0.1)
     assert order["order_status"] == "NEW"
@@ -166,6 +188,35 @@ def test_a_dropped_link_is_made_anew_and_reconciled(daemon: Daemon, binance: Pro
     becomes(daemon, order["permid"], "FILLED")
     daemon.up()
     agrees(daemon, binance)
+
+
+def test_paper_trading_on_its_prices_pays_the_ask_and_gets_the_bid(binance: Process, make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon(RISK=FAR, LOG_HTTP_REQUESTS="0")
+    daemon.folder.mkdir(parents=True)
+    toml = daemon.folder / "txgateway.toml"
+    toml.write_text(
+        f"""
+[venues.paper]
+kind = "paper"
+accounts = ["REHEARSAL"]
+feed = "venue:binance"
+[venues.binance]
+kind = "ccxt"
+key = "key"
+secret = "{SECRET}"
+accounts = ["{ACCOUNT}"]
+url = "http://127.0.0.1:{binance.port}"
+"""
+    )
+    daemon.environment.update(CONFIG=str(toml), PAPER_FEED="")
+    daemon.start().up()
+    until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)
+    binance.do("trade", symbol="BTC-USDT", price=50005, size=0.01)
+    daemon.call("add_symbol", symbol="BTC/USDT")
+    terms = {"account": "REHEARSAL", "route": "", "symbol": "BTC/USDT"}
+    for quantity, price in ((0.2, 50010), (-0.1, 50000)):
+        made = daemon.call("market_order", **terms, quantity=quantity)
+        assert becomes(daemon, made["permid"], "FILLED")["avgfillprice"] == price
 
 
 def test_killed_in_the_midst_of_orders_it_finds_every_one(binance: Process, make_daemon: MakeDaemon) -> None:

@@ -90,6 +90,24 @@ def test_outside_its_hours_an_instrument_is_not_traded_where_that_is_asked_for()
     assert why(bench) is None
 
 
+def test_what_cannot_be_sold_short_is_not_though_there_is_something_to_sell() -> None:
+    bench = desk()
+    shortable = False
+
+    async def instrument(symbol: str) -> Instrument:
+        return Instrument(symbol=symbol, venue="paper", shortable=shortable)
+
+    bench.broker.instrument = instrument  # type: ignore[method-assign, assignment]
+    assert why(bench) is None
+    order = bench.submit(side=Side.SELL_SHORT).order
+    text = "IBM cannot be sold short at venue paper: SELL sells what is held."
+    assert (order.reason, order.text) == (Reason.NOT_SHORTABLE, text)
+    assert why(bench, side=Side.SELL) is None
+    shortable = True
+    bench.turn(3600)
+    assert why(bench, side=Side.SELL_SHORT) is None
+
+
 def test_the_very_same_order_is_not_sent_twice_within_the_window_unless_it_has_a_key() -> None:
     bench = desk("duplicate_window=2:10")
     assert why(bench) is None

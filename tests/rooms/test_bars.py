@@ -8,7 +8,7 @@ from decimal import Decimal as D
 import pytest
 import pytz
 
-from txgateway.bars import Range, clipped, period_of, range_of
+from txgateway.bars import Range, clipped, period_of, range_of, zone_of_days
 from txgateway.model.errors import BadArgument
 from txgateway.model.instrument import Session
 from txgateway.model.market import Bar, Period, Unit
@@ -16,6 +16,7 @@ from txgateway.model.market import Bar, Period, Unit
 NEW_YORK = pytz.timezone("America/New_York")
 NYSE = Session(time(9, 30), time(16, 0), "America/New_York")
 ALWAYS = Session(time(9, 30), time(16, 0), "America/New_York", always=True)
+CRYPTO = Session(time(0), time(0), "UTC", always=True)
 MINUTE, DAY = Period(1, Unit.MINUTE), Period(1, Unit.DAY)
 NOW = datetime(2013, 10, 8, 15, 0, tzinfo=UTC)
 
@@ -100,3 +101,12 @@ def test_minutes_outside_the_session_are_left_out() -> None:
     assert clipped(bars, MINUTE, NEW_YORK, NYSE) == bars[1:3]
     assert clipped(bars, MINUTE, NEW_YORK, ALWAYS) == bars
     assert clipped(bars, DAY, NEW_YORK, NYSE) == bars
+
+
+def test_days_of_a_market_that_has_its_own_are_called_as_it_calls_them() -> None:
+    zone = zone_of_days(DAY, NEW_YORK, CRYPTO)
+    found = range_of("2013-10-07", "2013-10-07", DAY, NOW, zone, CRYPTO)
+    assert (found.start, found.end) == (datetime(2013, 10, 7, tzinfo=UTC), datetime(2013, 10, 8, tzinfo=UTC))
+    assert zone_of_days(Period(1, Unit.MONTH), NEW_YORK, CRYPTO) is pytz.UTC
+    assert zone_of_days(MINUTE, NEW_YORK, CRYPTO) is NEW_YORK
+    assert all(zone_of_days(DAY, NEW_YORK, each) is NEW_YORK for each in (None, NYSE, ALWAYS))

@@ -60,15 +60,15 @@ async def query_bars(api: Api, caller: Caller, symbol: Upper, period: str, start
     """Give bars as [date, time, open, high, low, close, volume].
 
     period: minutes, or DAY, WEEK, MONTH. start, end: YYYY-MM-DD HH:MM[:SS] or YYYY-MM-DD in the local zone, `.`
-    (start: today; end: the start's day), or for start -N, the last N periods. Null for an unknown symbol, or when
-    the venue cannot give them now.
+    (start: today; end: the start's day), or for start -N, the last N periods. Days, weeks and months of a crypto
+    exchange are UTC's, by their date there. Null for an unknown symbol, or when the venue cannot give them now.
     """
     kind = bar_ranges.period_of(period)
     instrument = await api.feed.instrument(*api.feed.place(symbol))
     if instrument is None:
         return None
     venue, _ = api.feed.place(symbol)
-    now, zone = api.feed.now(venue), api.about.zone
+    now, zone = api.feed.now(venue), bar_ranges.zone_of_days(kind, api.about.zone, instrument.session)
     wanted = bar_ranges.range_of(start, end, kind, now, zone, instrument.session)
     kept: list[Bar] = []
     for begin in bar_ranges.starts(wanted, kind):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from txgateway.model.errors import Reason
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Quote
-from txgateway.model.order import Order, OrderRequest, OrderType
+from txgateway.model.order import Order, OrderRequest, OrderType, Side
 from txgateway.risk.bounds import Bounds
 from txgateway.risk.decision import Denial
 
@@ -46,6 +46,10 @@ def check_restricted(request: OrderRequest, bounds: Bounds) -> Denial | None:
 def check_rules(request: OrderRequest, instrument: Instrument, quote: Quote | None) -> Denial | None:
     """The venue's trading rules for the instrument; what an order is worth only where there is a price."""
     symbol, quantity = request.symbol, request.quantity
+    if request.side is Side.SELL_SHORT and not instrument.shortable:
+        return Denial(
+            Reason.NOT_SHORTABLE, f"{symbol} cannot be sold short at venue {instrument.venue}: SELL sells what is held."
+        )
     if instrument.lot_size and quantity % instrument.lot_size:
         return Denial(Reason.BAD_LOT, f"{symbol} trades in steps of {instrument.lot_size:f}: {quantity:f} is not one.")
     if quantity < instrument.min_quantity:

@@ -29,7 +29,10 @@ from txgateway.model.order import Order
 from txgateway.model.venue import EndpointApi, EndpointCall
 
 D = Decimal
-CANNOT = {FaultKind.ID_ROLLBACK: "no exchange's ids begin again"}
+CANNOT = {
+    FaultKind.ID_ROLLBACK: "no exchange's ids begin again",
+    FaultKind.MUTE_FEED: "the present quote is asked for, and told, while the streams are mute (test_market has those)",
+}
 """What none of these counterparties can do, and why."""
 
 
@@ -97,8 +100,6 @@ class Exchange(Subject):
         more: dict[str, Any] = {} if fault.seconds is None else {"seconds": float(fault.seconds)}
         if fault.kind is FaultKind.SLOW_BROKER:
             more["when"] = "orders"
-        if fault.kind is FaultKind.MUTE_FEED:  # a market that stands still shows nothing when it can be heard again
-            self.emulator.later(float(fault.seconds or 0) + 0.2, lambda: self.control.do_quote(self.pair, 50001, 50011))
         if fault.kind is FaultKind.HALF_OPEN:  # it finds its own end dead after we have
             more["seconds"] = 4.5
         self.control.do_fault(str(fault.kind), count=fault.count, **more)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
+from txgateway.brokers.ccxt import book as book_module
 from txgateway.brokers.ccxt import translate
 from txgateway.brokers.ccxt.book import TRIES, Book
 from txgateway.brokers.ccxt.words import Denied, Fill, Seen
@@ -265,3 +268,18 @@ def test_fills_of_before_are_not_counted_twice() -> None:
     made.fill(fill(1, "0.3"), NOW, asked_for=True)
     made.fill(fill(3, "0.2", time=NOW + timedelta(seconds=1)), NOW, asked_for=True)
     assert not made.wanting()
+
+
+def test_orders_of_others_are_forgotten_though_we_send_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_module, "MOST", 10)
+    monkeypatch.setattr(book_module, "MOST_WAITING", 10)
+    book = Book(lambda fill, order_id: translate.execution("v", "MAIN", fill, None, order_id))
+    book.see(seen(name="rests", broker_id="0"), NOW)
+    for number in range(1, 100):
+        book.see(seen(S.CANCELED, name=f"other {number}", broker_id=str(number)), NOW)
+        book.see(seen(S.CANCELED, name="", broker_id=f"nameless {number}"), NOW)
+        book.fill(fill(number, name="", broker_id=f"unheard {number}"), NOW)
+    assert max(len(book._named), len(book._numbered)) <= 21
+    assert len(book._waiting) == 10
+    assert book.find("rests") is not None
+    assert book.find("other 99") is book.find("", "99", "BTC/USDT") is not None

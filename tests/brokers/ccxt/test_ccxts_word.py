@@ -68,6 +68,7 @@ async def test_an_order_of_ours_is_known_by_what_the_exchange_makes_of_its_id(tm
         assert session.name_of({**numbered, "symbol": "ETH/USDT"}) == "t-another"
         for foreign in ("", "x", "t-another"):
             assert session.name_of({"clientOrderId": foreign, "id": "99", "symbol": order.symbol}) == foreign
+        assert not session.name_of({"clientOrderId": "0", "id": "99", "symbol": order.symbol}), "it is no id"
 
     await trying(Unknown, tmp_path, work)
 

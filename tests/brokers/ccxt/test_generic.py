@@ -16,7 +16,7 @@ from txgateway.brokers.conformance import Case, Trial, cases
 from txgateway.model.fault import FaultKind
 
 HAS = exchange.has("binance")
-CLAIMED = peculiarities.generic(HAS).can
+CLAIMED = peculiarities.generic(HAS).can | feeds.of("binance of ccxt's", "spot", HAS).can
 FOUND = "its fills are asked for, and told once each, in their order"
 
 
@@ -62,7 +62,14 @@ async def test_open_orders_are_asked_for_pair_by_pair_where_they_must(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "lacks"), [("kraken", None), ("bithumb", "has no fetchMyTrades"), ("nosuch", "has no exchange nosuch")]
+    ("name", "lacks"),
+    [
+        ("okx", None),
+        ("bithumb", "has no fetchMyTrades"),
+        ("nosuch", "has no exchange nosuch"),
+        ("kraken", "takes client ids of another form (UUIDs and texts of 18 letters"),
+        ("bitfinex", "so an order in doubt could not be found there again: it cannot be traded here"),
+    ],
 )
 def test_an_exchange_that_cannot_tell_of_fills_is_not_traded(name: str, lacks: str | None) -> None:
     wrong = CcxtBroker.mistakes({"exchange": name}).get("exchange")

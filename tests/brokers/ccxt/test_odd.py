@@ -306,3 +306,19 @@ def test_the_oldest_names_are_forgotten_while_it_runs(tmp_path: Path, monkeypatc
         memory.number("BTC/USDT", str(each), f"A{each}")
     assert [bool(memory.named(str(each))) for each in range(5)] == [False, False, True, True, True]
     assert [bool(memory.numbered("BTC/USDT", str(each))) for each in range(5)] == [False, False, True, True, True]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_missing_frame_may_have_been_a_private_one(tmp_path: Path) -> None:
+    async def work(trial: Trial, session: Any) -> None:
+        order = await trial.rest()
+        subject: Any = trial.subject
+        subject.control.do_mute("orders")
+        subject.control.do_cancel(session.client_id(order.order_id))
+        await trial.still()
+        assert not trial.events(order, OrderCanceled)
+        for count in (1, 3):
+            session.frame("ws://x/", {"channel": "heartbeats", "sequence_num": count, "events": []})
+        await trial.until(lambda: trial.events(order, OrderCanceled), "it is asked for")
+
+    await trying(Coinbase, tmp_path, work)

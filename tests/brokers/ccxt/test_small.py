@@ -268,7 +268,7 @@ def test_the_table_names_exchanges_of_ccxt(name: str) -> None:
 
 
 def test_an_unknown_exchange_is_taken_at_ccxts_word() -> None:
-    row = peculiarities.of("kraken", "", exchange.has("kraken"))
+    row = peculiarities.of("okx", "", exchange.has("okx"))
     assert row.decode is None
     assert Can.LOOKUP not in row.can
     assert Can.REPLACE not in row.can

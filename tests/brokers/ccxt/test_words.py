@@ -38,10 +38,10 @@ KEY = {"key": "k", "secret": "s"}
         ({"exchange": "coinbaseexchange", **KEY, "password": "p", "domain": "testnet"}, set()),
         ({"exchange": "coinbase", **KEY, "market": "spot"}, set()),
         ({"exchange": "coinbase", **KEY, "market": "swap"}, {"market"}),
-        ({"exchange": "kraken", **KEY}, set()),
-        ({"exchange": "kraken", **KEY, "domain": "testnet", "market": "swap"}, {"domain", "market"}),
+        ({"exchange": "bitvavo", **KEY}, set()),
+        ({"exchange": "bitvavo", **KEY, "domain": "testnet", "market": "swap"}, {"domain", "market"}),
         ({"exchange": "hyperliquid"}, {"exchange"}),
-        ({"exchange": "kraken", **KEY, "domain": "nowhere", "market": "hall"}, {"domain", "market"}),
+        ({"exchange": "bitvavo", **KEY, "domain": "nowhere", "market": "hall"}, {"domain", "market"}),
     ],
 )
 def test_what_the_exchange_needs_and_has_not_is_told_by_our_names(options: Mapping[str, Any], wrong: set[str]) -> None:

@@ -31,6 +31,8 @@ ZERO = Decimal(0)
 S = OrderStatus
 MOST = 20_000
 """Orders that ended, and are remembered."""
+MOST_WAITING = 2_000
+"""Orders that nobody has named, and whose fills wait for that."""
 TRIES = 6
 """How often missing fills are asked for in vain before that is told, and left to the next reconciliation."""
 _RANK = {S.UNKNOWN: 0, S.PENDING_NEW: 1, S.NEW: 2, S.PENDING_CANCEL: 2, S.PARTIALLY_FILLED: 3}
@@ -171,8 +173,7 @@ class Book:
             stop=order.stop_price,
         )
         self._named[entry.name] = entry
-        if len(self._named) > 2 * MOST:
-            self._forget()
+        self._forget()
         return entry
 
     def dropped(self, entry: Entry) -> None:
@@ -180,9 +181,12 @@ class Book:
         entry.status, entry.told_end, entry.refused = S.REJECTED, True, True
 
     def _forget(self) -> None:
-        for entry in [each for each in self._all() if each.over and not each.wants][:MOST]:
-            self._named.pop(entry.name, None)
-            self._numbered.pop((entry.symbol, entry.broker_id), None)
+        """Of too many, the oldest that ended: others may trade with the same key, and we never."""
+        if max(len(self._named), len(self._numbered)) <= 2 * MOST:
+            return
+        gone = set([each for each in self._all() if (each.over or each.lost) and not each.wants][:MOST])
+        self._named = {name: each for name, each in self._named.items() if each not in gone}
+        self._numbered = {number: each for number, each in self._numbered.items() if each not in gone}
 
     # what the exchange says
 
@@ -190,6 +194,7 @@ class Book:
         """Take in what was said of an order; what is to be told of it."""
         entry = self.find(seen.name, seen.broker_id, seen.symbol)
         if entry is None:
+            self._forget()
             filled = seen.filled or ZERO
             entry = Entry(
                 name=seen.name, symbol=seen.symbol, told_accepted=True, first=filled, since=seen.time, before=filled
@@ -306,6 +311,8 @@ class Book:
         entry = self.find(fill.name, fill.broker_id, fill.symbol)
         if entry is None and not fill.name and not asked_for:
             self._waiting.setdefault((fill.symbol, fill.broker_id), []).append(fill)
+            if len(self._waiting) > MOST_WAITING:  # the next reconciliation asks for it
+                del self._waiting[next(iter(self._waiting))]
             return []
         if entry is None:
             return [Executed(self._execution_of(fill, fill.name), fill.time)]

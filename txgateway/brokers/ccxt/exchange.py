@@ -68,6 +68,11 @@ NEEDED = ("createOrder", "cancelOrder", "fetchOpenOrders", "fetchMyTrades", "fet
 
 def check(name: str) -> None:
     """ValueError where ccxt has no exchange of this name, or it cannot do what is needed."""
+    if name in peculiarities.NO_IDS:
+        raise ValueError(
+            f"{name} takes client ids of another form ({peculiarities.NO_IDS[name]}) than they have here, so an order "
+            "in doubt could not be found there again: it cannot be traded here"
+        )
     lacking = [each for each in NEEDED if has(name).get(each) in (None, False)]
     if lacking:
         raise ValueError(f"ccxt {ccxt.__version__} has no {', '.join(lacking)} of {name}: it cannot be traded here")

@@ -175,6 +175,9 @@ def generic(has: Mapping[str, Any]) -> Feeds:
 
     can = Can(0)
     for flag, names in (
+        (Can.QUOTES, ("watchOrderBook",)),
+        (Can.TRADES, ("watchTrades",)),
+        (Can.BARS, ("fetchOHLCV",)),
         (Can.DEPTH, ("fetchOrderBook", "watchOrderBook")),
         (Can.FUNDING, ("fetchFundingRate",)),
         (Can.LEVERAGE, ("fetchLeverage", "setLeverage")),

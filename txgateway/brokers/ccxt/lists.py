@@ -54,10 +54,11 @@ class Lists:
         if external and self._link.elsewhere(order.symbol):
             return None
         client = self._link.client_id(order.order_id)
-        if external or (not self._link.row.find and order.broker_order_id):
-            if not order.broker_order_id:
-                return None
-            return await self._found(order.broker_order_id, order, {})
+        number = order.broker_order_id
+        if not number and not external and (known := self._link.book.find(order.order_id)) is not None:
+            number = known.broker_id
+        if external or (not self._link.row.find and number):
+            return await self._found(number, order, {}) if number else None
         if self._link.row.find:
             return await self._found(client, order, {self._link.row.find: client})
         since = self._link.time.at(order.created) - timedelta(minutes=1)
@@ -111,7 +112,9 @@ class Lists:
         if not name and broker_id and self._link.book.find("", broker_id, symbol) is None:
             name = await self._ask_name(broker_id, symbol)
         market = (self._link.exchange.markets or {}).get(symbol) or {}
-        return translate.fill(trade, name, str(market.get("id") or symbol), self._link.row.plain_ids)
+        return translate.fill(
+            trade, name, str(market.get("id") or symbol), self._link.row.plain_ids, self._link.row.fill_time
+        )
 
     async def _ask_name(self, broker_id: str, symbol: str) -> str:
         """The name of an order that is only known by the exchange's id."""

@@ -201,25 +201,25 @@ class Market:
 
     # ---------------------------------------------------------------- frames
 
-    def count(self, url: str, message: Any) -> None:
+    def count(self, url: str, message: Any) -> bool:
         """Look at any frame, private ones too: whether it confirms a subscription, and at its number.
 
-        Where a number is missing every book may lack something.
+        Where a number is missing every book may lack something; True then: it may have been a private frame.
         """
         if self._over:
-            return
+            return False
         if self._row.confirms is not None and self._row.confirms(message):
             self._confirmed()
-        if not self._row.sequence or not isinstance(message, dict):
-            return
-        found = message.get(self._row.sequence)
+        found = message.get(self._row.sequence) if self._row.sequence and isinstance(message, dict) else None
         if not isinstance(found, int):
-            return
+            return False
         before = self._numbers.get(url)
         self._numbers[url] = found
-        if before is not None and found > before + 1:
-            log.info("{venue}: {count} frames are missing.", venue=self._venue, count=found - before - 1)
-            self.books.resync_all()
+        if before is None or found <= before + 1:
+            return False
+        log.info("{venue}: {count} frames are missing.", venue=self._venue, count=found - before - 1)
+        self.books.resync_all()
+        return True
 
     def take(self, url: str, message: Any) -> bool:
         """A frame that is not private; True when ccxt need not have it."""

@@ -93,7 +93,7 @@ class Peculiarities:
 
 _ORDERS = Can.MARKET | Can.LIMIT | Can.GTC | Can.IOC | Can.FOK
 _ASKED = Can.CLIENT_ORDER_ID | Can.LOOKUP | Can.EXECUTION_HISTORY
-_PUBLIC = Can.TRADES | Can.BARS
+_PUBLIC = Can.QUOTES | Can.TRADES | Can.BARS
 _BINANCE_SURE = re.compile(r'"code"\s*:\s*-(1013|1015|102\d|11\d\d|20\d\d|4(?!116)\d{3}|5\d{3})\b')
 
 TABLE: Mapping[str, Peculiarities] = {
@@ -187,6 +187,15 @@ TABLE: Mapping[str, Peculiarities] = {
         stop=Stop("stopPrice", ("loss", "entry")),
     ),
 }
+
+
+NO_IDS: Mapping[str, str] = {
+    "backpack": "whole numbers of 32 bits",
+    "bitfinex": "whole numbers of 45 bits",
+    "kraken": "UUIDs and texts of 18 letters, and tells another id in its stream",
+    "onetrading": "UUIDs",
+}
+"""Exchanges that take our ids in no form that they could be read back from: what they take."""
 
 
 def generic(has: Mapping[str, Any]) -> Peculiarities:

@@ -206,7 +206,8 @@ class Session:
         """A frame; ccxt need not have one that is ours alone."""
         if self.over:
             return True
-        self.market.count(url, message)
+        if self.market.count(url, message):
+            self.later("a poll for what is missing", 0.5, self.poll)
         try:
             words = self.row.decode(message, self._names) if self.row.decode is not None else None
         except Exception:
@@ -348,6 +349,8 @@ class Session:
     def name_of(self, unified: Mapping[str, Any]) -> str:
         """The order that ccxt has read: ours where its client's id is, or what was made of that, or its number."""
         written = str(unified.get("clientOrderId") or "")
+        if written == "0":
+            written = ""  # some write no id so: it would be one name for many orders
         name = self.order_id(written)
         if self.row.find or self.book.is_ours(name):
             return name

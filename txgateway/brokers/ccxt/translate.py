@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,13 @@ from txgateway.brokers.ccxt.words import Fill, Held, Seen
 from txgateway.model.account import AccountReport, Balance, Position
 from txgateway.model.errors import GatewayError
 from txgateway.model.execution import Execution
-from txgateway.model.instrument import AssetClass, Instrument
+from txgateway.model.instrument import AssetClass, Instrument, Session
 from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Side, TimeInForce
 
 ZERO = Decimal(0)
 S = OrderStatus
+DAYS = Session(time(0), time(0), "UTC", always=True)
+"""These markets never close, and their days are those of UTC."""
 
 _STATUS = {
     "open": S.NEW,
@@ -368,6 +370,7 @@ def instrument(venue: str, market: Mapping[str, Any]) -> Instrument:
         min_notional=limit("cost", "min"),
         multiplier=amount(market.get("contractSize")) or Decimal(1),
         shortable=bool(market.get("swap")),
+        session=DAYS,
         raw={"id": str(market.get("id")), "type": str(market.get("type"))},
     )
 
