@@ -15,7 +15,7 @@ from txgateway.brokers import Broker
 from txgateway.carrier import Carrier
 from txgateway.feed import Feed
 from txgateway.gateway import Gateway
-from txgateway.ledger import signal_key
+from txgateway.keys import signal_key
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import SignalEnded, VenueStatus
 from txgateway.model.exits import ExitPlan, Leg, Level, Unit

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from txgateway.keys import broker_key
 from txgateway.ledger import Ledger
 from txgateway.model.difference import Difference, Key, What
 from txgateway.model.events import DifferenceFound, DifferenceRaised, DifferenceResolved, Severity
 from txgateway.model.order import OrderStatus
-from txgateway.state import broker_key
 
 _SCALE = tuple(Severity)
 

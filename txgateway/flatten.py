@@ -361,7 +361,7 @@ class Flattens:
 
     def _owned(self, scope: Scope, account: str, symbol: str) -> Decimal:
         """What an owner's own executions add up to."""
-        by_owner = self._state.owned.get((account, symbol), {})
+        by_owner = self._state.books.bought.get((account, symbol), {})
         ways = _WAYS.get(scope.kind)
         return sum(
             (each for (owner, way), each in by_owner.items() if owner == scope.name and (ways is None or way in ways)),

@@ -158,7 +158,7 @@ class Guard:
         bounds = self.bounds(subject)
         key = (subject.account, subject.symbol)
         mark, last = self._shown(subject.venue, subject.symbol)
-        books = self._state.books.get(key)
+        books = self._state.books.by_owner.get(key)
         own = books.get(subject.owner) if books else None
         facts = Facts(
             bounds=bounds,
@@ -167,7 +167,7 @@ class Guard:
             now=now,
             last=last,
             mark=mark.price if mark else None,
-            holding=self._state.holding(*key),
+            holding=self._state.books.holding(*key),
             own=own.holding if own else Holding(),
             sent={scope: self._windows.count(scope, self._seconds(), 1.0) for scope, _ in bounds.order_rate},
             since_same=self._since_same(request, bounds),
@@ -198,7 +198,7 @@ class Guard:
         """The totals of the scopes with a limit in money, with what has changed, and this symbol, valued now."""
         if not self._valued:
             self._value_all()
-        self._state.touched.add(key)
+        self._state.books.touched.add(key)
         self._take_changes()
         limited = (*bounds.max_gross_exposure, *bounds.max_daily_loss)
         return {scope: self._valuation.total(scope) for scope, _ in limited}
@@ -213,25 +213,25 @@ class Guard:
             self._value_all()
         self._take_changes()
         if not self._due:
-            self._due = list(self._state.books)
+            self._due = list(self._state.books.by_owner)
         for key in self._due[-MOST_VALUED:]:
             self._value(key)
         del self._due[-MOST_VALUED:]
 
     def _value_all(self) -> None:
         self._valuation.clear()
-        self._state.touched.clear()
-        for key in self._state.books:
+        self._state.books.touched.clear()
+        for key in self._state.books.by_owner:
             self._value(key)
         self._valued = True
 
     def _take_changes(self) -> None:
-        for key in self._state.touched:
+        for key in self._state.books.touched:
             self._value(key)
-        self._state.touched.clear()
+        self._state.books.touched.clear()
 
     def _value(self, key: tuple[str, str]) -> None:
-        books = self._state.books.get(key, {})
+        books = self._state.books.by_owner.get(key, {})
         mark, price = None, ZERO
         if books:
             mark, _ = self._shown(next(iter(books.values())).venue, key[1])
@@ -243,7 +243,9 @@ class Guard:
         """(venue, symbol) of what is held or works and has no price yet, though a limit in money holds."""
         if not self._in_money:
             return set()
-        places = {(book.venue, symbol) for (_, symbol), books in self._state.books.items() for book in books.values()}
+        places = {
+            (book.venue, symbol) for (_, symbol), books in self._state.books.by_owner.items() for book in books.values()
+        }
         return {place for place in places if self._shown(*place)[0] is None}
 
     # executions
@@ -299,7 +301,7 @@ class Guard:
     def _held(self) -> dict[Scope, dict[str, list[Decimal]]]:
         """What is held and works, by scope, then by account and symbol."""
         found: dict[Scope, dict[str, list[Decimal]]] = {GATEWAY: {}}
-        for (account, symbol), books in sorted(self._state.books.items()):
+        for (account, symbol), books in sorted(self._state.books.by_owner.items()):
             for book in books.values():
                 for scope in scopes_of_book(book):
                     sums = found.setdefault(scope, {}).setdefault(f"{account} {symbol}", [ZERO, ZERO, ZERO])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from txgateway import circumstances, life, state
+from txgateway import circumstances, life
 from txgateway.brokers import Broker
 from txgateway.circumstances import FAULTS, Told
 from txgateway.journal import Journal
+from txgateway.keys import client_key, execution_key
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import (
     ENTRIES,
@@ -75,7 +76,7 @@ class History:
         order = self._state.find_client(account, client_order_id)
         if order is not None:
             return order
-        order_id = await self._journal.find("client", state.client_key(account, client_order_id))
+        order_id = await self._journal.find("client", client_key(account, client_order_id))
         return await self.find(order_id) if order_id else None
 
     async def find_execution(self, execution_id: str) -> Execution | None:
@@ -84,7 +85,7 @@ class History:
         if execution is not None:
             return execution
         for account in self._accounts():
-            order_id = await self._journal.find("execution", state.execution_key(account, execution_id))
+            order_id = await self._journal.find("execution", execution_key(account, execution_id))
             if order_id:
                 fills = fold(await self._journal.order_records(order_id))[1]
                 return next((fill for fill in fills if fill.execution_id == execution_id), None)

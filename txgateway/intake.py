@@ -11,11 +11,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway import reconcile, state
+from txgateway import reconcile
 from txgateway.brokers import Broker
 from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.journal import Journal
+from txgateway.keys import broker_key, execution_key
 from txgateway.ledger import Ledger
 from txgateway.model.difference import What
 from txgateway.model.errors import NotUp, Reason, Refused
@@ -220,7 +221,7 @@ class Intake:
         shared = len(self._state.shared)
         after = self._ledger.record(event).order
         if len(self._state.shared) > shared and after is not None:
-            other = self._state.shared[state.broker_key(after.venue, after.broker_order_id)]
+            other = self._state.shared[broker_key(after.venue, after.broker_order_id)]
             key = (after.venue, after.account, What.BROKER_ORDER_ID, after.broker_order_id)
             self._differences.found(key, other, after.order_id, Severity.CRITICAL)
         if after is not None and after.filled_quantity > after.quantity and isinstance(event, Executed | OrderReplaced):
@@ -278,7 +279,7 @@ class Intake:
         """Take a fill in, of any day; False when it is known already, or cannot be."""
         if not self._is_sound(execution) or self.knows(execution):
             return False
-        key = state.execution_key(execution.account, execution.execution_id)
+        key = execution_key(execution.account, execution.execution_id)
         if await self._journal.find("execution", key) is not None:
             return False
         order = self.order_of(execution) or await self._order_before(execution)
@@ -317,7 +318,7 @@ class Intake:
         """The order of an earlier day that a fill is of."""
         order = await self._history.by_our_id(execution.order_id) if execution.order_id else None
         if order is None and execution.broker_order_id:
-            broker = state.broker_key(execution.venue, execution.broker_order_id)
+            broker = broker_key(execution.venue, execution.broker_order_id)
             found = None if broker in self._state.shared else await self._journal.find("broker", broker)
             order = await self._history.by_our_id(found) if found else None
             if order is not None and not _named_by_broker(order, execution):

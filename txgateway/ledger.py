@@ -13,8 +13,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from txgateway import state
 from txgateway.journal import Journal, Key
+from txgateway.keys import broker_key, client_key, execution_key, signal_key
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import (
     ENTRIES,
@@ -233,22 +233,17 @@ class Ledger:
         )
 
 
-def signal_key(source: str, key: str) -> str:
-    """How a signal's key is written where keys are kept."""
-    return f"{source}/{key}"
-
-
 def keys_of(change: Change) -> Sequence[Key]:
     """The keys by which a record's order can be found for ever."""
     event, order, fill = change.record.event, change.order, change.execution
     keys: list[Key] = []
     if isinstance(event, ENTRIES):
         terms = event.terms
-        keys.append(Key("client", state.client_key(terms.account, terms.client_order_id), terms.order_id))
+        keys.append(Key("client", client_key(terms.account, terms.client_order_id), terms.order_id))
     if isinstance(event, SignalReceived | SignalRefused) and event.key and (event.mark or event.forget is None):
         keys.append(Key("signal", signal_key(event.source, event.key), event.signal_id))
     if order is not None and change.renamed:
-        keys.append(Key("broker", state.broker_key(order.venue, order.broker_order_id), order.order_id))
+        keys.append(Key("broker", broker_key(order.venue, order.broker_order_id), order.order_id))
     if fill is not None:
-        keys.append(Key("execution", state.execution_key(fill.account, fill.execution_id), fill.order_id))
+        keys.append(Key("execution", execution_key(fill.account, fill.execution_id), fill.order_id))
     return keys

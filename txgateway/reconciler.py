@@ -16,12 +16,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from txgateway import reconcile, state
+from txgateway import reconcile
 from txgateway.brokers import Broker, Can
 from txgateway.differences import Differences
 from txgateway.history import History
 from txgateway.intake import Intake
 from txgateway.journal import Journal
+from txgateway.keys import broker_key
 from txgateway.ledger import Ledger
 from txgateway.look import Look
 from txgateway.missed import Missed
@@ -404,7 +405,7 @@ class Reconciler:
         if order is None:
             order = self._state.sure_broker(venue, report.broker_order_id)
             if order is None:
-                found = await self._journal.find("broker", state.broker_key(venue, report.broker_order_id))
+                found = await self._journal.find("broker", broker_key(venue, report.broker_order_id))
                 order = await self._history.by_our_id(found) if found else None
             echoes = Can.CLIENT_ORDER_ID in self._brokers[venue].can
             if order is not None and not reconcile.may_be(order, report, echoes):
@@ -452,7 +453,7 @@ class Reconciler:
     ) -> tuple[tuple[Decimal, Decimal], Decimal]:
         """What of another's order we have executions of (quantity and value), and what was filled without any."""
         day = self._state.days.get(venue)
-        name = state.broker_key(venue, report.broker_order_id)
+        name = broker_key(venue, report.broker_order_id)
         counted = day.loose.get(name, (ZERO, ZERO)) if day else (ZERO, ZERO)
         its = [fill for fill in fills if fill.broker_order_id == report.broker_order_id]
         coming = sum((fill.quantity for fill in its if self._state.same_execution(fill) is None), ZERO)

@@ -21,7 +21,7 @@ from txgateway.gateway import Gateway
 from txgateway.grounds import grant_of
 from txgateway.intents import Intent, intent_of
 from txgateway.journal import Journal
-from txgateway.ledger import signal_key
+from txgateway.keys import signal_key
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import IntegrationChanged, SignalEnded, SignalReceived, SignalRefused
 from txgateway.model.instrument import AssetClass

@@ -7,17 +7,19 @@ hundred thousand orders a day must neither fill the memory nor slow the collecto
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from txgateway import codec
+from txgateway import codec, today
+from txgateway.books import Books, closes_for_all
 from txgateway.families import Families
 from txgateway.integrations import Integrations
+from txgateway.keys import broker_key, client_key, execution_key
 from txgateway.life import advance, enriched
 from txgateway.model.account import Position
-from txgateway.model.book import Book, Holding, open_quantity, together
+from txgateway.model.book import Book
 from txgateway.model.credential import Token
 from txgateway.model.difference import Difference, Key, key_of
 from txgateway.model.errand import Errand
@@ -60,17 +62,16 @@ from txgateway.model.events import (
     UserRemoved,
 )
 from txgateway.model.execution import Execution
-from txgateway.model.halts import FLATTENER, Flatten, Halt
+from txgateway.model.halts import Flatten, Halt
 from txgateway.model.integration import Integration
 from txgateway.model.lease import Lease
 from txgateway.model.order import CLOSED, Order, OrderStatus, Origin
 from txgateway.model.scope import GATEWAY, Scope
 from txgateway.model.signal import Signal, StrategyPosition
 from txgateway.strategies import Strategies
+from txgateway.today import Day
 
 ZERO = Decimal(0)
-RESOLVED_KEPT = 10_000
-"""Differences of the day that are gone: the latest so many of a venue (the journal has all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,55 +85,6 @@ class Change:
     order: Order | None = None
     execution: Execution | None = None
     renamed: bool = False
-
-
-@dataclass(slots=True)
-class Day:
-    """What ended on a venue's trading day: orders and executions as JSON, with the keys that find them.
-
-    `loose` has the quantity and value executed of orders that we do not know, by the broker's id; `resolved` the
-    differences that are gone.
-    """
-
-    day: date | None = None
-    orders: dict[str, bytes] = field(default_factory=dict)
-    clients: dict[str, str] = field(default_factory=dict)
-    brokers: dict[str, str] = field(default_factory=dict)
-    executions: dict[str, bytes] = field(default_factory=dict)
-    loose: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
-    resolved: list[Difference] = field(default_factory=list)
-
-    def copy(self) -> Day:
-        """The day as it is now, unmoved by what comes."""
-        return Day(
-            self.day,
-            self.orders.copy(),
-            self.clients.copy(),
-            self.brokers.copy(),
-            self.executions.copy(),
-            self.loose.copy(),
-            self.resolved.copy(),
-        )
-
-
-def _closes_for_all(order: Order) -> bool:
-    """Whether an order is one of a flatten that closes what all owners hold."""
-    return order.origin is Origin.FLATTEN and order.owner == FLATTENER
-
-
-def client_key(account: str, client_order_id: str) -> str:
-    """How an idempotency key is written where keys are kept."""
-    return f"{account}/{client_order_id}"
-
-
-def broker_key(venue: str, broker_order_id: str) -> str:
-    """How a broker's order id is written where keys are kept."""
-    return f"{venue}/{broker_order_id}"
-
-
-def execution_key(account: str, execution_id: str) -> str:
-    """How an execution's id is written where keys are kept."""
-    return f"{account}/{execution_id}"
 
 
 class State:
@@ -155,14 +107,8 @@ class State:
         """Those that have not ended, by their numbers."""
         self.leases: dict[str, Lease] = {}
         """Those that have not ended, by their ids."""
-        self.owned: dict[tuple[str, str], dict[tuple[str, Origin], Decimal]] = {}
-        """(account, symbol) -> (owner, way in) -> what their executions add up to."""
         self.limits: dict[tuple[str, str], LimitChanged] = {}
         """What people set, by scope and limit; a new dict with each change."""
-        self.books: dict[tuple[str, str], dict[str, Book]] = {}
-        """By account and symbol, then by owner."""
-        self.touched: set[tuple[str, str]] = set()
-        """Books that changed: whoever keeps their value takes them out."""
         self.last_execution: dict[str, datetime] = {}
         self.differences: dict[Key, Difference] = {}
         self.opened: dict[str, list[str]] = {}
@@ -172,6 +118,7 @@ class State:
         """By what is kept of their secrets."""
         self.users: dict[str, UserChanged] = {}
         """What the journal has last said of each user: their passwords' hashes are elsewhere."""
+        self.books = Books()
         self.families = Families()
         self.strategies = Strategies()
         self.integrations = Integrations()
@@ -263,11 +210,6 @@ class State:
         """The venue's orders that are not closed."""
         return [order for order in self.working.values() if order.venue == venue]
 
-    def holding(self, account: str, symbol: str) -> Holding:
-        """What an account holds of a symbol and has working in it, by all owners."""
-        books = self.books.get((account, symbol))
-        return together(list(books.values())) if books else Holding()
-
     # the fold
 
     def apply(self, record: Record) -> Change:
@@ -305,9 +247,9 @@ class State:
                 execution = enriched(event.execution, order, record.seq, day)
                 self._fill(execution, order)
                 if order is not None:
-                    self._own(order, execution)
+                    self.books.count(execution, order, not self._holds(order.account, order.symbol))
                     if order.origin is Origin.FLATTEN:
-                        place, source = (order.account, order.symbol), None if _closes_for_all(order) else order.owner
+                        place, source = (order.account, order.symbol), None if closes_for_all(order) else order.owner
                         self.strategies.flatten(place, source, execution.signed_quantity, self._holds(*place))
             if order is not None and order.signal:
                 self.strategies.take(event, before, order, self._holds(order.account, order.symbol))
@@ -317,10 +259,7 @@ class State:
     def _put(self, before: Order | None, after: Order) -> None:
         if after.tag is not None:
             (self.tickets.add if after.status is OrderStatus.STAGED else self.tickets.discard)(after.order_id)
-        more = open_quantity(after) - open_quantity(before)
-        if more:
-            book = self._book(after.venue, after.account, after.symbol, after.owner)
-            self._keep(book.reserved(after.side.sign, more))
+        self.books.reserve(before, after)
         day = self._day(after.venue)
         client = client_key(after.account, after.client_order_id)
         broker = broker_key(after.venue, after.broker_order_id) if after.broker_order_id else ""
@@ -354,20 +293,6 @@ class State:
             if held is not None and held != order_id:
                 self.shared.setdefault(broker, held)
 
-    def _book(self, venue: str, account: str, symbol: str, owner: str) -> Book:
-        books = self.books.get((account, symbol), {})
-        return books.get(owner) or Book(venue, account, symbol, owner)
-
-    def _keep(self, book: Book) -> None:
-        key = (book.account, book.symbol)
-        self.touched.add(key)
-        if not book.is_empty:
-            self.books.setdefault(key, {})[book.owner] = book
-        elif key in self.books:
-            self.books[key].pop(book.owner, None)
-            if not self.books[key]:
-                del self.books[key]
-
     def _fill(self, execution: Execution, order: Order | None) -> None:
         day = self._day(execution.venue)
         name = execution.execution_id
@@ -383,45 +308,10 @@ class State:
         cash = self.cash.get((execution.venue, execution.account))
         if cash is not None:
             cash[execution.currency] = cash.get(execution.currency, ZERO) + execution.cash
-        parts, fees = self._parts(execution, order), execution.commission
-        whole = sum((abs(part) for _, part in parts), ZERO)
-        for at, (owner, part) in enumerate(parts, 1):
-            fee = fees if at == len(parts) else round(execution.commission * abs(part) / whole, 8)
-            fees -= fee
-            book = self._book(execution.venue, execution.account, execution.symbol, owner)
-            self._keep(book.filled(part, execution.price, fee))
+        self.books.fill(execution, order)
         held = self.positions.setdefault(execution.account, {})
         position = held.get(execution.symbol) or Position(execution.venue, execution.account, execution.symbol, ZERO)
         self._hold(position.after(execution.signed_quantity, execution.price))
-
-    def _parts(self, execution: Execution, order: Order | None) -> list[tuple[str, Decimal]]:
-        """Whose books a fill belongs to: what closes an account closes its owners' parts, the largest first.
-
-        Once the account holds nothing, neither does any of them: what is left of one is another's other side.
-        """
-        owner, left = order.owner if order is not None else "", execution.signed_quantity
-        if order is None or not _closes_for_all(order):
-            return [(owner, left)]
-        held = [each for each in self.books.get((execution.account, execution.symbol), {}).values() if each.quantity]
-        held.sort(key=lambda each: (-abs(each.quantity), each.owner))
-        if sum((each.quantity for each in held), left) == 0:
-            return [(each.owner, -each.quantity) for each in held]
-        parts: list[tuple[str, Decimal]] = []
-        for book in held:
-            if book.quantity * left < 0:
-                part = max(left, -book.quantity) if left < 0 else min(left, -book.quantity)
-                parts.append((book.owner, part))
-                left -= part
-        return [*parts, (owner, left)] if left else parts
-
-    def _own(self, order: Order, execution: Execution) -> None:
-        pair, owner = (order.account, order.symbol), (order.owner, order.origin)
-        owned = self.owned.setdefault(pair, {})
-        total = owned.pop(owner, ZERO) + execution.signed_quantity
-        if total:
-            owned[owner] = total
-        if not owned or (_closes_for_all(order) and order.symbol not in self.positions[order.account]):
-            del self.owned[pair]
 
     def _hold(self, position: Position) -> None:
         held = self.positions.setdefault(position.account, {})
@@ -468,27 +358,17 @@ class State:
     def _resolve_difference(self, event: DifferenceResolved) -> None:
         difference = self.differences.pop(key_of(event), None)
         if difference is not None:
-            gone = self._day(event.venue).resolved
-            gone.append(replace(difference, resolved=event.time, text=event.text, seq=self.seq + 1))
-            del gone[:-RESOLVED_KEPT]
+            self._day(event.venue).settle(replace(difference, resolved=event.time, text=event.text, seq=self.seq + 1))
 
     def _open_accounts(self, event: AccountsOpened) -> None:
         opened = self.opened.setdefault(event.venue, [])
         opened.extend(each for each in event.accounts if each not in opened)
-        for books in list(self.books.values()):
-            for book in list(books.values()):
-                if book.venue == event.venue:
-                    position = self.positions.get(book.account, {}).get(book.symbol)
-                    self._keep(book.started(position.average_price if position else ZERO))
+        self.books.start_day(event.venue, self.positions)
 
     def _report_position(self, event: PositionReported) -> None:
-        difference = event.quantity - self.holding(event.account, event.symbol).quantity
-        if difference:
-            book = self._book(event.venue, event.account, event.symbol, "")
-            self._keep(book.corrected(difference, event.average_price))
-        self._hold(Position(event.venue, event.account, event.symbol, event.quantity, event.average_price))
-        if not event.quantity:
-            self.owned.pop((event.account, event.symbol), None)
+        position = Position(event.venue, event.account, event.symbol, event.quantity, event.average_price)
+        self.books.correct(position)
+        self._hold(position)
 
     def _holds(self, account: str, symbol: str) -> Decimal:
         position = self.positions.get(account, {}).get(symbol)
@@ -582,7 +462,7 @@ class State:
         head["leases"] = list(self.leases.values())
         head["errands"] = list(self.errands.values())
         head["owned"] = [
-            (*pair, *owner, str(total)) for pair, owned in self.owned.items() for owner, total in owned.items()
+            (*pair, *owner, str(total)) for pair, bought in self.books.bought.items() for owner, total in bought.items()
         ]
         head["last_execution"] = {venue: time.isoformat() for venue, time in self.last_execution.items()}
         head["cash"] = [
@@ -594,7 +474,7 @@ class State:
         positions = [position for held in self.positions.values() for position in held.values()]
         working = list(self.working.values())
         limits = list(self.limits.values())
-        books = [book for key in sorted(self.books) for _, book in sorted(self.books[key].items())]
+        books = self.books.dump()
         days = [(venue, day.copy()) for venue, day in self.days.items()]
         access: list[Token | UserChanged] = [*self.tokens.values(), *self.users.values()]
         signals = [*self.strategies.dump(), *self.integrations.dump()]
@@ -607,14 +487,8 @@ class State:
         day = Day()
         for line in lines:
             tag, a, b, body = codec.decode_line(line)
-            if tag == "E":
-                day.executions[a] = body
-            elif tag == "C":
-                day.orders[a] = body
-            elif tag == "K":
-                day.clients[a] = b
-            elif tag == "B":
-                day.brokers[a] = b
+            if tag in today.TAGS:
+                day.load(tag, a, b, body)
             elif tag == "W":
                 state._put(None, codec.unpack_order(body))
             elif tag in ("N", "n", "O", "o"):
@@ -628,17 +502,11 @@ class State:
             elif tag == "F":
                 difference = codec.decode_difference(body)
                 state.differences[difference.name] = difference
-            elif tag == "G":
-                day.resolved.append(codec.decode_difference(body))
-            elif tag == "L":
-                quantity, value = codec.decode_any(body)
-                day.loose[a] = (Decimal(quantity), Decimal(value))
             elif tag == "M":
                 limit = codec.decode_limit(body)
                 state.limits[limit.scope, limit.limit] = limit
             elif tag == "X":
-                book = replace(codec.decode_book(body), buys=ZERO, sells=ZERO)  # what works comes with the orders
-                state.books.setdefault((book.account, book.symbol), {})[book.owner] = book
+                state.books.load(codec.decode_book(body))
             elif tag == "T":
                 token = codec.decode_token(body)
                 state.tokens[token.digest] = token
@@ -658,7 +526,7 @@ class State:
                 for errand in codec.decode_errands(codec.encode(head["errands"])):
                     state.errands[errand.number] = errand
                 for account, symbol, owner, origin, total in head["owned"]:
-                    state.owned.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
+                    state.books.bought.setdefault((account, symbol), {})[owner, Origin(origin)] = Decimal(total)
                 for venue, account, totals in head["cash"]:
                     state.cash[venue, account] = {currency: Decimal(total) for currency, total in totals}
                 state.opened, state.shared = head["opened"], head["shared"]
@@ -738,16 +606,4 @@ def _lines(
     for signal in signals:
         yield line(_TAGS[type(signal)], "", "", codec.encode(signal))
     for venue, day in days:
-        yield line("D", venue, day.day.isoformat() if day.day else "", b"null")
-        for order_id, packed in day.orders.items():
-            yield line("C", order_id, "", packed)
-        for key, order_id in day.clients.items():
-            yield line("K", key, order_id, b"null")
-        for key, order_id in day.brokers.items():
-            yield line("B", key, order_id, b"null")
-        for execution_id, packed in day.executions.items():
-            yield line("E", execution_id, "", packed)
-        for key, figures in day.loose.items():
-            yield line("L", key, "", codec.encode(figures))
-        for difference in day.resolved:
-            yield line("G", "", "", codec.encode(difference))
+        yield from day.dump(venue)

@@ -574,9 +574,9 @@ def test_what_is_under_way_and_what_is_whose_is_in_the_snapshot() -> None:
     bench.turn()
     state = bench.gateway.state
     again = State.load(state.dump())
-    assert (again.flattens, again.owned) == (state.flattens, state.owned)
+    assert (again.flattens, again.books.bought) == (state.flattens, state.books.bought)
     assert list(again.dump()) == list(state.dump())
-    assert bench.restart().gateway.state.owned == state.owned
+    assert bench.restart().gateway.state.books.bought == state.books.bought
 
 
 def test_what_closes_an_account_closes_the_books_of_its_owners() -> None:
@@ -586,7 +586,7 @@ def test_what_closes_an_account_closes_the_books_of_its_owners() -> None:
         send(bench, owner, quantity=D(quantity), side=side)
     assert flattened(bench, "account:ACC").flat
     for state in (bench.gateway.state, bench.restart().gateway.state):
-        books = state.books["ACC", "IBM"]
+        books = state.books.by_owner["ACC", "IBM"]
         assert {owner: book.quantity for owner, book in books.items()} == {"alice": 0, "bob": 0, "carol": 0}
         assert sum(book.fees for book in books.values()) == 4
         assert sum(book.cash for book in books.values()) == 0
@@ -603,5 +603,5 @@ def test_a_part_of_a_closing_order_goes_to_the_largest_part_of_the_position() ->
     (closing,) = closings(bench)
     bench.gateway.report(Executed(bench.broker.fill(closing, D(80)), bench.now()))
     bench.turn()
-    books = bench.gateway.state.books["ACC", "IBM"]
+    books = bench.gateway.state.books.by_owner["ACC", "IBM"]
     assert {owner: book.quantity for owner, book in books.items() if book.quantity} == {"alice": 50}

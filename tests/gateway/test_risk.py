@@ -411,7 +411,7 @@ def test_while_a_replace_is_under_way_the_larger_of_both_is_reserved() -> None:
     bench = desk("max_position=150", mode="accept")
     order = bench.submit(order_type=LIMIT, limit_price=D(90)).order
     held = []
-    bench.gateway.listeners.append(lambda change: held.append(bench.gateway.state.holding("ACC", "IBM").buys))
+    bench.gateway.listeners.append(lambda change: held.append(bench.gateway.state.books.holding("ACC", "IBM").buys))
     bench.do(bench.gateway.replace(order.order_id, D(120), None, None, "me"))
     bench.do(bench.gateway.replace(order.order_id, D(50), None, None, "me"))
     assert held == [120, 120, 120, 50]
@@ -543,14 +543,14 @@ def test_the_brokers_word_on_a_position_is_in_the_books_as_held_all_day() -> Non
     bench = Bench(limits=read_levels("max_position=1000"))
     bench.broker.held = [Position("paper", "ACC", "IBM", D(990), D(80))]
     bench.up()
-    assert bench.gateway.state.books["ACC", "IBM"][""] == Book(
+    assert bench.gateway.state.books.by_owner["ACC", "IBM"][""] == Book(
         "paper", "ACC", "IBM", "", quantity=D(990), opened=D(990), cost=D(80)
     )
     assert why(bench, quantity=D(11)) is Reason.MAX_POSITION
     assert why(bench, quantity=D(10)) is None
     bench.broker.held = [Position("paper", "ACC", "IBM", D(1000), D(80))]
     again = bench.restart().up()
-    assert again.gateway.state.books == bench.gateway.state.books
+    assert again.gateway.state.books.by_owner == bench.gateway.state.books.by_owner
 
 
 def test_an_order_that_nobody_answered_keeps_its_place() -> None:
@@ -558,4 +558,4 @@ def test_an_order_that_nobody_answered_keeps_its_place() -> None:
     assert bench.submit(order_type=LIMIT, limit_price=D(99)).order.status is S.UNKNOWN
     assert why(bench, quantity=D(51)) is Reason.MAX_POSITION
     again = bench.restart()
-    assert again.gateway.state.holding("ACC", "IBM").buys == 100
+    assert again.gateway.state.books.holding("ACC", "IBM").buys == 100

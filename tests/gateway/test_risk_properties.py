@@ -163,19 +163,19 @@ def test_what_is_reserved_is_what_works_and_the_same_after_a_replay_and_from_a_s
     for step in steps:
         world.do(step)
         for place in NAMES:
-            holding = world.state.holding(*place)
+            holding = world.state.books.holding(*place)
             assert holding == working(world.state, place)
             assert holding.buys >= 0
             assert holding.sells >= 0
     replayed = State()
     for record in world.bench.journal.records():
         replayed.apply(record)
-    assert replayed.books == world.state.books == State.load(world.state.dump()).books
+    assert replayed.books.by_owner == world.state.books.by_owner == State.load(world.state.dump()).books.by_owner
     for order_id in list(world.state.working):
         world.bench.gateway.report(OrderCanceled(order_id, Reason.USER, "", world.bench.now()))
     world.bench.turn()
     for place in NAMES:
-        assert (world.state.holding(*place).buys, world.state.holding(*place).sells) == (0, 0)
+        assert (world.state.books.holding(*place).buys, world.state.books.holding(*place).sells) == (0, 0)
 
 
 @settings(max_examples=60, deadline=None)

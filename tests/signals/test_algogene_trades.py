@@ -11,7 +11,7 @@ from typing import Any
 from tests.gateway.exits_desk import Venue, desk
 from tests.signals.house import House
 from txgateway.blotter import Blotter
-from txgateway.ledger import signal_key
+from txgateway.keys import signal_key
 from txgateway.model.errors import Reason
 from txgateway.model.order import Side
 from txgateway.model.signal import Answer, Outcome, Source, SourceKind
