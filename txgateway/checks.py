@@ -52,7 +52,7 @@ class Checks:
             if halted is not None:
                 return halted
         if venue is None:
-            return Denial(Reason.UNKNOWN_ACCOUNT, f"Account {request.account!r} is unknown: query_accounts lists them.")
+            return self._nowhere(request.account)
         if self._status[venue] is not VenueStatus.UP:
             return Denial(
                 Reason.VENUE_DOWN,
@@ -62,6 +62,20 @@ class Checks:
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or _check_claims(broker, venue, request) or self._check_kin(request, broker.can)
         return denial if denial or _only_closes(request, subject) else self._guard.restricted(request, subject)
+
+    def _nowhere(self, account: str) -> Denial:
+        """No venue trades the account, as far as is known: those that are not connected may not have told of theirs."""
+        brokers = self._brokers.items()
+        silent = [name for name, broker in brokers if broker.can and self._status[name] is not VenueStatus.UP]
+        for name in silent:
+            if account in self._state.opened.get(name, ()):
+                text = f"Venue {name}, which had account {account!r}, is {self._status[name]}"
+                return Denial(Reason.VENUE_DOWN, f"{text}: send it again when it is UP.")
+        text = f"Account {account!r} is unknown: query_accounts lists them."
+        untold = [f"{name} ({self._status[name]})" for name in silent if not self._brokers[name].accounts()]
+        if untold:
+            text = f"{text} Not yet told has {', '.join(untold)}: its accounts are not known until it is UP."
+        return Denial(Reason.UNKNOWN_ACCOUNT, text)
 
     def judge(
         self,

@@ -363,6 +363,17 @@ class Intake:
             text = f"Venue {venue} is {self.status[venue]}: wait until status reads Up"
             raise NotUp(f"{text}; query_venues says why it does not yet.")
 
+    def untold(self, account: str) -> list[str]:
+        """The venues that may have an account that none here is known to have: they have not told of theirs yet."""
+        opened = self._state.opened
+        return [
+            name for name in self.awaited() if not self._brokers[name].accounts() or account in opened.get(name, ())
+        ]
+
+    def awaited(self) -> list[str]:
+        """The venues that have not been up since the start; one that is configured no more never will be."""
+        return [name for name, broker in self._brokers.items() if broker.can and name not in self.been_up]
+
     def start_day(self, venue: str) -> None:
         """Begin the venue's trading day when its clock has passed into another."""
         day = self.trading_day(self._brokers[venue].now())

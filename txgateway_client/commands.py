@@ -345,8 +345,8 @@ class Commands(ABC):
     def set_account(self, account: str) -> Any:
         """Choose the current account, here and in the gateway. Return False when it is unknown."""
 
-    def query_positions(self, data: bool = False) -> dict[str, dict[str, Any]]:
-        """Return the signed quantity of each symbol held, by account.
+    def query_positions(self, data: bool = False) -> dict[str, dict[str, Any] | None]:
+        """Return the signed quantity of each symbol held, by account; None for an account of which it is not known yet.
 
         data: an object in its place, with its entry, mark and liquidation price, leverage and profit where the venue
         tells them.

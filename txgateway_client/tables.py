@@ -156,18 +156,21 @@ def _risk(value: Mapping[str, Any]) -> str:
     return "\n\n".join([*tables, _records(HOLDING_COLUMNS, holdings)] if holdings else tables)
 
 
-def _positions(value: Mapping[str, Mapping[str, Any]]) -> str:
-    """One row for each symbol held, with what else is told of it."""
+def _positions(value: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """One row for each symbol held, with what else is told of it; and the accounts of which nothing is known yet."""
+    known = {account: of for account, of in value.items() if of is not None}
     objects = [
         {"account": account, "symbol": symbol, **held}
-        for account, of in value.items()
+        for account, of in known.items()
         for symbol, held in of.items()
         if isinstance(held, Mapping)
     ]
+    held = [(account, symbol, quantity) for account, of in known.items() for symbol, quantity in of.items()]
+    table = _table(["account", "symbol", "quantity"], held)
     if objects:
-        return _records({name: (name,) for name in objects[0]}, objects)
-    held = [(account, symbol, quantity) for account, of in value.items() for symbol, quantity in of.items()]
-    return _table(["account", "symbol", "quantity"], held)
+        table = _records({name: (name,) for name in objects[0]}, objects)
+    lacking = [account for account, of in value.items() if of is None]
+    return f"{table}\n\nNot known yet: {', '.join(lacking)} (query_venues says why)." if lacking else table
 
 
 def _last_prices(value: Mapping[str, Mapping[str, Any]]) -> str:

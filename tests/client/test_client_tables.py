@@ -39,6 +39,16 @@ def test_nothing_to_show(command: str) -> None:
     assert render({"A": {}}, "query_positions") == "(none)"
 
 
+def test_positions_that_are_not_known_yet() -> None:
+    text = render({"A": {"IBM": 100}, "B": None, "C": {}}, "query_positions")
+    assert text.splitlines() == [
+        "ACCOUNT    SYMBOL      QUANTITY",
+        "A          IBM              100",
+        "",
+        "Not known yet: B (query_venues says why).",
+    ]
+
+
 def test_an_error_in_place_of_a_list() -> None:
     text = render({"status": "Error", "errorMsg": "no such account"}, "query_orders")
     assert text.splitlines() == ["no such account"]

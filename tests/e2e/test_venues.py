@@ -157,6 +157,43 @@ def test_what_cannot_be_made_is_down_and_says_why(make_daemon: MakeDaemon) -> No
         expected_traceback(daemon)
 
 
+@pytest.mark.parametrize("first", ["good", "bad"])
+@pytest.mark.parametrize("trouble", ["unmade", "deaf", "broken"])
+def test_what_a_venue_holds_that_has_not_been_up_is_not_called_flat(
+    make_daemon: MakeDaemon, trouble: str, first: str
+) -> None:
+    """Neither of the first start, when nothing is known of it, nor of the next, when what was known may be old."""
+    daemon = good_up(venues(make_daemon(), "sound", first, held="1").start())
+    until(lambda: venue(daemon)["status"] == "UP", daemon)
+    assert daemon.call("query_positions") == {"BAD": {"XYZ": 10}, "GOOD": {}}
+    assert daemon.stop() == 0
+    toml = daemon.folder / "txgateway.toml"
+    toml.write_text(toml.read_text().replace('"sound"', f'"{trouble}"'))
+    good_up(daemon.start())
+    assert venue(daemon)["status"] != "UP"
+    daemon.call("market_order", **GOOD)
+    assert daemon.call("query_positions") == {"BAD": None, "GOOD": {"IBM": 1}}
+    assert daemon.call("query_positions", data=True)["BAD"] is None
+    if first == "good":
+        stream = Stream(daemon, {})
+        stream.send("positions")
+        assert '"BAD":null' in stream.expect("good.positions: ")
+        stream.close()
+    order = daemon.session.post(f"{daemon.url}/market_order", json=BAD, timeout=PATIENCE)
+    assert order.json() is False or order.json()["reason"] == "VENUE_DOWN"
+    for method in ("query_account", "set_account", "query_balances"):
+        unknown = daemon.session.post(f"{daemon.url}/{method}", json={"account": "NEVER"}, timeout=PATIENCE)
+        if trouble == "broken":  # it has not told which accounts it has
+            assert (unknown.status_code, unknown.json()) == (503, False)
+        else:
+            assert unknown.status_code == 200
+    if trouble == "broken":
+        text = daemon.call("market_order", **{**GOOD, "account": "NEVER"})["errorMsg"]
+        assert "Not yet told has bad" in text
+    daemon.kill()
+    expected_traceback(daemon)
+
+
 def test_a_daemon_none_of_whose_venues_can_be_made_does_not_start(make_daemon: MakeDaemon) -> None:
     daemon = venues(make_daemon(), "unmade")
     toml = daemon.folder / "txgateway.toml"

@@ -317,6 +317,17 @@ def test_positions_with_what_the_venue_tells(hall: Hall, monkeypatch: pytest.Mon
     assert (shown["quantity"], shown["mark_price"]) == (-2, None)
 
 
+@pytest.mark.parametrize("data", [False, True])
+def test_what_is_held_is_not_known_before_the_venue_was_up(hall: Hall, data: bool) -> None:
+    hall.gateway.reconciler.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
+    hall.bench.turn()
+    assert hall.ask("query_positions", data=data)["ACC"]
+    been_up = hall.gateway.intake.been_up
+    been_up.clear()
+    been_up.add("another")
+    assert hall.ask("query_positions", data=data) == {"ACC": None}
+
+
 def test_a_position_whose_cost_we_do_not_know_has_the_venues(hall: Hall) -> None:
     hall.broker.held = [Position("paper", "ACC", PERPETUAL, D(-2), D(100))]
     hall.gateway.tally.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")

@@ -456,6 +456,11 @@ class Api:
         names = sorted(account for broker in self.brokers.values() for account in broker.accounts())
         return names if caller is None else [each for each in names if caller.grant.reaches(each)]
 
+    def require_told(self, account: str) -> None:
+        """NotUp where nobody can know yet that there is no such account: a venue has not told which it has."""
+        for venue in self.gateway.intake.untold(account):
+            self.gateway.intake.require_up(venue)
+
     def scope(self, text: str, done: str, every: str = "") -> Scope:
         """The scope that was written; what is `done` to one that there is not (halted, limited) would protect nobody.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -28,6 +28,8 @@ def query_accounts(api: Api, caller: Caller) -> list[str]:
 async def set_account(api: Api, caller: Caller, account: Upper) -> bool:
     """Select the current account, which is announced on the stream; false when it is unknown."""
     if account not in api.accounts(caller):
+        if caller.grant.reaches(account):
+            api.require_told(account)
         return False
     api.gateway.change_setting("account", account, caller.user)
     await api.gateway.settled()
@@ -41,7 +43,10 @@ async def query_account(api: Api, caller: Caller, account: Upper, fields: Text |
     Null for an unknown account, or when none of the fields exists.
     """
     venue = api.gateway.venue_of(account)
-    if venue is None or not caller.grant.reaches(account):
+    if not caller.grant.reaches(account):
+        return None
+    if venue is None:
+        api.require_told(account)
         return None
     report = await api.brokers[venue].balances(account)
     values = {"_cash": report.cash, **report.values}
@@ -62,6 +67,8 @@ async def query_balances(api: Api, caller: Caller, account: Upper | None = None)
     brokers = []
     for name in names:
         venue = api.gateway.venue_of(name)
+        if venue is None and caller.grant.reaches(name):
+            api.require_told(name)
         if venue is None or not caller.grant.reaches(name):
             raise Refused(Reason.UNKNOWN_ACCOUNT, f"Account {name!r} is unknown: query_accounts lists them.")
         brokers.append(api.brokers[venue])
@@ -77,22 +84,35 @@ async def query_balances(api: Api, caller: Caller, account: Upper | None = None)
 @command(Right.READ, narrow=True)
 async def query_positions(
     api: Api, caller: Caller, data: bool = False
-) -> dict[str, dict[str, Position]] | dict[str, dict[str, PositionReport]]:
-    """Give account -> symbol -> signed quantity, every account present.
+) -> dict[str, dict[str, Position] | None] | dict[str, dict[str, PositionReport] | None]:
+    """Give account -> symbol -> signed quantity, every account present; null in place of what is not known yet.
 
+    It is not known what an account holds until its venue has been UP once since the start: {} would call it flat.
     With data an object in place of the quantity: with its average price and, where the venue tells them, its entry,
     mark and liquidation price, leverage and profit. Then each venue is asked; one that does not answer tells nothing.
     """
     await api.gateway.settled()
-    held = api.gateway.state.positions
-    found = {account: dict(held.get(account, {})) for account in api.accounts(caller)}
+    state, been_up = api.gateway.state, api.gateway.intake.been_up
+    found: dict[str, dict[str, Position] | None] = {}
+    for account in sorted({*api.accounts(caller), *_awaited(api, caller)}):
+        known = api.gateway.venue_of(account) in been_up
+        found[account] = dict(state.positions.get(account, {})) if known else None
     if not data:
         return found
-    told = await _told(api, {each.venue for positions in found.values() for each in positions.values()})
+    told = await _told(api, {each.venue for positions in found.values() for each in (positions or {}).values()})
     return {
-        account: {symbol: _report(each, told.get((account, symbol))) for symbol, each in positions.items()}
+        account: None
+        if positions is None
+        else {symbol: _report(each, told.get((account, symbol))) for symbol, each in positions.items()}
         for account, positions in found.items()
     }
+
+
+def _awaited(api: Api, caller: Caller) -> Iterator[str]:
+    """The accounts that a venue had before the start, and has not told of since."""
+    for venue in api.gateway.intake.awaited():
+        accounts = api.gateway.state.opened.get(venue, ())
+        yield from (account for account in accounts if caller.grant.reaches(account))
 
 
 async def _told(api: Api, venues: Iterable[str]) -> dict[tuple[str, str], Position]:

@@ -349,7 +349,7 @@ def _account(api: Api, name: str) -> str:
 def _symbol(api: Api, symbol: str, account: str) -> str:
     """The symbol at the account's venue; one written with another venue's name is refused."""
     name, _, venue = symbol.partition("@")
-    if venue and venue != api.gateway.venue_of(account):
+    if venue and api.gateway.venue_of(account) not in (None, venue):
         raise Refused(
             Reason.UNKNOWN_VENUE,
             f"Account {account!r} does not trade at venue {venue!r}: use one that does.",
