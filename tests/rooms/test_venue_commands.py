@@ -319,7 +319,7 @@ def test_positions_with_what_the_venue_tells(hall: Hall, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("data", [False, True])
 def test_what_is_held_is_not_known_before_the_venue_was_up(hall: Hall, data: bool) -> None:
-    hall.gateway.reconciler.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
+    hall.gateway.tally.take_position(Position("paper", "ACC", PERPETUAL, D(-2)), "paper")
     hall.bench.turn()
     assert hall.ask("query_positions", data=data)["ACC"]
     been_up = hall.gateway.intake.been_up
