@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import SkipTest
 
 import pytest
@@ -17,6 +19,8 @@ from tests.brokers.contract import Paper, check
 from txgateway.brokers import Can
 from txgateway.brokers.conformance import Broken, Case, Subject, cases
 from txgateway.brokers.paper import PaperBroker
+from txgateway.model.events import Executed
+from txgateway.model.execution import Execution
 from txgateway.model.fault import Fault, FaultKind
 
 ALL = cases(~Can(0))
@@ -28,6 +32,30 @@ LITTLE = [case for case in cases(Little.can) if case not in FAULTY]
 @pytest.mark.parametrize("case", LITTLE, ids=str)
 def test_an_honest_broker_passes(case: Case, tmp_path: Path) -> None:
     check(case, LittleSubject(tmp_path))
+
+
+class Unnamed(Little):
+    """Its counterparty takes no id of ours: fills and orders have its own alone."""
+
+    can = Little.can & ~(Can.CLIENT_ORDER_ID | Can.LOOKUP)
+
+    def tell(self, event: Any) -> None:
+        super().tell(replace(event, execution=_unnamed(event.execution)) if isinstance(event, Executed) else event)
+
+    async def executions(self, since: Any) -> Any:
+        return [_unnamed(each) for each in await super().executions(since)]
+
+    async def open_orders(self) -> Any:
+        return [replace(each, order_id=None) for each in await super().open_orders()]
+
+
+def _unnamed(fill: Execution) -> Execution:
+    return replace(fill, order_id="")
+
+
+@pytest.mark.parametrize("case", [case for case in cases(Unnamed.can) if case not in FAULTY], ids=str)
+def test_one_without_our_ids_passes(case: Case, tmp_path: Path) -> None:
+    check(case, LittleSubject(tmp_path, Unnamed))
 
 
 @pytest.mark.parametrize(("number", "kind"), WRONG, ids=lambda value: getattr(value, "__name__", f"C{value}"))

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.brokers.conformance.little import PRICE, Little
+from txgateway.brokers import Can
 from txgateway.model.account import AccountReport, Balance
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
@@ -444,6 +445,26 @@ filling("FillsAnotherAccount", 50, account="OTHER")
 filling("FillsElsewhere", 50, venue="other")
 filling("FillsWithoutId", 50, execution_id="")
 filling("PaysInFloats", 50, commission=0.5)
+
+
+@breaks(50)
+class FillsBeforeItNamesTheOrder(Little):
+    """Its fills have the broker's id alone, and come first."""
+
+    can = Little.can & ~(Can.CLIENT_ORDER_ID | Can.LOOKUP)
+    held: Any = None
+
+    def tell(self, event: Any) -> None:
+        if isinstance(event, OrderAccepted):
+            self.held = event
+            return
+        if isinstance(event, Executed):
+            event = replace(event, execution=replace(event.execution, order_id=""))
+        super().tell(event)
+        if self.held is not None:
+            super().tell(self.held)
+
+
 filling("FillsInParis", 51, time=lambda fill: fill.time.astimezone(PARIS))
 filling("FillsInTheFuture", 51, time=lambda fill: fill.time + timedelta(minutes=1))
 filling("FillsAllByOneId", 53, 93, execution_id="X")

@@ -7,14 +7,19 @@ from datetime import timedelta
 from txgateway.brokers import Can
 from txgateway.brokers.conformance.case import case
 from txgateway.brokers.conformance.trial import ZERO, Trial, is_amount, require
+from txgateway.model.events import Executed, OrderAccepted
 
 
 @case(50, Can.MARKET)
 async def a_fill_is_what_was_traded(trial: Trial) -> None:
     """A fill has a quantity and a price above zero, in Decimal, with account, symbol and side as ordered, and an id:
-    money is counted by it."""
+    money is counted by it. One that has only the broker's id of its order is told after OrderAccepted: before, it is
+    nobody's."""
     await trial.begin()
     order = await trial.buy()
+    told = trial.events(order, OrderAccepted, Executed)
+    early = [each for each in told[:1] if isinstance(each, Executed) and not each.order_id]
+    require(not early, "its fill was told before OrderAccepted, and without our id")
     for each in trial.fills(order):
         amounts = (each.quantity, each.price)
         require(all(is_amount(number) and number > 0 for number in amounts), f"it traded {amounts}")

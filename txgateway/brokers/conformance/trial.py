@@ -234,8 +234,27 @@ class Trial:
 
     def events(self, order: Order, *kinds: type) -> list[Any]:
         """What was told of an order, of some kinds or of all."""
-        known = (each for each in list(self.told) if getattr(each, "order_id", None) == order.order_id)
-        return [each for each in known if not kinds or isinstance(each, kinds)]
+        names = self._names(order)
+
+        def is_its(each: Any) -> bool:
+            if isinstance(each, Executed):
+                return self._is_of(each.execution, order, names)
+            return getattr(each, "order_id", None) == order.order_id
+
+        return [each for each in list(self.told) if (not kinds or isinstance(each, kinds)) and is_its(each)]
+
+    def _names(self, order: Order) -> set[str]:
+        """The broker's ids by which the fills of an order are known where its events do not have ours."""
+        if Can.CLIENT_ORDER_ID in self.broker.can:
+            return set()
+        accepted = (each for each in list(self.told) if isinstance(each, OrderAccepted))
+        return {each.broker_order_id for each in accepted if each.order_id == order.order_id} - {""}
+
+    @staticmethod
+    def _is_of(execution: Execution, order: Order, names: set[str]) -> bool:
+        if execution.order_id:
+            return execution.order_id == order.order_id
+        return execution.broker_order_id in names
 
     def fills(self, order: Order) -> list[Execution]:
         """The executions told of an order, each once."""
@@ -257,7 +276,8 @@ class Trial:
     async def executions_of(self, order: Order) -> Sequence[Execution]:
         """The broker's whole history of one order."""
         found = await self.ask(self.broker.executions(None))
-        return [each for each in found if order.order_id == each.order_id]
+        names = self._names(order)
+        return [each for each in found if self._is_of(each, order, names)]
 
     def story(self, order: Order | None = None) -> str:
         """What was told, in short, for a failure."""
