@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
 from txgateway.brokers import Broker, Can
-from txgateway.model.errors import GatewayError, TimedOut
+from txgateway.model.errors import GatewayError
 from txgateway.model.instrument import Instrument
 from txgateway.model.market import Bar, Depth, Mark, Period, Quote, Statistics, Ticker, Trade, Unit
 
@@ -329,13 +328,6 @@ class Feed:
         turn: Deferred[None] = Deferred()
         self._reactor.callLater(0, turn.callback, None)
         await turn
-
-    async def within(self, seconds: float, work: Coroutine[Any, Any, T], venue: str) -> T:
-        """What a venue is asked for, or TimedOut after so many seconds: then it is asked no longer."""
-        try:
-            return await Deferred.fromCoroutine(work).addTimeout(seconds, self._reactor)
-        except DeferredTimeout:
-            raise TimedOut(f"Venue {venue} did not answer within {seconds:g} s: try again.") from None
 
     # the market's events
 

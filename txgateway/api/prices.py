@@ -17,8 +17,6 @@ from txgateway.model.rights import Right
 
 MOST = 100
 """Symbols that may be asked about at once: every venue answers so many in time, those too that are asked one by one."""
-SEVERAL_SECONDS = 5.0
-"""So long a venue may take where another one is asked as well: it does not keep that one's prices back."""
 
 Reports = Mapping[str, LastPriceReport]
 
@@ -30,7 +28,8 @@ async def query_last_prices(api: Api, caller: Caller, symbols: Names) -> dict[st
     symbols: up to 100 names with commas, or a list; also at several venues (`SYM@venue`). Nothing is subscribed. time
     is null where the venue does not tell it. Where there is no price, `reason` and `text` say why: UNKNOWN_SYMBOL,
     NO_PRICE (no trade is shown), UNSUPPORTED (the venue tells those of active symbols only: add_symbol), UNKNOWN_VENUE,
-    VENUE_DOWN, VENUE_FAILED, TIMED_OUT (of several venues, after 5 seconds).
+    VENUE_DOWN, VENUE_FAILED, TIMED_OUT. Several venues are asked at once, and each has the time of a question
+    (TIMEOUT_ADDSYMBOL), as when it is asked alone: one that does not answer keeps the others' prices back so long.
     """
     names = tuple(dict.fromkeys(symbols))
     if not names or len(names) > MOST:
@@ -39,20 +38,19 @@ async def query_last_prices(api: Api, caller: Caller, symbols: Names) -> dict[st
     wanted: dict[str, list[str]] = {}
     for venue, symbol in dict.fromkeys(places.values()):
         wanted.setdefault(venue, []).append(symbol)
-    asked = [Deferred.fromCoroutine(_asked(api, venue, some, len(wanted) > 1)) for venue, some in wanted.items()]
+    asked = [Deferred.fromCoroutine(_asked(api, venue, some)) for venue, some in wanted.items()]
     found = dict(zip(wanted, await gatherResults(asked, consumeErrors=True), strict=True))
     return {name: found[venue][symbol] for name, (venue, symbol) in places.items()}
 
 
-async def _asked(api: Api, venue: str, symbols: Sequence[str], beside_others: bool) -> Reports:
+async def _asked(api: Api, venue: str, symbols: Sequence[str]) -> Reports:
     """What one venue tells of each symbol: its price, or why there is none."""
     try:
         if venue not in api.brokers:
             raise Refused(Reason.UNKNOWN_VENUE, f"Venue {venue!r} is unknown: query_venues lists them.")
         if Can.LAST_PRICES not in api.brokers[venue].can:
             return {symbol: _shown(api, venue, symbol) for symbol in symbols}
-        work = _told(api, venue, symbols)
-        return await (api.feed.within(SEVERAL_SECONDS, work, venue) if beside_others else work)
+        return await _told(api, venue, symbols)
     except GatewayError as error:
         return {symbol: _none(error) for symbol in symbols}
 
