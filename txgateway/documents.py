@@ -99,6 +99,10 @@ _NOUNS = {
     RateLimitsReport: "RateLimits",
     EndpointReport: "EndpointAnswer",
 }
+ATTACHED = (
+    "True for an exit that the broker was given with its entry: it sleeps until that is filled whole, and is of the "
+    "broker's bracket from then on. query_exits tells which sleep."
+)
 _TEXT, _NUMBER, _WHOLE, _FLAG = {"type": "string"}, {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
 _TYPES: Mapping[str, Schema] = {
     "s": _TEXT,
@@ -192,7 +196,7 @@ def schemas() -> Mapping[str, Schema]:
         "good_till": {**_TEXT, "description": "When the gateway ends it: there where it has such a time."},
         "parent": {**_TEXT, "description": "The permid of the entry that this is an exit of: there where it is one."},
         "leg": {"enum": ["stop_loss", "take_profit", "close", "undo"], "description": "Which exit this is."},
-        "attached": {**_FLAG, "description": "True for an exit that the broker holds until its entry is filled whole."},
+        "attached": {**_FLAG, "description": ATTACHED},
         "replayed": {**_FLAG, "description": "True when the client_order_id had been seen before: nothing was sent."},
     }
     refusal = _members("status:s errorMsg:s reason:s")
@@ -333,7 +337,7 @@ def _plan() -> Schema:
 def _exits() -> Schema:
     report = _members(
         "entry:s account:s symbol:s side:s exits:o filled:n left:n average_price:n began:s? stop_price:n? orders:o "
-        "trouble:s closing:s ended:s"
+        "asleep:s* trouble:s closing:s ended:s"
     )
     report["properties"] = {**report["properties"], "exits": _plan(), "orders": _listed(_ref("Order"))}
     return report

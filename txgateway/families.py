@@ -120,6 +120,11 @@ class Family:
         return not any(self.whole or order_id not in self.attached for order_id in stops)
 
     @property
+    def asleep(self) -> list[str]:
+        """The exits that the broker holds, and does not work yet: their entry is not filled whole."""
+        return [] if self.whole else [each for each in self.alive if each in self.attached]
+
+    @property
     def over(self) -> bool:
         """Nothing more is to be done, as far as is known."""
         if self.open or self.alive or (self.left < 0 and Leg.UNDO not in self.given_up):

@@ -47,6 +47,7 @@ def test_the_exits_go_with_the_entry_and_sleep(daemon: Daemon, tws: Tws) -> None
     assert {each["filled"] for each in tws.do("orders")} == {"0"}
     shown = daemon.call("query_exits", id=entry)[entry]
     assert {each["leg"] for each in shown["orders"]} == {"stop_loss", "take_profit"}
+    assert sorted(shown["asleep"]) == sorted(each["permid"] for each in shown["orders"])
     daemon.call("cancel_order", id=entry)
     rest(daemon, tws)
     settled(daemon, tws, 0)

@@ -74,6 +74,24 @@ def test_an_entry_and_its_exits_are_recorded_and_then_sent_as_one() -> None:
     assert asked_of_broker(bench) == (3, 0, 0)
 
 
+def test_attached_exits_sleep_until_their_entry_is_filled_whole_and_are_attached_still() -> None:
+    bench = at_holder()
+    order = enter(bench, 0, **BRACKET)
+    exits = [each.order_id for each in working(bench, order).values()]
+    assert sorted(family(bench, order).asleep) == sorted(exits)
+    trade(bench, order.order_id, 40)
+    assert sorted(family(bench, order).asleep) == sorted(exits)
+    trade(bench, order.order_id)
+    assert family(bench, order).asleep == []
+    assert all(each.attached for each in working(bench, order).values())
+
+
+def test_exits_that_follow_the_fill_never_sleep() -> None:
+    bench = desk()
+    order = enter(bench, 40, **BRACKET)
+    assert (len(working(bench, order)), family(bench, order).asleep) == (2, [])
+
+
 @pytest.mark.parametrize(
     "given",
     [

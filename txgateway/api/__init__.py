@@ -146,8 +146,9 @@ class SourceReport:
 class ExitsReport:
     """An entry's exits as query_exits shows them. `left` is what of its fills was not left again.
 
-    `orders` are the exits that work. `trouble` says why one is missing, `closing` and `ended` why the rest is closed at
-    the market, or left alone.
+    `orders` are the exits that work, or sleep: those in `asleep` the broker holds until the entry is filled whole, and
+    they protect nothing yet. `trouble` says why one is missing, `closing` and `ended` why the rest is closed at the
+    market, or left alone.
     """
 
     entry: str
@@ -161,6 +162,7 @@ class ExitsReport:
     began: datetime | None
     stop_price: Decimal | None
     orders: Sequence[Order]
+    asleep: Sequence[str]
     trouble: str
     closing: str
     ended: str

@@ -17,7 +17,7 @@ async def query_exits(
     """Give permid of the entry -> its plan, what is left of it, its working exits; of every entry that has any.
 
     With the id of an entry, or of one of its exits, that one alone, also when it ended today. `trouble` is not empty
-    where an exit could not be sent.
+    where an exit could not be sent. The exits in `asleep` the broker holds until the entry is filled whole.
     """
     await api.gateway.settled()
     families = api.gateway.state.families
@@ -46,6 +46,7 @@ def _report(api: Api, family: Family) -> ExitsReport:
         began=family.began,
         stop_price=family.prices.get(Leg.STOP_LOSS),
         orders=[each for each in orders if each is not None],
+        asleep=family.asleep,
         trouble=api.exit_trouble(family.entry),
         closing=family.closing,
         ended=family.ended,

@@ -258,7 +258,7 @@ class Terms:
     """What was agreed when the order entered the journal. `day` is the venue's trading day then.
 
     With a `lease` (model.lease) the order ends some time after the connection that sent it. `attached`: an exit that
-    the broker was given with its entry, and holds until that is filled whole.
+    the broker was given with its entry: it sleeps until that is filled whole, and stays of the broker's bracket then.
     """
 
     order_id: str
