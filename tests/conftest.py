@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 collect_ignore = ["example_broker"]  # a package of its own: tests/e2e/test_authors_page.py runs its tests
 
-settings.register_profile("txgateway", deadline=None)  # how long an example takes says how busy the machine is
+# How long an example takes says how busy the machine is.
+settings.register_profile("txgateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("txgateway")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

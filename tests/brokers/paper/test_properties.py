@@ -239,7 +239,9 @@ class Play:
 
 
 # No parametrize beside given: pytest-twisted 1.14 calls the first parameter's test again for the second.
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(quoted=st.booleans(), todo=actions)
 def test_every_fill_was_possible_and_every_cent_is_there(
     make_floor: Callable[..., Any], quoted: bool, todo: list[tuple[Any, ...]]
