@@ -9,7 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-PATIENCE = 5.0
+PATIENCE = 30.0
+"""Seconds until what does not come is a failure: a machine may stand still for some."""
 
 
 def deferred(work: Awaitable[Any]) -> Deferred[Any]:
