@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal as D
 from functools import partial
@@ -10,13 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.task import Clock
 
 from tests.brokers.ib.conftest import Trials, begin_anew
 from tests.emulators.tws.control import Control
 from txgateway.brokers import Can
 from txgateway.brokers.conformance.trial import ENDS, Trial
-from txgateway.brokers.ib.client import Inbox, PacedClient
 from txgateway.brokers.ib.options import mistakes
 from txgateway.model.events import OrderAccepted, OrderCanceled, OrderRejected, OrderReplaced
 from txgateway.model.exits import Leg
@@ -183,48 +180,3 @@ async def test_where_they_are_the_gateways_they_are_not_claimed(trials: Trials) 
     assert mistakes({"brackets": "both"}) == {
         "brackets": "give native (exits go to IB with their entry) or gateway (they follow its fills)"
     }
-
-
-class Wire:
-    """What a client writes, each write by itself."""
-
-    transport = None
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-
-    def sendMsg(self, message: bytes) -> None:
-        self.written.append(message)
-
-
-def test_what_is_joined_leaves_in_one_piece_when_there_is_room_for_all() -> None:
-    clock = Clock()
-    client = PacedClient(Inbox(object(), "UTC"), clock, 8)
-    wire = Wire()
-    client.conn = wire  # type: ignore[assignment]
-    for number in range(4):
-        client.sendMsg(f"3\0{number}\0")
-    with client.joined():
-        for number in range(4, 7):
-            client.sendMsg(f"3\0{number}\0")
-    client.sendMsg("3\x007\0")
-    assert len(wire.written) == 4, "six orders a second leave, and there is room for two: three wait together"
-    clock.advance(1.3)
-    assert len(wire.written) == 6
-    assert all(f"3\0{number}\0".encode() in wire.written[4] for number in (4, 5, 6))
-    with suppress(ZeroDivisionError), client.joined():
-        client.sendMsg("3\x008\0")
-        raise ZeroDivisionError
-    clock.advance(2)
-    assert len(wire.written) == 6, "a bracket that could not be made whole is not sent"
-
-
-def test_the_frames_in_one_write_are_whole_frames() -> None:
-    client = PacedClient(Inbox(object(), "UTC"), Clock(), 45)
-    wire = Wire()
-    client.conn = wire  # type: ignore[assignment]
-    with client.joined():
-        client.sendMsg("3\x001\0")
-        client.sendMsg("3\x002\0")
-    (written,) = wire.written
-    assert written == client._prefix(b"3\x001\0") + client._prefix(b"3\x002\0")

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from tests.brokers.ib.conftest import Trials, begin_anew
 from tests.brokers.ib.nouns import D
@@ -404,7 +403,7 @@ async def test_bars_are_paced_and_the_same_question_is_answered_from_memory(tria
         await trial.ask(broker.bars("IBM", minute, end - timedelta(minutes=200), end))
 
 
-# ---------------------------------------------------------------- accounts, messages a second
+# ---------------------------------------------------------------- accounts
 
 
 @pytest_twisted.ensureDeferred
@@ -414,18 +413,3 @@ async def test_an_account_s_values(trial: Trial) -> None:
     assert report.cash == 1_000_000
     assert {"equity", "buying_power", "currency", "NetLiquidation"} <= set(report.values)
     assert report.balances[0].currency == "USD"
-
-
-@pytest_twisted.ensureDeferred
-async def test_no_more_messages_a_second_than_tws_takes_and_cancels_first(trials: Trials) -> None:
-    trial = trials(rate=45)
-    broker = await trial.begin()
-    first = await trial.rest()
-    orders = [trial.order() for _ in range(60)]
-    for order in orders:
-        Deferred.fromCoroutine(broker.submit(order)).addErrback(lambda failure: None)
-    await trial.cancel(first)
-    await trial.until(lambda: trial.events(first, OrderCanceled), "the cancel is not behind the orders")
-    accepted = [order for order in orders if trial.events(order, OrderAccepted)]
-    assert len(accepted) < 60
-    await trial.until(lambda: all(trial.events(order, OrderAccepted) for order in orders), "all are accepted")

@@ -369,6 +369,12 @@ class Book:
             self.unsure[entry] = None
         return []
 
+    def unsent(self, entry: Entry, now: datetime) -> list[OrderEvent]:
+        """An order that waited for its turn was taken back: TWS never hears of it."""
+        entry.heard, entry.status = True, "ApiCancelled"
+        entry.end_text = "Canceled before it was sent: it waited behind other messages."
+        return self._end(entry, now)
+
     def never_sent(self, entry: Entry, why: Entry) -> None:
         """TWS holds an order back, because another of its bracket was refused: it is to be canceled."""
         code, text = why.refusal or (0, "")

@@ -351,7 +351,11 @@ class IbBroker:
             return
         self._require_mine(entry)
         entry.cancel_asked = True
-        session.client.cancelOrder(entry.number)
+        unsent = session.client.take_back(entry.number)
+        if unsent:
+            session.unsent(unsent)
+        else:
+            session.client.cancelOrder(entry.number)
 
     async def replace(self, order: Order) -> None:
         """Ask for other terms, by sending the order's number again; what then holds is told."""

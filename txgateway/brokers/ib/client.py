@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import Any
@@ -14,7 +14,8 @@ from twisted.logger import Logger
 
 log = Logger()
 
-_CANCEL, _ORDER = {"4", "58"}, {"3"}
+_CANCEL, _ORDER = "4", "3"
+_CANCELS, _ORDERS, _QUESTIONS = 0, 1, 2
 _RESERVED = (0, 2, 6)
 """Of the messages of a second, how many orders leave free for cancels, and questions for both."""
 
@@ -23,39 +24,75 @@ SECOND = 1.25
 """What counts as one: TWS counts what arrives, and that is less even than what leaves."""
 
 
+class _Piece:
+    """Messages that leave together. `numbers` are those of the orders in it; `places` tells that they are new ones."""
+
+    def __init__(self, messages: list[str], numbers: Sequence[int] = (), places: bool = False) -> None:
+        self.messages = messages
+        self.numbers = numbers
+        self.places = places
+
+
 class PacedClient(Client):
-    """No more than `rate` messages a second; cancels go before orders, and orders before questions."""
+    """No more than `rate` messages a second; cancels go before orders, and orders before questions.
+
+    A cancel never goes before its own order: TWS would not know what to cancel, and then have the order.
+    """
 
     def __init__(self, inbox: Inbox, reactor: Any, rate: int) -> None:
         super().__init__(inbox)
         self._reactor = reactor
         self._rates = tuple(max(1, rate - reserved) for reserved in _RESERVED)
-        self._lanes: tuple[deque[list[str]], ...] = (deque(), deque(), deque())
+        self._lanes: tuple[deque[_Piece], ...] = (deque(), deque(), deque())
         self._times: deque[float] = deque()
         self._turn: Any = None
         self._joined: list[str] | None = None
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Orders that are sent in here leave in one piece: all of them, or none."""
+        """New orders that are sent in here leave in one piece: all of them, or none."""
         orders: list[str] = []
         self._joined = orders
         try:
             yield
         finally:
             self._joined = None
-        self._put(1, orders)
+        self._put(_ORDERS, _Piece(orders, [_number(each) for each in orders], places=True))
+
+    def take_back(self, number: int) -> Sequence[int]:
+        """The numbers of new orders that were to leave and now do not: this one's, and those of its bracket.
+
+        None where it has left, or is another's child.
+        """
+        lane = self._lanes[_ORDERS]
+        piece = next((each for each in lane if each.places and each.numbers[:1] == [number]), None)
+        if piece is None:
+            return ()
+        lane.remove(piece)
+        return piece.numbers
 
     def sendMsg(self, msg: str) -> None:
         """Send a message now, or when it is its turn."""
         kind = msg.partition("\0")[0]
         if self._joined is not None:
             self._joined.append(msg)
+        elif kind == _CANCEL:
+            self._hasten(int(msg.split("\0", 3)[2]))
+            self._put(_CANCELS, _Piece([msg]))
+        elif kind == _ORDER:
+            self._put(_ORDERS, _Piece([msg], [_number(msg)]))
         else:
-            self._put(0 if kind in _CANCEL else 1 if kind in _ORDER else 2, [msg])
+            self._put(_QUESTIONS, _Piece([msg]))
 
-    def _put(self, lane: int, messages: list[str]) -> None:
-        self._lanes[lane].append(messages)
+    def _hasten(self, number: int) -> None:
+        """What is to leave of an order that is to be canceled goes before its cancel."""
+        lane = self._lanes[_ORDERS]
+        for piece in [each for each in lane if number in each.numbers]:
+            lane.remove(piece)
+            self._lanes[_CANCELS].append(piece)
+
+    def _put(self, lane: int, piece: _Piece) -> None:
+        self._lanes[lane].append(piece)
         if self._turn is None:
             self._send_due()
 
@@ -65,8 +102,8 @@ class PacedClient(Client):
         while self._times and now - self._times[0] >= SECOND:
             self._times.popleft()
         for lane, rate in zip(self._lanes, self._rates, strict=True):
-            while lane and (not self._times or len(self._times) + len(lane[0]) <= rate):
-                messages = lane.popleft()
+            while lane and (not self._times or len(self._times) + len(lane[0].messages) <= rate):
+                messages = lane.popleft().messages
                 self.conn.sendMsg(b"".join(self._prefix(each.encode()) for each in messages))
                 self._times.extend([now] * len(messages))
         if any(self._lanes):
@@ -84,6 +121,11 @@ class PacedClient(Client):
             if abort and transport is not None:
                 transport.abort()
             self.disconnect()
+
+
+def _number(msg: str) -> int:
+    """The order's, of a message that places or changes one."""
+    return int(msg.split("\0", 2)[1])
 
 
 class Inbox:

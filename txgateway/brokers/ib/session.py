@@ -280,6 +280,12 @@ class Session:
                 answer.callback(None)
         self.look_soon()
 
+    def unsent(self, numbers: Iterable[int]) -> None:
+        """Orders that were to be sent are not."""
+        for entry in [self.book.numbered(number) for number in numbers]:
+            if entry is not None:
+                self._tell(self.book.unsent(entry, self._now()))
+
     def look_soon(self) -> None:
         """Ask what became of the orders that something was said of."""
         if self.book.unsure and not self._checking:
