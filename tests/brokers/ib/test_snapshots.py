@@ -97,12 +97,12 @@ async def test_a_line_that_has_shown_no_trade_for_long_is_not_asked_beside(
     trial: Trial, tws: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tws.do_untraded("IBM")
-    monkeypatch.setattr(snapshots, "SHOWN_SECONDS", 0.1)
+    monkeypatch.setattr(snapshots, "LAST_SECONDS", 0.1)
     trial.broker.subscribe("IBM")
     await trial.until(lambda: tws.do_status()["ticks"] == ["IBM"], "it is subscribed")
     assert await ask(trial, "IBM") == {}
     assert asked(tws) == 2, "a young one may have shown little yet"
-    monkeypatch.setattr(session, "SHOWN_SECONDS", 0.0)
+    monkeypatch.setattr(session, "UNTRADED_SECONDS", 0.0)
     assert await ask(trial, "IBM") == {}
     assert asked(tws) == 2
 
@@ -112,11 +112,11 @@ async def test_a_quote_and_a_close_are_no_last_price(
     trial: Trial, tws: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tws.do_untraded("IBM")
-    monkeypatch.setattr(snapshots, "SHOWN_SECONDS", 0.1)
+    monkeypatch.setattr(snapshots, "LAST_SECONDS", 0.1)
     assert await ask(trial, "IBM", "AAPL") == {"AAPL": tws.emulator.market.tapes[265598].last}
     await nothing_runs(trial, tws)
     tws.do_snapshots(0.02)
-    monkeypatch.setattr(snapshots, "SHOWN_SECONDS", 60)
+    monkeypatch.setattr(snapshots, "LAST_SECONDS", 60)
     assert await ask(trial, "IBM") == {}, "or when TWS says that it is all"
     await nothing_runs(trial, tws)
 

@@ -5,21 +5,18 @@ Pure. Times are aware. A price is a Decimal of whole ticks.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from tests.emulators.path import away, chance
 from tests.emulators.tws.contracts import EASTERN, STOCKS, Contract
 
 ZONE = ZoneInfo(EASTERN)
-WAVES = ((86400 * 45, 0.12), (86400 * 2, 0.02), (3600, 0.006), (300, 0.002), (15, 0.0006))
-"""Seconds from one point of the path to the next, and how far it goes at most, of the price."""
 MOST_BARS = 20_000
 YEARS_BACK = 10
 DAY, WEEK, MONTH = 86400, 7 * 86400, 30 * 86400
@@ -70,13 +67,6 @@ class Tape:
         return self.last > 0
 
 
-@lru_cache(maxsize=200_000)
-def chance(*of: object) -> float:
-    """A number from 0 to 1 that is always the same for the same words."""
-    digest = hashlib.blake2b("/".join(map(str, of)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
-
-
 def rounded(price: float, tick: Decimal) -> Decimal:
     """To the nearest tick, at least one."""
     return max((Decimal(price) / tick).quantize(Decimal(1)), Decimal(1)) * tick
@@ -106,12 +96,7 @@ class Market:
             spot, strike = self._path(under, at), float(contract.strike)
             intrinsic = max(spot - strike if contract.right == "C" else strike - spot, 0)
             return intrinsic + 0.02 * spot * math.exp(-abs(spot - strike) / (0.05 * spot))
-        seconds, moved = at.timestamp(), 1.0
-        for period, reach in WAVES:
-            step, share = divmod(seconds / period, 1)
-            here, there = (2 * chance(self.seed, contract.con_id, period, int(step) + i) - 1 for i in (0, 1))
-            moved += reach * (here + (there - here) * share)
-        return float(contract.price) * moved
+        return float(contract.price) * (1 + away(self.seed, contract.con_id, at.timestamp()))
 
     # ---------------------------------------------------------------- now
 

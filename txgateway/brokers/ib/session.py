@@ -46,7 +46,7 @@ PATIENT_SECONDS = 5.0
 """A question for bars waits so long for its turn; longer than that it is refused."""
 RETRY_SECONDS = 60.0
 """Prices that were refused for now are asked for again so much later."""
-SHOWN_SECONDS = 11.0
+UNTRADED_SECONDS = 11.0
 """After so long without a trade a line has none to show: it is as long as IB needs for a snapshot."""
 RT_VOLUME = "233"
 NO_TRADES = frozenset({"CASH", "IND"})
@@ -500,7 +500,7 @@ class Session:
         """The last prices of symbols: those of lines as they show them, the others by snapshots."""
         shown: dict[str, LastPrice | None] = {}
         for line in (self._lines[each] for each in symbols if each in self._lines):
-            ticks, wait = line.ticks, line.asked + SHOWN_SECONDS - self._reactor.seconds()
+            ticks, wait = line.ticks, line.asked + UNTRADED_SECONDS - self._reactor.seconds()
             if line.number in self._by_number and (ticks.last is not None or wait <= 0):
                 last = ticks.last
                 shown[ticks.symbol] = None if last is None else LastPrice(ticks.symbol, last, ticks.last_time)

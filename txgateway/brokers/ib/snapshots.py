@@ -27,7 +27,7 @@ MESSAGES = 28.0
 together that it reads late: a burst each second it may take for two at once."""
 LIST_SECONDS = 13.0
 """So long a list may take. IB gives a snapshot eleven seconds, and a question here has fifteen."""
-SHOWN_SECONDS = 2.0
+LAST_SECONDS = 2.0
 """Of a contract of which something is shown, the last price comes with it or is not there: so long it is waited for."""
 TIME_SECONDS = 0.25
 """Behind a last price so long for its time."""
@@ -54,7 +54,7 @@ class _Snapshot:
             self.last = value
             self._within(TIME_SECONDS)
         elif self._timer is None:
-            self._within(SHOWN_SECONDS)
+            self._within(LAST_SECONDS)
 
     def at(self, time: datetime) -> None:
         """When it was traded at the last price."""
