@@ -150,6 +150,10 @@ class AbsentBroker:
         """Nothing is told."""
         return ()
 
+    async def renames(self, symbol: str, exchange: str | None) -> Sequence[str]:
+        """Refused."""
+        self._refuse()
+
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
         """Not claimed."""
 

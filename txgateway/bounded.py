@@ -276,6 +276,10 @@ class BoundedBroker:
         """Everything tradable."""
         return await self._asked("instruments", self._deadlines.default, lambda: self._broker.instruments())
 
+    async def renames(self, symbol: str, exchange: str | None) -> Sequence[str]:
+        """The names that would mean another contract if a symbol were of this exchange."""
+        return await self._asked("renames", self._deadlines.symbol, lambda: self._broker.renames(symbol, exchange))
+
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """Bars in [start, end)."""
         call = lambda: self._broker.bars(symbol, period, start, end)  # noqa: E731

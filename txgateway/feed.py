@@ -244,6 +244,20 @@ class Feed:
         """Listen no more."""
         self._leave((venue, symbol), listener)
 
+    def meant_anew(self, venue: str, symbol: str) -> None:
+        """A symbol means another contract from now on: no order is judged by what the old one showed."""
+        self._instruments.pop((venue, symbol), None)
+        self._asked.pop((venue, symbol), None)
+        line = self._lines.get((venue, symbol))
+        if line is None:
+            return
+        line.quote = line.last = line.day = None
+        line.figures.clear()
+        line.bars.clear()
+        self._renew(line)
+        if self._keep_bars:
+            self._load_bars(line)
+
     def statistics(self, venue: str, symbol: str) -> Statistics:
         """An active symbol's figures of the day so far."""
         line = self._lines.get((venue, symbol))

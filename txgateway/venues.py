@@ -123,6 +123,7 @@ class Venues:
             broker = self._brokers.get(venue)
             if broker is not None and Can.PRIMARY_EXCHANGE in broker.can:
                 broker.set_primary_exchange(symbol, value)
+                self._feed.meant_anew(venue, symbol)
 
     # what they tell
 

@@ -156,6 +156,35 @@ def test_a_primary_exchange_is_set_and_outlives_a_restart(tws: Tws, make_daemon:
     assert daemon.call("set_primary_exchange", symbol="IBM", exchange=None) == {}
 
 
+def test_a_primary_exchange_says_which_of_two_is_meant_and_is_judged(tws: Tws, make_daemon: MakeDaemon) -> None:
+    daemon = make_tws(make_daemon, tws.port, 23, ENABLE_TICKER="1").start().up()
+    tws.do("quote", symbol="900000001", bid="50", ask="51")
+    tws.do("quote", symbol="900000002", bid="12", ask="13")
+    terms = {"account": ACCOUNT, "route": "DEMO", "symbol": "TWIN", "quantity": 10}
+
+    def exchange(name: str | None) -> Any:
+        return daemon.call("set_primary_exchange", symbol="TWIN", exchange=name)
+
+    denied = daemon.call("market_order", **terms)
+    assert (denied["order_status"], denied["reason"]) == ("DENIED", "UNKNOWN_SYMBOL")
+    assert "it may be several contracts: #900000001" in denied["updates"][-1]["fields"]["REASON"]
+    for wrong, words in (("NASDAQ", "it has one at AMEX, NYSE."), ("no such thing", "'NO SUCH THING'")):
+        assert words in exchange(wrong)["errorMsg"]
+    assert daemon.call("set_primary_exchange", symbol="EURUSD", exchange="NYSE")["reason"] == "UNKNOWN_SYMBOL"
+    assert exchange("nyse") == {"TWIN": "NYSE"}
+    assert daemon.call("add_symbol", symbol="TWIN")["fullname"] == "TWIN THE ELDER"
+    assert exchange("AMEX") == {"TWIN": "AMEX"}
+    order = daemon.call("limit_order", **terms, limit_price=14)
+    assert becomes(daemon, order["permid"], "FILLED")["avgfillprice"] == 13
+    shown = daemon.call("query_symbol", symbol="TWIN")
+    assert (shown["fullname"], shown["bid"]) == ("TWIN THE YOUNGER", 12)
+    for name in ("NYSE", None):
+        assert exchange(name)["reason"] == "IN_USE"
+    becomes(daemon, daemon.call("market_order", **{**terms, "quantity": -10})["permid"], "FILLED")
+    until(lambda: not daemon.call("query_positions")[ACCOUNT].get("TWIN"), daemon)
+    assert exchange(None) == {}
+
+
 # ---------------------------------------------------------------- orders
 
 

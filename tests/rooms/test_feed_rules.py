@@ -179,3 +179,19 @@ def test_where_nobody_quotes_any_more_the_last_trade_stands_for_both_sides(hall:
     feed.report("paper", Trade("IBM", D(5), D(1), START))
     clock.advance(0)
     assert asked(feed)[0][1] == Quote("IBM", D(5), D(1), D(5), D(1), START)
+
+
+def test_a_symbol_that_means_another_contract_shows_nothing_of_the_old(hall: tuple[Feed, Venue, Clock]) -> None:
+    feed, venue, _ = hall
+    assert market(feed) == IBM
+    feed.report("paper", Trade("IBM", D(5), D(1), START))
+    venue.rules = replace(IBM, fullname="the other")
+    feed.meant_anew("paper", "IBM")
+    done = Deferred.fromCoroutine(feed.market("paper", "IBM"))
+    assert not done.called, "no order is judged by the old one's price"
+    ticker = feed.ticker("IBM")
+    assert ticker is not None
+    assert (ticker.last, ticker.quote, ticker.volume) == (None, None, 0)
+    assert market(feed) == venue.rules
+    assert outcome(done)[0] == venue.rules
+    feed.meant_anew("paper", "MSFT")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from txgateway import bars as bar_ranges
 from txgateway.access import Caller
 from txgateway.api import Api, BarRows, InstrumentReport
+from txgateway.brokers import Can
 from txgateway.commands import Upper, command
-from txgateway.model.errors import Refused, TimedOut
+from txgateway.model.errors import Reason, Refused, TimedOut
 from txgateway.model.market import Bar, Ticker
 from txgateway.model.order import OrderType, TimeInForce
 from txgateway.model.rights import Right
@@ -102,9 +104,42 @@ async def query_instrument(api: Api, caller: Caller, symbol: Upper) -> Instrumen
 
 
 @command(Right.TRADE)
-def set_primary_exchange(api: Api, caller: Caller, symbol: Upper, exchange: str | None = None) -> dict[str, str]:
-    """Set the primary exchange of a symbol, or delete it (empty exchange); gives all that are set."""
-    api.gateway.change_setting(f"primary_exchange:{symbol}", exchange or None, caller.user)
+async def set_primary_exchange(
+    api: Api, caller: Caller, symbol: Upper, exchange: str | None = None
+) -> dict[str, str]:  # fmt: skip
+    """Set the primary exchange of a symbol, or delete it (empty exchange); gives all that are set.
+
+    Refused where the venue has no such symbol at that exchange; and while the symbol is held, or has orders that work,
+    if it would mean another contract then.
+    """
+    wanted = (exchange or "").strip().upper() or None
+    await _judge_exchange(api, symbol, wanted)
+    api.gateway.change_setting(f"primary_exchange:{symbol}", wanted, caller.user)
+    await api.gateway.settled()  # who asks for the symbol next gets what it means now
     prefix = "primary_exchange:"
     settings = api.gateway.state.settings
     return {name[len(prefix) :]: value for name, value in settings.items() if name.startswith(prefix)}
+
+
+async def _judge_exchange(api: Api, symbol: str, exchange: str | None) -> None:
+    """Refused where a symbol cannot, or must not now, be set to an exchange."""
+    venue, name = api.feed.place(symbol)
+    broker, state = api.brokers.get(venue), api.gateway.state
+    if broker is None or Can.PRIMARY_EXCHANGE not in broker.can:
+        return
+
+    def used(names: Sequence[str]) -> list[str]:
+        held = {
+            each.symbol for positions in state.positions.values() for each in positions.values() if each.venue == venue
+        }
+        works = {order.symbol for order in state.working_at(venue)}
+        return [each for each in names if each in held | works]
+
+    if exchange is None and not used([name]):
+        return
+    changed = used(await broker.renames(name, exchange))
+    if changed:
+        text = (
+            f"{' and '.join(changed)} would mean another contract: first end its orders, and close what is held of it."
+        )
+        raise Refused(Reason.IN_USE, text)

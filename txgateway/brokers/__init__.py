@@ -285,6 +285,12 @@ class Broker(Protocol):
     def rate_limits(self) -> Sequence[RateLimit]:
         """How much the venue still takes, by the venue's own word where it tells (RATE_LIMITS only)."""
 
+    async def renames(self, symbol: str, exchange: str | None) -> Sequence[str]:
+        """The names that would mean another contract, or none, if a symbol were set to this exchange.
+
+        Refused where there is none. Nothing is set by it (PRIMARY_EXCHANGE only).
+        """
+
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
         """Mean this exchange's contract by a symbol; None: as it is configured (PRIMARY_EXCHANGE only)."""
 

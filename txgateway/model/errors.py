@@ -73,7 +73,7 @@ class Reason(StrEnum):
     NO_SUCH_SOURCE = "NO_SUCH_SOURCE", "No source has this name."
     NOT_CONNECTED = "NOT_CONNECTED", "The sender's service has not made the integration, or not answered."
     CONFIGURED = "CONFIGURED", "The source stands in the configuration, and is changed there."
-    IN_USE = "IN_USE", "The source's strategies hold something, or orders or signals of it are under way."
+    IN_USE = "IN_USE", "What is to be changed holds something, or orders or signals of it are under way."
     # the broker's
     REJECTED = "REJECTED", "The broker said no; its words are in the text."
     MARKET_CLOSED = (

@@ -14,6 +14,7 @@ from txgateway.brokers.ib.clock import VenueClock
 from txgateway.brokers.ib.numbers import BLOCK, Numbers
 from txgateway.brokers.ib.pacing import Pacing
 from txgateway.brokers.ib.ticks import Ticks
+from txgateway.model.errors import GatewayError
 from txgateway.model.market import Quote, Statistics, Trade
 
 # ---------------------------------------------------------------- window
@@ -109,6 +110,15 @@ def test_numbers_seen_are_jumped_over(tmp_path: Path) -> None:
     numbers.seen(2**30 + 5)
     numbers.seen(-4)
     assert numbers.take() == 501
+
+
+def test_numbers_of_questions_are_not_those_of_orders(tmp_path: Path) -> None:
+    """Their errors would be taken for each other's."""
+    numbers = Numbers(tmp_path, 3)
+    with pytest.raises(GatewayError, match="reset the API order ID sequence"):
+        numbers.begin(2**30)
+    numbers.begin(7)
+    assert numbers.take() == 7
 
 
 def test_a_block_is_reserved_before_its_first_number_is_used(tmp_path: Path) -> None:

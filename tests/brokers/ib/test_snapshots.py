@@ -15,7 +15,7 @@ from tests.brokers.ib.nouns import D
 from tests.emulators.tws.contracts import catalogue
 from tests.emulators.tws.control import Control
 from txgateway.brokers.conformance.trial import Trial
-from txgateway.brokers.ib import session, snapshots
+from txgateway.brokers.ib import lines, snapshots
 from txgateway.model.errors import GatewayError, Reason, Refused, TimedOut
 from txgateway.model.events import VenueError
 from txgateway.model.market import LastPrice, NoPrice, Trade
@@ -102,7 +102,7 @@ async def test_a_line_that_has_shown_no_trade_for_long_is_not_asked_beside(
     await trial.until(lambda: tws.do_status()["ticks"] == ["IBM"], "it is subscribed")
     assert await ask(trial, "IBM") == {}
     assert asked(tws) == 2, "a young one may have shown little yet"
-    monkeypatch.setattr(session, "UNTRADED_SECONDS", 0.0)
+    monkeypatch.setattr(lines, "UNTRADED_SECONDS", 0.0)
     assert await ask(trial, "IBM") == {}
     assert asked(tws) == 2
 

@@ -143,6 +143,7 @@ def test_a_commission_in_another_currency_is_not_counted_in_ours() -> None:
     fee = CommissionReport("x", 2.0, "USD")
     found = translate.execution("tws", "EURGBP", pair, a_fill(), ID, fee)
     assert (found.commission, found.currency) == (0, "GBP")
+    assert (found.fee, found.fee_currency) == (2, "USD"), "and not lost"
 
 
 def test_a_corrected_execution_is_the_same_one() -> None:

@@ -12,7 +12,7 @@ from tests.brokers.ib.nouns import D
 from tests.brokers.ib.subject import ACCOUNT
 from tests.emulators.tws.control import Control
 from txgateway.brokers.conformance.trial import ENDS, Trial
-from txgateway.brokers.ib import session
+from txgateway.brokers.ib import lines, numbers
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
     CancelRejected,
@@ -281,13 +281,13 @@ async def test_a_broken_farm_that_is_back_is_asked_again(trial: Trial, tws: Cont
 async def test_prices_that_are_refused_for_now_are_asked_for_again(
     monkeypatch: pytest.MonkeyPatch, trials: Trials
 ) -> None:
-    monkeypatch.setattr(session, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(lines, "RETRY_SECONDS", 0.2)
     trial = trials()
     tws = trial.subject.control
     broker = await trial.begin()
     broker.subscribe("IBM")
     await quoted(trial)
-    first = session.MOST + 1
+    first = numbers.MOST + 1
     for number in range(first, first + 10):
         tws.do_error(10197, "No market data during competing live session", number)
     await trial.until(lambda: 10197 in codes(trial), "it is said")

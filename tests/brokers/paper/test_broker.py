@@ -484,7 +484,7 @@ def test_the_contract_is_kept_by_name() -> None:
     missing = {name for name in methods if not hasattr(PaperBroker, name)}
     assert missing == {
         *{"set_primary_exchange", "funding", "leverage", "set_leverage", "position_mode", "set_position_mode"},
-        *{"call_endpoint", "rate_limits", "submit_bracket"},
+        *{"call_endpoint", "rate_limits", "submit_bracket", "renames"},
     }, "they are not claimed"
 
 

@@ -233,7 +233,7 @@ class IbBroker:
             was_lost, self._remote_lost = self._remote_lost, False
             session.snapshots.open()
             if code == codes.BACK_EMPTY:
-                session.drop_lines()
+                session.lines.drop()
             if session.ready and self._status is not VenueStatus.RECONCILING:
                 self._say(VenueStatus.RECONCILING, "TWS has IB again")
             elif code == codes.BACK_EMPTY and not was_lost:
@@ -320,7 +320,7 @@ class IbBroker:
 
     async def _contract(self, session: Session, order: Order) -> Contract:
         try:
-            details = await session.find(order.symbol)
+            details = await session.directory.find(order.symbol)
         except GatewayError as error:
             text = f"{order.symbol} could not be looked up at {self.venue}, so nothing was sent: {error}"
             reason = Reason.UNKNOWN_SYMBOL if isinstance(error, RequestRefused) else Reason.VENUE_DOWN
@@ -414,7 +414,7 @@ class IbBroker:
         listed = await session.open_list()
         reports = []
         for entry in [each for each in listed if each.working and each.account in session.accounts]:
-            entry.symbol = entry.symbol or await session.name(entry.contract)
+            entry.symbol = entry.symbol or await session.directory.name(entry.contract)
             reports.append(entry.report(entry.symbol))
         return reports
 
@@ -491,7 +491,7 @@ class IbBroker:
             if since is not None and its.time < since:
                 continue
             entry, _ = session.book.executed(its, self.now())
-            symbol = (entry.symbol if entry is not None else "") or await session.name(contract)
+            symbol = (entry.symbol if entry is not None else "") or await session.directory.name(contract)
             found.append(session.as_execution(symbol, contract, its, entry))
         return found
 
@@ -501,7 +501,7 @@ class IbBroker:
         found: list[Position] = []
         for account, contract, quantity, cost in await session.positions():
             if quantity and account in session.accounts:
-                symbol = await session.name(contract)
+                symbol = await session.directory.name(contract)
                 found.append(translate.position(self.venue, account, symbol, contract, quantity, cost))
         return found
 
@@ -520,13 +520,22 @@ class IbBroker:
     async def instrument(self, symbol: str) -> Instrument | None:
         """A symbol's rules; None when it is unknown, or written otherwise."""
         session = self._require()
-        details = await session.find(symbol)
+        details = await session.directory.find(symbol)
         return None if details is None else translate.instrument(self.venue, symbol, details)
 
     async def instruments(self) -> Sequence[Instrument]:
         """Nothing: IB has no list of all that it trades."""
         self._require()
         return []
+
+    async def renames(self, symbol: str, exchange: str | None) -> Sequence[str]:
+        """The names that would mean another contract, or none, if a stock were of this exchange."""
+        configured = self._options.primary_exchanges.get(symbol, "")
+        return await self._require().directory.renames(symbol, exchange or configured)
+
+    def spelling(self, symbol: str) -> str:
+        """What to write instead of a form that means no contract, or several."""
+        return self._session.directory.hint(symbol) if self._session is not None else ""
 
     def set_primary_exchange(self, symbol: str, exchange: str | None) -> None:
         """Of the contracts that share a symbol, mean the one of this exchange (None: as it is configured)."""
@@ -537,9 +546,9 @@ class IbBroker:
             self._primary.pop(symbol, None)
         session = self._session
         if session is not None:
-            session.forget(symbol)
+            session.directory.forget(symbol)
             if symbol in self._wanted:
-                session.deaf(symbol)
+                session.lines.deaf(symbol)
                 self.subscribe(symbol)
 
     def subscribe(self, symbol: str) -> None:
@@ -550,9 +559,10 @@ class IbBroker:
             return
 
         async def look() -> None:
-            details = await session.find(symbol)
-            if details is not None and symbol in self._wanted and not session.over:
-                session.listen(symbol, details)
+            details = await session.directory.find(symbol)
+            wanted = symbol in self._wanted and not session.over
+            if details is not None and details.contract is not None and wanted:
+                session.lines.listen(symbol, contracts.tradable(details.contract))
 
         def failed(failure: Any) -> None:
             if session.over:
@@ -568,14 +578,14 @@ class IbBroker:
         """Listen no more."""
         self._wanted.discard(symbol)
         if self._session is not None:
-            self._session.deaf(symbol)
+            self._session.lines.deaf(symbol)
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
         """The bars in [start, end), oldest first; none of an unknown symbol."""
         session = self._require()
         if start >= end:
             return []
-        details = await session.find(symbol)
+        details = await session.directory.find(symbol)
         if details is None or details.contract is None:
             return []
         contract = contracts.tradable(details.contract)

@@ -23,6 +23,7 @@ CURRENCIES = frozenset(
 )
 SMART = "SMART"
 IDEALPRO = "IDEALPRO"
+FORMS = "IBM, SHOP-CAD, ES-202612-CME, IBM-20261218-150-C, EURUSD, BTC-USD, SPX-IND-CBOE, #265598"
 _NAME = re.compile(r"[A-Z0-9][A-Z0-9.]{0,15}")
 _MOST = 64
 
@@ -123,6 +124,12 @@ def _form(symbol: str, contract: Contract, month: str) -> str:
         end = "" if contract.currency == "USD" else f"-{contract.currency}"
         return f"{symbol}-{contract.lastTradeDateOrContractMonth[:8]}-{strike}-{contract.right[:1]}{end}"
     return ""
+
+
+def number(details: ContractDetails) -> int:
+    """IB's own number of a contract."""
+    assert details.contract is not None
+    return int(details.contract.conId)
 
 
 def by_number(contract: Contract) -> str:

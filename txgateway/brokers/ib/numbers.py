@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from txgateway.model.errors import GatewayError
+
 BLOCK = 1000
 MOST = 2**30
 """From here on numbers are those of questions, which share TWS's error messages with orders."""
@@ -25,6 +27,9 @@ class Numbers:
 
     def begin(self, valid: int) -> None:
         """A link is there and TWS says that this is its next valid number: at least this, and none of before."""
+        if valid >= MOST:
+            text = f"TWS's next order number is {valid}, and those here end at {MOST - 1}"
+            raise GatewayError(f"{text}: in TWS's API settings, reset the API order ID sequence")
         if not self._reserved:
             self._next = self._reserved = self._read()
         self._next = max(self._next, valid, 1)

@@ -1,4 +1,4 @@
-"""What is known on one link: the questions that are open, the orders, the contracts, the prices. It ends with the link.
+"""What is known on one link: the questions that are open, and the orders. It ends with the link.
 
 Questions without a number of their own (open orders, completed ones, positions) are asked one at a time of each kind.
 """
@@ -21,11 +21,12 @@ from twisted.logger import Logger
 from txgateway.brokers.ib import codes, contracts, translate
 from txgateway.brokers.ib.book import Book, Entry
 from txgateway.brokers.ib.client import PacedClient
+from txgateway.brokers.ib.directory import Directory
+from txgateway.brokers.ib.lines import Lines
 from txgateway.brokers.ib.numbers import MOST, Numbers
 from txgateway.brokers.ib.options import IbOptions
 from txgateway.brokers.ib.pacing import Pacing
 from txgateway.brokers.ib.snapshots import Snapshots
-from txgateway.brokers.ib.ticks import Ticks
 from txgateway.brokers.ib.told import Told
 from txgateway.brokers.ib.translate import BarQuestion, Value
 from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, TimedOut
@@ -40,16 +41,8 @@ ANSWER_SECONDS = 15.0
 """So long a question may stay unanswered. A list that comes late would be taken for the next one: the link goes."""
 GRACE_SECONDS = 0.15
 """After an error or an end of an order: so soon the open orders are asked for. What belongs to it has come by then."""
-FIRST_QUOTE_SECONDS = 1.0
-"""A first quote waits so long for its other side."""
 PATIENT_SECONDS = 5.0
 """A question for bars waits so long for its turn; longer than that it is refused."""
-RETRY_SECONDS = 60.0
-"""Prices that were refused for now are asked for again so much later."""
-UNTRADED_SECONDS = 11.0
-"""After so long without a trade a line has none to show: it is as long as IB needs for a snapshot."""
-RT_VOLUME = "233"
-NO_TRADES = frozenset({"CASH", "IND"})
 
 
 class RequestRefused(GatewayError):
@@ -71,18 +64,6 @@ class _Question:
     def __init__(self) -> None:
         self.rows: list[Any] = []
         self.answer: Deferred[list[Any]] = Deferred()
-
-
-class _Line:
-    """One symbol whose prices come."""
-
-    def __init__(self, symbol: str, contract: Contract) -> None:
-        self.ticks = Ticks(symbol)
-        self.contract = contract
-        self.number = 0
-        self.whole = False
-        self.timer: Any = None
-        self.asked = 0.0
 
 
 class Session:
@@ -115,10 +96,8 @@ class Session:
         self._options = options
         self._reactor = reactor
         self._now = now
-        self._report = report
         self._complain = complain
         self._drop = drop
-        self._primary = primary
         self._pacing = pacing
         self._numbered = MOST
         self._questions: dict[int, _Question] = {}
@@ -126,13 +105,9 @@ class Session:
         self._locks = {name: DeferredLock() for name in ("open", "completed", "positions")}
         self._waiting: dict[Entry, Deferred[None]] = {}
         self._checking = False
-        self._found: dict[str, ContractDetails | None] = {}
-        self._names: dict[int, str] = {}
-        self._lines: dict[str, _Line] = {}
-        self._by_number: dict[int, _Line] = {}
-        self._dirty: dict[_Line, None] = {}
-        self._farm_broken = False
-        self.snapshots = Snapshots(client, venue, reactor, self._number, self._contract, self._found.__contains__)
+        self.directory = Directory(venue, self._details, primary, options.crypto_exchange, complain)
+        self.lines = Lines(client, reactor, now, self._number, report, complain)
+        self.snapshots = Snapshots(client, venue, reactor, self._number, self._contract, self.directory.known)
 
     # life
 
@@ -158,11 +133,7 @@ class Session:
         self.over = True
         self.ready = False
         self.told.close()
-        for line in self._lines.values():
-            if line.timer is not None and line.timer.active():
-                line.timer.cancel()
-        self._lines.clear()
-        self._by_number.clear()
+        self.lines.close()
         self.snapshots.close(text)
         gone = GatewayError(f"The link to {self._venue} is gone: {text}.")
         for question in [*self._questions.values(), *self._lists.values()]:
@@ -359,7 +330,7 @@ class Session:
 
     # contracts
 
-    async def details(self, contract: Contract) -> list[ContractDetails]:
+    async def _details(self, contract: Contract) -> list[ContractDetails]:
         """What IB has of these terms; nothing where it has none."""
         try:
             rows = await self._ask(lambda number: self.client.reqContractDetails(number, contract))
@@ -369,59 +340,9 @@ class Session:
             raise
         return contracts.matching(rows, contract)
 
-    async def find(self, symbol: str) -> ContractDetails | None:
-        """The contract of a written form. None, said why, where there is none, several, or it is written otherwise."""
-        if symbol in self._found:
-            return self._found[symbol]
-        asked = contracts.parse(symbol, self._primary, self._options.crypto_exchange)
-        if asked is None:
-            return None
-        rows = await self.details(asked)
-        if len(rows) > 1:
-            several = ", ".join(
-                f"{contracts.by_number(each.contract)} ({each.longName})" for each in rows[:5] if each.contract
-            )
-            self._complain(
-                f"{symbol} may be several contracts: {several}; name one by its number, or set_primary_exchange"
-            )
-            return None
-        found = rows[0] if rows else None
-        if found is not None and found.contract is not None:
-            name = await self._name_of(found, symbol)
-            if name != symbol:
-                self._complain(f"{symbol} is written {name} here: use that name")
-                return None
-            self._names[found.contract.conId] = symbol
-        self._found[symbol] = found
-        return found
-
-    async def _name_of(self, details: ContractDetails, known: str = "") -> str:
-        """The one form of a contract: its own, unless IB takes that for another or for several."""
-        assert details.contract is not None
-        number = details.contract.conId
-        form = contracts.written(details)
-        if form == known or form.startswith("#"):
-            return form
-        asked = contracts.parse(form, self._primary, self._options.crypto_exchange)
-        rows = await self.details(asked) if asked is not None else []
-        one = len(rows) == 1 and rows[0].contract is not None and rows[0].contract.conId == number
-        return form if one else contracts.by_number(details.contract)
-
-    async def name(self, contract: Contract) -> str:
-        """How a contract that TWS tells of is written."""
-        known = self._names.get(contract.conId)
-        if known is not None:
-            return known
-        rows = await self.details(Contract(conId=contract.conId))
-        name = await self._name_of(rows[0]) if rows else contracts.by_number(contract)
-        self._names[contract.conId] = name
-        return name
-
-    def forget(self, symbol: str) -> None:
-        """A symbol's primary exchange was changed: look it up again."""
-        self._found.pop(symbol, None)
-        for number in [number for number, name in self._names.items() if name == symbol]:
-            del self._names[number]
+    async def _contract(self, symbol: str) -> Contract | None:
+        details = await self.directory.find(symbol)
+        return None if details is None or details.contract is None else contracts.tradable(details.contract)
 
     # positions, accounts, bars
 
@@ -483,82 +404,11 @@ class Session:
         self._pacing.answered(key, rows, self._reactor.seconds())
         return rows
 
-    # prices
-
-    def listen(self, symbol: str, details: ContractDetails) -> None:
-        """Tell a symbol's prices, the present ones first."""
-        line = self._lines.get(symbol)
-        if line is not None:
-            line.ticks.present()
-            self._show(line)
-            return
-        assert details.contract is not None
-        line = self._lines[symbol] = _Line(symbol, contracts.tradable(details.contract))
-        self._request(line)
-
     async def last_prices(self, symbols: Sequence[str]) -> list[LastPrice | NoPrice]:
         """The last prices of symbols: those of lines as they show them, the others by snapshots."""
-        shown: dict[str, LastPrice | None] = {}
-        for line in (self._lines[each] for each in symbols if each in self._lines):
-            ticks, wait = line.ticks, line.asked + UNTRADED_SECONDS - self._reactor.seconds()
-            if line.number in self._by_number and (ticks.last is not None or wait <= 0):
-                last = ticks.last
-                shown[ticks.symbol] = None if last is None else LastPrice(ticks.symbol, last, ticks.last_time)
-        asked = await self.snapshots.of([each for each in dict.fromkeys(symbols) if each not in shown])
-        return [each for each in shown.values() if each is not None] + asked
-
-    async def _contract(self, symbol: str) -> Contract | None:
-        details = await self.find(symbol)
-        return None if details is None or details.contract is None else contracts.tradable(details.contract)
-
-    def _request(self, line: _Line) -> None:
-        line.asked = self._reactor.seconds()
-        line.number = self._number()
-        line.whole = False
-        self._by_number[line.number] = line
-        generic = "" if line.contract.secType in NO_TRADES else RT_VOLUME
-        self.client.reqMktData(line.number, line.contract, generic, False, False, [])
-
-        def patient() -> None:
-            line.whole = True
-            self._show(line)
-
-        line.timer = self._reactor.callLater(FIRST_QUOTE_SECONDS, patient)
-
-    def _unrequest(self, line: _Line) -> None:
-        self._by_number.pop(line.number, None)
-        if line.timer is not None and line.timer.active():
-            line.timer.cancel()
-        self._dirty.pop(line, None)
-
-    def deaf(self, symbol: str) -> None:
-        """Tell a symbol's prices no more."""
-        line = self._lines.pop(symbol, None)
-        if line is not None:
-            self._stop(line)
-
-    def drop_lines(self) -> None:
-        """IB has forgotten what was subscribed."""
-        for line in self._lines.values():
-            self._unrequest(line)
-        self._lines.clear()
-
-    def _renew(self) -> None:
-        """The farm that prices come from is back: ask for all of them anew, for what came of the old is not known."""
-        for line in list(self._lines.values()):
-            self._stop(line)
-            self._request(line)
-
-    def _stop(self, line: _Line) -> None:
-        """Ask for a symbol's prices no more, if they come."""
-        if line.number in self._by_number and not self.over:
-            self.client.cancelMktData(line.number)
-        self._unrequest(line)
-
-    def _show(self, line: _Line) -> None:
-        if self._by_number.get(line.number) is line:
-            for event in line.ticks.due(self._now(), line.whole):
-                self._report(event)
+        told = {each: price for each in symbols for shown, price in [self.lines.last(each)] if shown}
+        asked = await self.snapshots.of([each for each in dict.fromkeys(symbols) if each not in told])
+        return [each for each in told.values() if each is not None] + asked
 
     # what TWS says: by the names of its API
 
@@ -604,14 +454,14 @@ class Session:
             return
         if its.acctNumber not in self.accounts:
             return
-        symbol = (entry.symbol if entry is not None else "") or self._names.get(contract.conId, "")
+        symbol = (entry.symbol if entry is not None else "") or self.directory.name_known(contract)
         if symbol:
             self._fill(symbol, contract, its, entry)
         else:
             self._later(self._name_and_fill(contract, its, entry))
 
     async def _name_and_fill(self, contract: Contract, its: IbExecution, entry: Entry | None) -> None:
-        symbol = await self.name(contract)
+        symbol = await self.directory.name(contract)
         if entry is not None:
             entry.symbol = symbol
         self._fill(symbol, contract, its, entry)
@@ -668,31 +518,21 @@ class Session:
 
     def on_priceSizeTick(self, number: int, kind: int, price: float, size: float) -> None:
         self.snapshots.price(number, kind, price)
-        line = self._by_number.get(number)
-        if line is not None:
-            line.ticks.price(kind, price, size)
-            self._dirty[line] = None
+        self.lines.price(number, kind, price, size)
 
     def on_tickSize(self, number: int, kind: int, size: float) -> None:
-        line = self._by_number.get(number)
-        if line is not None:
-            line.ticks.size(kind, size)
-            self._dirty[line] = None
+        self.lines.size(number, kind, size)
 
     def on_tickString(self, number: int, kind: int, text: str) -> None:
         self.snapshots.text(number, kind, text)
-        line = self._by_number.get(number)
-        if line is not None:
-            line.ticks.text(kind, text)
+        self.lines.text(number, kind, text)
 
     def on_tickSnapshotEnd(self, number: int) -> None:
         self.snapshots.ended(number)
 
     def on_tcpDataProcessed(self) -> None:
         self.snapshots.batch_over()
-        dirty, self._dirty = self._dirty, {}
-        for line in dirty:
-            self._show(line)
+        self.lines.batch_over()
 
     def on_error(self, number: int, code: int, text: str, more: str) -> None:
         """An error or a notice: of a question, a subscription, an order, or (-1) of all."""
@@ -701,27 +541,13 @@ class Session:
             if not codes.informs(code) and not question.answer.called:
                 question.answer.errback(RequestRefused(code, text))
             return
-        if self.snapshots.error(number, code, text):
-            return
-        line = self._by_number.get(number)
-        if line is not None:
-            self._complain(f"prices of {line.ticks.symbol}: {text}", code, line.ticks.symbol)
-            if not codes.informs(code):
-                self._unrequest(line)
-                if code in codes.NEVER_PRICES:
-                    self._lines.pop(line.ticks.symbol, None)
-                else:  # too many lines, or another session of the login has them: it may be over by then
-                    line.timer = self._reactor.callLater(RETRY_SECONDS, self._request, line)
+        if self.snapshots.error(number, code, text) or self.lines.error(number, code, text):
             return
         if code == codes.RATE_LIMIT and self.book.numbered(number) is None:
             for waiting in self._waiting:  # it names none: any of those that wait may be meant
                 waiting.limited = True
             self._tell(())
-        if code in codes.FARM_BROKEN:
-            self._farm_broken = True
-        elif code in codes.FARM_FINE and self._farm_broken:
-            self._farm_broken = False
-            self._renew()
+        self.lines.farm(code)
         entry = self.book.numbered(number)
         if entry is None or code not in codes.TOLD:
             self._complain(text, code, entry.key if entry is not None else "" if number < 0 else str(number))

@@ -267,9 +267,10 @@ def execution_id(text: str) -> str:
 def execution(
     venue: str, symbol: str, contract: Contract, its: IbExecution, order_id: str, fee: CommissionReport | None
 ) -> Execution:
-    """One fill. Its commission is in the report's currency, and told only where that is the contract's own."""
+    """One fill. What it cost in another currency than the contract's own is its fee."""
     currency = contract.currency or (fee.currency if fee else "") or "USD"
-    commission = amount(fee.commission) if fee is not None and fee.currency in ("", currency) else ZERO
+    cost = amount(fee.commission) if fee is not None else ZERO
+    another = fee.currency if fee is not None and cost and fee.currency not in ("", currency) else ""
     return Execution(
         execution_id=execution_id(its.execId),
         venue=venue,
@@ -281,8 +282,10 @@ def execution(
         time=its.time.astimezone(UTC),
         order_id=order_id,
         broker_order_id=str(its.permId) if its.permId else "",
-        commission=commission,
+        commission=ZERO if another else cost,
         currency=currency,
+        fee=cost if another else ZERO,
+        fee_currency=another,
         exchange=its.exchange,
         cumulative_quantity=amount(its.cumQty),
         order_average_price=amount(its.avgPrice),
