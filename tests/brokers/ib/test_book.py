@@ -185,6 +185,17 @@ def test_a_fill_proves_that_an_order_was_accepted() -> None:
     assert entry.filled == 40
 
 
+def test_a_change_that_names_what_ib_does_not_know_is_refused() -> None:
+    """135 is about a cancel, or about a change of a child whose parent is over."""
+    book, entry = accepted()
+    entry.replace_asked = Terms(D(50), D("101.5"))
+    assert book.error(7, 135, "Can't find order with id = 20", NOW) == []
+    assert entry in book.unsure
+    (event,) = book.settle(entry, True, NOW)
+    assert isinstance(event, ReplaceRejected)
+    assert "id = 20" in event.text
+
+
 def test_a_number_that_begins_again_names_no_old_order() -> None:
     book, old = accepted()
     other = "01JDF3N8Q0ABCDEFGHJM"

@@ -120,6 +120,15 @@ def test_what_another_exchange_gives_another_meaning(ib: Ib) -> None:
     assert answer(ib.directory.renames("TWIN", "")) == ["TWIN"]
 
 
+def test_an_exchange_of_the_configuration_that_is_wrong_is_said(ib: Ib) -> None:
+    ib.primary["IBM"] = "AMEX"
+    assert ib.find("IBM") is None
+    assert (
+        ib.directory.hint("IBM") == "it has no contract at AMEX, its primary exchange here: see set_primary_exchange."
+    )
+    assert ib.said == ["IBM has no contract at AMEX, its primary exchange here: see set_primary_exchange"]
+
+
 def test_names_follow_the_exchange(ib: Ib) -> None:
     twins = [each.contract for each in ib.stocks[1:] if each.contract is not None]
     assert [answer(ib.directory.name(each)) for each in twins] == ["#21", "#22"]

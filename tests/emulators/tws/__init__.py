@@ -25,8 +25,9 @@ tried by hand in every version, reads all of it too: contracts, ticks, bars, ord
 What IB's documents and years of users' logs say about behaviour is followed: an order id that is open is a change; one
 that has ended, or is lower than one that the client has used or seen, is error 103; a client hears only of its own
 orders, live, and of others' by 16; completed orders have neither id nor client; a rejected order is Inactive behind
-its 201; a failed change is a 201 alone; cancels that come too late are 10148; children wait for their parent, and share
-an OCA group named by its permId; when one order of a group is cancelled, all are (`oca_cancels`).
+its 201; a failed change is a 201 alone; cancels that come too late are 10148; a
+child that names a parent which is over, in a change too, is error 135; children wait for their parent, and share an OCA
+group named by its permId; when one order of a group is cancelled, all are (`oca_cancels`).
 
 A snapshot of market data (1 with its flag, without generic ticks: else 321) tells each tick once, then 57: when bid,
 ask, last price and close were told, or after eleven seconds. It is a line of the hundred (101) while it lasts, and

@@ -111,7 +111,7 @@ class Book(Matching):
             if ticket.kind in kinds and price is not None and price % contract.tick:
                 raise Refused(110, "The price does not conform to the minimum price variation for this contract.")
         parent = self.find(client, ticket.parent) if ticket.parent else None
-        if ticket.parent and (parent is None or parent.status in ("Cancelled", "Inactive")):
+        if ticket.parent and (parent is None or parent.is_over):
             raise Refused(135, f"Can't find order with ID ={ticket.parent}")
 
     def _new(self, client: int, number: int, contract: Contract, exchange: str, ticket: Ticket) -> Order:
@@ -227,7 +227,8 @@ class Book(Matching):
     def _merged(self, order: Order, ticket: Ticket) -> Ticket:
         """The order's ticket with what is to change; half of it when that goes wrong."""
         old = order.ticket
-        whole = replace(ticket, oca_group=ticket.oca_group or old.oca_group, oca_type=ticket.oca_type or old.oca_type)
+        kept = {name: getattr(ticket, name) or getattr(old, name) for name in ("oca_group", "oca_type", "parent")}
+        whole = replace(ticket, **kept)
         changes = {
             name: getattr(ticket, name)
             for name in ("stop", "limit", "quantity")

@@ -155,6 +155,9 @@ class FixedBroker:
         values: dict[str, D | str] = {"buying_power": D(40_000_000), "type": "margin"}
         return AccountReport(account, D("10000000.00"), (Balance("USD", D(10_000_000), D("9999816.90")),), values)
 
+    async def renames(self, symbol: str, exchange: str | None) -> Sequence[str]:
+        return ()
+
     async def instrument(self, symbol: str) -> Instrument | None:
         if symbol not in PRICES:
             return None

@@ -145,6 +145,11 @@ class Book:
         """The order of this client that has a number; -1 is everybody's."""
         return self._numbers.get((self.client_id, number)) if number != -1 else None
 
+    def parent_of(self, entry: Entry) -> int:
+        """The number of the order whose child it is while that works; then 0: IB knows it no more, and refuses it."""
+        parent = self.numbered(entry.parent) if entry.parent else None
+        return entry.parent if parent is not None and parent.working else 0
+
     def _find(self, client_id: int, number: int, perm_id: int, reference: str | None = None) -> Entry | None:
         """Never by a number that another order has by now."""
         found = self._perms.get(perm_id) if perm_id else None
@@ -353,7 +358,7 @@ class Book:
             entry.limited = True
             return []
         entry.heard = True
-        if code in codes.CANCEL_REFUSED:
+        if code in codes.CANCEL_REFUSED and (entry.cancel_asked or entry.replace_asked is None):
             if not entry.cancel_asked or entry.ended:
                 return []
             entry.cancel_asked = False

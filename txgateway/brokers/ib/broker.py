@@ -381,7 +381,8 @@ class IbBroker:
         if order.origin is Origin.EXTERNAL and entry.raw is not None:
             made = translate.changed(entry.raw, entry.number, terms)
         else:
-            made = translate.ib_order(order, entry.number, terms, route, entry.parent)
+            made = translate.ib_order(order, entry.number, terms, route, session.book.parent_of(entry))
+            translate.keep_group(made, entry.raw)
         entry.replace_asked = terms
         session.client.placeOrder(entry.number, _routed(entry.contract, route), made)
 

@@ -52,6 +52,9 @@ class Directory:
         if len(rows) > 1:
             self._not(symbol, f"may be several contracts: {_several(rows)}; name one by its number, or {_SET}")
             return None
+        if not rows and asked is not None and asked.primaryExchange:
+            self._not(symbol, f"has no contract at {asked.primaryExchange}, its primary exchange here: see {_SET}")
+            return None
         if not rows:
             self._hints.pop(symbol, None)
             return None

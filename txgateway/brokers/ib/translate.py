@@ -180,6 +180,12 @@ def set_prices(made: IbOrder, terms: Terms) -> None:
         made.auxPrice = plain(terms.stop)
 
 
+def keep_group(made: IbOrder, held: IbOrder | None) -> None:
+    """A change names the group that TWS shows: IB lets nobody move an order to another, or out of it."""
+    if held is not None:
+        made.ocaGroup, made.ocaType = held.ocaGroup, held.ocaType
+
+
 def changed(held: IbOrder, number: int, terms: Terms) -> IbOrder:
     """An order that we did not build, with other terms; the rest as TWS shows it."""
     made = replace(held, orderId=number, totalQuantity=plain(terms.quantity))
