@@ -288,19 +288,25 @@ class Commands(ABC):
         return self._read("query_depth", symbol=symbol, levels=levels)
 
     def query_funding(self, symbol: str) -> dict[str, Any] | None:
-        """Return a perpetual's funding: rate, next_time, mark_price, …; None for an unknown symbol."""
+        """Return a perpetual's funding: rate (a fraction: longs pay it, below zero shorts do), next_time, mark_price, …
+
+        None for an unknown symbol; what is no perpetual is refused, as an order is.
+        """
         return self._read("query_funding", symbol=symbol)
 
     def query_leverage(self, symbol: str, account: str | None = None) -> dict[str, Any]:
-        """Return how many times its margin a position in a symbol may be."""
+        """Return how many times its margin a position in a symbol may be: venue, account, symbol, leverage."""
         return self._read("query_leverage", symbol=symbol, account=account)
 
     def set_leverage(self, symbol: str, leverage: Number, account: str | None = None) -> dict[str, Any]:
-        """Have the venue change a symbol's leverage. Return what it is then."""
+        """Have the venue change a symbol's leverage (1 or more). Return what it is then, as `query_leverage` does."""
         return self._setting("set_leverage", symbol=symbol, leverage=number("leverage", leverage), account=account)
 
     def query_position_mode(self, account: str | None = None) -> dict[str, Any]:
-        """Return whether an account holds one net position of a symbol (ONE_WAY), or long and short apart (HEDGE)."""
+        """Return whether an account holds one net position of a symbol, or long and short apart.
+
+        The answer has venue, account and mode: ONE_WAY or HEDGE.
+        """
         return self._read("query_position_mode", account=account)
 
     def set_position_mode(self, account: str, mode: str) -> dict[str, Any]:

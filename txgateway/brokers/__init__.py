@@ -1,8 +1,12 @@
 """The broker contract: what every kind of connection gives, and what it may claim.
 
 A broker is one configured connection. It never sees the gateway: it is constructed with a `report` callable and
-tells through it everything that happens, as model.events and model.market. Reports may repeat, come late or out of
-order; the desk drops what it knows. Every order method is called only after the order's record is on disk.
+tells through it everything that happens, as model.events and model.market; nothing before startService. Reports may
+repeat, come late or out of order; the desk drops what it knows. Every order method is called only after the order's
+record is on disk.
+
+Amounts are Decimal: prices in the instrument's currency, quantities in its units. Orders and executions have a side
+and a quantity above zero, positions are signed (short ones below zero). Times are aware UTC.
 
 Events name our orders by our id. Orders that others sent are listed by open_orders, with `order_id` None or whatever
 id those others gave; events and executions name them by that id or by the broker's, and the desk finds them by both.
@@ -36,6 +40,18 @@ Report = Callable[[OrderEvent | VenueStatusChanged | VenueError | Quote | Trade 
 class Can(Flag):
     """What a broker claims. The desk refuses what is not claimed; the conformance suite tests what is.
 
+    MARKET, LIMIT, STOP, STOP_LIMIT, DAY, GTC, IOC, FOK: the order types and times in force that it takes.
+    REPLACE: an order's terms can be changed. STAGE: a submitted order with a `tag` waits there, as a ticket, for
+    `release`; without it the gateway holds tickets.
+    QUOTES, TRADES: what `subscribe` brings. BARS: past bars are there to be asked for.
+    CLIENT_ORDER_ID: our id comes back in every event, execution and report, and the same id sent twice is one order.
+    Without it orders are known by the broker's id alone.
+    LOOKUP: one order can be asked about, a closed one too. Without it an order in doubt that is not among the open
+    ones waits for a person.
+    EXECUTION_HISTORY: `executions` has every fill of a day at least; without it, what there is.
+    BALANCE_STREAM: balances are told as they move, and not estimated from executions between two answers. Clients are
+    shown that; the desk does nothing by it.
+    FAULTS: it can be made to misbehave on purpose.
     CASH: `balances` has an account's cash, currency by currency, as it is with every fill that `executions` has and no
     other; and a fill moves it by its value and its commission, in the currency of the execution. So it can be compared
     with what our executions add up to. Not where cash moves with the market (futures, margined swaps), nor where what
@@ -48,6 +64,9 @@ class Can(Flag):
     PRIMARY_EXCHANGE: several exchanges have contracts of one symbol, and it can be told which is meant.
     DEPTH: it shows the book, be it one level of each side.
     LAST_PRICES: it tells what symbols were traded at last, those that nobody listens to too.
+    FUNDING, LEVERAGE, POSITION_MODE: what holding its perpetuals costs, how large a position may be by its margin, and
+    whether long and short are held as one: each can be asked for, and the last two changed.
+    RATE_LIMITS: it tells how much its venue still takes.
     RAW: its own endpoints may be called by hand, those that change something too: they go around all checks of ours.
     """
 
@@ -96,7 +115,9 @@ class Prices(Protocol):
     """Another venue's market, as a broker may follow it: its orders and accounts cannot be reached by this."""
 
     source: str
+    """The venue's name."""
     quoted: bool
+    """Whether it shows quotes, and not trades alone."""
 
     def trouble(self) -> str:
         """Why nothing is shown now, in words; empty while the venue's link stands."""
@@ -105,7 +126,7 @@ class Prices(Protocol):
         """The number of the link that stands, or stood last: what another one showed is old."""
 
     def now(self) -> datetime:
-        """The venue's clock."""
+        """The venue's clock, aware UTC."""
 
     def follow(self, hear: Callable[[Quote | Trade | Statistics], None], changed: Callable[[], None]) -> None:
         """Begin: `hear` what the symbols show that are subscribed by this; `changed`: the venue's link came or went."""
@@ -129,7 +150,7 @@ class Prices(Protocol):
         """The day's figures, as far as they were shown."""
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
-        """The venue's bars."""
+        """The bars whose start lies in [start, end), oldest first, by the venue's word."""
 
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """The last prices, by the venue's word; where it does not tell them, those of what is listened to."""
@@ -137,7 +158,7 @@ class Prices(Protocol):
 
 @dataclass(frozen=True)
 class Setup:
-    """What a broker is built from; nothing is connected, read or written before startService.
+    """What a broker is built from; nothing is connected, read, written or reported before startService.
 
     `options` are the venue's own settings (for paper: feed, accounts, calendar, commission, latency…);
     `folder` is where it may keep files of its own; `clock` gives aware UTC; `reactor` schedules.
@@ -166,11 +187,17 @@ def unknown_symbol(broker: Broker, symbol: str) -> str:
 class Broker(Protocol):
     """One connection to one counterparty. Built as `Kind(setup)`; `kind` is its entry-point name.
 
-    It lives on the daemon's reactor beside all others: it may be slow, and it may fail, but it never blocks.
+    Building one raises ValueError, with a sentence, for options that cannot be. It lives on the daemon's reactor beside
+    all others: it may be slow, and it may fail, but it never blocks.
+
+    A question (all that gives an answer) is ended by its time-out. What cannot be answered raises Refused or another
+    GatewayError, with a sentence, and never gives half: an empty list means that there is nothing.
     """
 
     venue: str
+    """Its name here, as `Setup` gave it."""
     can: Can
+    """What it claims; it does not change."""
 
     def startService(self) -> None:
         """Connect, and keep connected with back-off; report VenueStatusChanged (RECONCILING once ready to be asked)."""
@@ -205,7 +232,7 @@ class Broker(Protocol):
         """Ask for the order's `asked_*` terms: OrderReplaced or ReplaceRejected is reported (REPLACE only)."""
 
     async def open_orders(self) -> Sequence[OrderReport]:
-        """Every order the broker holds, ours and others'."""
+        """Every order that works or waits at the broker, ours and others', with its terms and what is filled."""
 
     async def lookup(self, order: Order) -> OrderReport | None:
         """The broker's word on one order of ours by its echoed id, closed ones too; on another's by the broker's id.
@@ -221,25 +248,34 @@ class Broker(Protocol):
         """
 
     async def positions(self) -> Sequence[Position]:
-        """Every open position of every account."""
+        """Every open position of every account, by the broker's word: none that is flat."""
 
     async def balances(self, account: str) -> AccountReport:
-        """What the account holds now."""
+        """What an account holds now, by the broker's word: what it does not tell is left out, and never zero.
+
+        Refused with UNKNOWN_ACCOUNT for an account that is not this connection's.
+        """
 
     async def instrument(self, symbol: str) -> Instrument | None:
-        """The trading rules of a symbol; None when the venue has no such thing."""
+        """The trading rules of a symbol (a zero among them is no rule); None when the venue has no such thing."""
 
     async def instruments(self) -> Sequence[Instrument]:
-        """Everything tradable here, where the venue can list it."""
+        """Everything tradable here; empty where the venue has no list."""
 
     def subscribe(self, symbol: str) -> None:
-        """Start reporting Quote, Trade and Statistics of a known symbol, the present values first."""
+        """Start reporting Quote, Trade and Statistics of a symbol, the present values first; raises for no symbol.
+
+        After a reconnect the desk subscribes again to what it needs.
+        """
 
     def unsubscribe(self, symbol: str) -> None:
         """Stop reporting a symbol."""
 
     async def bars(self, symbol: str, period: Period, start: datetime, end: datetime) -> Sequence[Bar]:
-        """The bars whose start lies in [start, end), oldest first."""
+        """The bars whose start lies in [start, end), oldest first; none of what is not traded.
+
+        It is asked of every broker: one without BARS raises Unsupported.
+        """
 
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What each of several symbols was traded at last, by as few requests as can be (LAST_PRICES only).
