@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.desk import Bench, request
+from tests.desk import START, Bench, request
 from txgateway.model.account import Position
 from txgateway.model.book import Book
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import ChangeDenied, LimitChanged, OrderSubmitted, RiskWarned
 from txgateway.model.instrument import Instrument, Session
 from txgateway.model.limits import Limit, read_levels
+from txgateway.model.market import Trade
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin, Side
 from txgateway.model.scope import GATEWAY, Scope, Subject
 from txgateway.risk.judge import CHANGE
@@ -248,6 +249,28 @@ def test_the_collar_judges_market_orders_by_what_they_would_meet() -> None:
     assert why(bench, order_type=STOP, stop_price=D(90)) is Reason.PRICE_COLLAR
     bench.touch = (D(100), D(110))
     assert why(bench) is None
+
+
+@pytest.mark.parametrize("order_type", [OrderType.MARKET, STOP])
+@pytest.mark.parametrize(
+    ("side", "touch"),
+    [(Side.BUY, (D(0), D(199999))), (Side.SELL, (D("0.01"), D(0)))],
+)
+def test_of_a_market_that_shows_one_side_an_old_trade_tells_what_is_fair(
+    order_type: OrderType, side: Side, touch: tuple[D, D]
+) -> None:
+    """Before the market opens a stub may be all that it shows: nobody means to trade at that."""
+    lasts: list[Trade | None] = [Trade("IBM", D(100), D(1), START - timedelta(hours=1)), None]
+    bench = Bench(shown=lambda venue, symbol: (None, lasts[0])).up()
+    bench.touch = touch
+    terms = {"order_type": order_type, "side": side, "quantity": D(1)}
+    if order_type is STOP:
+        terms["stop_price"] = touch[1] if side is Side.BUY else touch[0]
+    assert why(bench, **terms) is Reason.PRICE_COLLAR
+    del lasts[0]
+    assert why(bench, **terms) is Reason.NO_PRICE
+    bench.gateway.set_limit(GATEWAY, Limit.PRICE_COLLAR, "off", None, "me")
+    assert why(bench, **terms) is None
 
 
 @pytest.mark.parametrize(

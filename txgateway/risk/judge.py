@@ -12,7 +12,7 @@ from txgateway.model.order import Order, OrderRequest, OrderType
 from txgateway.risk.bounds import Bound
 from txgateway.risk.decision import Decision, Denial, Facts, Warned
 from txgateway.risk.form import check_restricted, check_rules
-from txgateway.risk.prices import beyond_market, is_open, worst_price
+from txgateway.risk.prices import beyond_market, is_blind, is_open, worst_price
 from txgateway.risk.valuation import OWNERS
 
 ZERO = Decimal(0)
@@ -122,6 +122,10 @@ def _fresh(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
 def _collar(request: OrderRequest, facts: Facts) -> Iterator[Finding]:
     bound = facts.bounds.price_collar
     if bound is None or facts.quote is None:
+        return
+    if is_blind(request, facts.quote, facts.last):
+        text = f"{request.symbol} shows one side of its market only, and no trade, so that no price can be called fair"
+        yield Denial(Reason.NO_PRICE, f"{text} (price_collar of {bound.scope}): wait, or send a limit order.")
         return
     beyond = beyond_market(request, facts.instrument, facts.quote, facts.last)
     if beyond is not None and _is_above(bound, beyond[0]):

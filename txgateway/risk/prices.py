@@ -59,7 +59,7 @@ def beyond_market(
         price, against, name = request.limit_price, request.stop_price, "its stop price"
     elif request.order_type is OrderType.LIMIT:
         price, against, name = request.limit_price, shown, "the market"
-    elif request.stop_price is not None and (shown is None or sign * (request.stop_price - shown) > 0):
+    elif not _takes_the_touch(request, shown):
         return None
     else:
         price, against, name = shown, _fair(quote, last), "the last price"
@@ -71,7 +71,21 @@ def beyond_market(
     return excess / against, price, f"{name} {against:f}"
 
 
+def is_blind(request: OrderRequest, quote: Quote, last: Trade | None) -> bool:
+    """Whether an order would trade at the touch, and nothing tells what is fair: one side is shown, and no trade."""
+    return _takes_the_touch(request, touch(request.side.sign, quote)) and _fair(quote, last) is None
+
+
+def _takes_the_touch(request: OrderRequest, shown: Decimal | None) -> bool:
+    """Whether an order trades at once at whatever is shown: a market order, or a stop that the market has reached."""
+    if request.limit_price is not None:
+        return False
+    return request.stop_price is None or (shown is not None and request.side.sign * (request.stop_price - shown) <= 0)
+
+
 def _fair(quote: Quote, last: Trade | None) -> Decimal | None:
-    if last is not None and last.price > 0 and quote.time - last.time <= RECENT:
-        return last.price
-    return (quote.bid + quote.ask) / 2 if quote.bid > 0 and quote.ask > 0 else None
+    """The last trade, or the middle where that is old; where there is none, the old trade is better than nothing."""
+    traded = last.price if last is not None and last.price > 0 else None
+    if traded is not None and last is not None and quote.time - last.time <= RECENT:
+        return traded
+    return (quote.bid + quote.ask) / 2 if quote.bid > 0 and quote.ask > 0 else traded
