@@ -126,7 +126,7 @@ class Flattens:
         self._differences = differences
         self._runs: dict[int, _Run] = {}
         self._listed: dict[Pair, Decimal] = {}
-        """What the broker listed when a position's last closing order was sent, until it lists something else."""
+        """What the broker listed when a position's last closing order was sent, until it lists what cannot be old."""
         self._one_at_a_time: dict[str, DeferredLock] = {}
         self._stopped = False
 
@@ -386,8 +386,9 @@ class Flattens:
         if order is not None:
             return line(False, _why_waits(order)), ZERO
         ours = self._held(pair)
-        if held != ours and self._listed.get(pair) == held:
-            text = f"The broker lists {held:f}, as before its closing order; our executions add up to {ours:f}."
+        if held != ours and self._may_be_old(pair, held, ours):
+            when = "before" if self._listed[pair] == held else "during"
+            text = f"The broker lists {held:f}, as {when} its closing order; our executions add up to {ours:f}."
             return line(False, f"{text} Nothing is closed twice: if the list is right, resolve the difference."), ZERO
         if not self._is_settled(run, pair, held, ours):
             return line(False, f"The broker holds {held:f}, our executions add up to {ours:f}: seen again soon."), ZERO
@@ -417,8 +418,13 @@ class Flattens:
             last, _ = await self._last(run, pair)
             if last is not None and last.filled_quantity:
                 self._listed[pair] = ours - last.side.sign * last.filled_quantity
-        elif self._listed[pair] != theirs:
+        elif not self._may_be_old(pair, theirs, ours):
             del self._listed[pair]
+
+    def _may_be_old(self, pair: Pair, theirs: Decimal, ours: Decimal) -> bool:
+        """Whether a list may be as it was before the last closing order, or between two of its fills."""
+        before = self._listed.get(pair)
+        return before is not None and min(before, ours) <= theirs <= max(before, ours)
 
     def _is_settled(self, run: _Run, pair: Pair, theirs: Decimal, ours: Decimal) -> bool:
         """Whether the broker's word can be acted upon: one that comes late would have a position closed twice."""

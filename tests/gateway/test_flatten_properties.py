@@ -159,8 +159,17 @@ STALE_FOR_LONG = [
 """A list of positions that stays as it was for longer than a difference is waited out."""
 
 
+STALE_BETWEEN_FILLS = [
+    *[("flatten", 1, 1), *[("trade", 0, 1)] * 5, ("trade", 0, 2), ("stale", 1, 1), ("trade", 0, 3)],
+    *[("run", 4, 1), ("flatten", 0, 1), ("run", 2, 1), ("run", 5, 1)],
+]
+"""The same, of a list that was made between two fills of the closing order."""
+
+
 @settings(max_examples=150, deadline=None)
 @example(10, STALE_FOR_LONG)
+@example(10, STALE_BETWEEN_FILLS)
+@example(10, [*STALE_BETWEEN_FILLS, ("crash", 0, 1), ("run", 5, 1), ("run", 5, 1), ("run", 5, 1)])
 @example(10, [*STALE_FOR_LONG[:-1], ("crash", 0, 1), ("run", 5, 1), ("run", 5, 1), ("run", 5, 1)])
 @given(st.sampled_from([10, -10, 1]), st.lists(STEPS, max_size=25))
 def test_a_flatten_never_closes_too_much_and_always_ends(held: int, steps: list[tuple[str, int, int]]) -> None:
