@@ -143,7 +143,9 @@ async def test_a_book_that_lacks_a_change_is_made_anew(make: Make, name: str, mo
     await hall.until(lambda: hall.shown(Depth), "the book is told")
     hall.quote(50002, 50013)
     await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50013, "the change is told")
-    ladder = hall.market.books.kept[hall.symbol].ladder
+    book = hall.market.books.kept[hall.symbol]
+    await hall.until(lambda: not book.syncing, "no whole book is on its way, which would have what is lost")
+    ladder = book.ladder
     taken, lost = ladder.take, []
 
     def take(change: Change) -> Any:
@@ -153,12 +155,12 @@ async def test_a_book_that_lacks_a_change_is_made_anew(make: Make, name: str, mo
         return taken(change)
 
     monkeypatch.setattr(ladder, "take", take)
-    gaps = hall.market.books.kept[hall.symbol].gaps
+    gaps = book.gaps
     hall.quote(50003, 50014)
     await hall.until(lambda: lost, "a change is lost")
     hall.quote(50004, 50015)
     await hall.until(lambda: hall.shown(Depth)[-1].asks[0].price == 50015, "the book is whole again")
-    assert hall.market.books.kept[hall.symbol].gaps > gaps
+    assert book.gaps > gaps
     bid, ask = hall.shown(Depth)[-1].bids, hall.shown(Depth)[-1].asks
     assert bid[0].price == 50004
     asked = await hall.broker.depth(hall.symbol, 1000)
