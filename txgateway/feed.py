@@ -45,14 +45,28 @@ class _Line:
     day: date | None = None
     figures: dict[str, Decimal] = field(default_factory=dict)
     bars: dict[datetime, Bar] = field(default_factory=dict)
+    in_order: tuple[Bar, ...] | None = ()
+    """The bars, the oldest first; None: one has changed since they were put in order. A day has hundreds."""
 
     def ticker(self) -> Ticker:
         """What is known now."""
         figures: Any = self.figures
-        bars = tuple(self.bars[time] for time in sorted(self.bars))
+        bars = self.in_order
+        if bars is None:
+            bars = self.in_order = tuple(self.bars[time] for time in sorted(self.bars))
         return Ticker(
             name=self.name, instrument=self.instrument, quote=self.quote, last=self.last, bars=bars, **figures
         )  # fmt: skip
+
+    def keep(self, bar: Bar) -> None:
+        """A minute's bar, as it is now."""
+        self.bars[bar.time] = bar
+        self.in_order = None
+
+    def end_day(self) -> None:
+        """The bars are yesterday's."""
+        self.bars.clear()
+        self.in_order = None
 
 
 class Feed:
@@ -355,7 +369,7 @@ class Feed:
         elif isinstance(event, Trade):
             self._traded(line, event)
         elif isinstance(event, Bar):
-            line.bars[event.time] = event
+            line.keep(event)
             return
         elif isinstance(event, Depth):
             if self._deep:
@@ -385,7 +399,7 @@ class Feed:
                 figures["close"] = line.last.price
             for name in ("open", "high", "low", "volume", "vwap"):
                 figures.pop(name, None)
-            line.bars.clear()
+            line.end_day()
         figures.setdefault("open", trade.price)
         figures["high"] = max(figures.get("high", trade.price), trade.price)
         figures["low"] = min(figures.get("low", trade.price), trade.price)
@@ -400,7 +414,7 @@ class Feed:
             figures["vwap"] = (figures.get("vwap", trade.price) * before + trade.price * trade.size) / total
         if self._keep_bars:
             minute = trade.time.replace(second=0, microsecond=0)
-            line.bars[minute] = _grown(line.bars.get(minute), trade, minute)
+            line.keep(_grown(line.bars.get(minute), trade, minute))
 
     def _load_bars(self, line: _Line) -> None:
         """Fetch the day's bars so far, behind what comes in live."""
@@ -412,7 +426,7 @@ class Feed:
                 start += timedelta(minutes=15)
             bars = await self._brokers[line.venue].bars(line.instrument.symbol, Period(1, Unit.MINUTE), start, now)
             for bar in bars:
-                line.bars[bar.time] = bar
+                line.keep(bar)
 
         def failed(failure: Any) -> None:
             if failure.check(GatewayError):
