@@ -133,11 +133,31 @@ def test_last_prices_of_what_is_subscribed_and_what_is_not(daemon: Daemon, tws: 
     assert "MSFT" not in daemon.call("query_symbols")
 
 
-def test_a_hundred_last_prices_at_once_and_orders_go_on(daemon: Daemon, tws: Tws) -> None:
+def quoted_options(count: int) -> list[str]:
+    """So many options that TWS knows."""
     today = date.today()  # noqa: DTZ011
     options = [each for each in catalogue(today).values() if each.kind == "OPT" and each.expiry > f"{today:%Y%m%d}"]
-    known = [f"{each.symbol}-{each.expiry}-{each.strike:f}-{each.right}" for each in options[:60]]
-    known += ["IBM", "AAPL", "MSFT", "TSLA"]
+    return [f"{each.symbol}-{each.expiry}-{each.strike:f}-{each.right}" for each in options[:count]]
+
+
+def test_as_many_last_prices_beside_another_venue_as_alone(tws: Tws, make_daemon: MakeDaemon) -> None:
+    """None was ever asked about: each is looked up first, which takes longer than a few seconds."""
+    daemon = make_daemon(PAPER_FEED="")
+    daemon.folder.mkdir(parents=True)
+    toml = daemon.folder / "venues.toml"
+    where = f'host = "127.0.0.1"\nport = {tws.port}\nclient_id = 29\n'
+    toml.write_text(f'[venues.tws]\nkind = "tws"\n{where}\n[venues.paper]\nkind = "paper"\naccounts = ["P"]\n')
+    daemon.environment["CONFIG"] = str(toml)
+    daemon.start()
+    until(lambda: {each["status"] for each in daemon.call("query_venues").values()} == {"UP"}, daemon)
+    options = quoted_options(99)
+    assert len(options) == 99
+    found = daemon.call("query_last_prices", symbols=[*options, "IBM@paper"])
+    assert {name: each["reason"] for name, each in found.items() if each["price"] is None} == {}
+
+
+def test_a_hundred_last_prices_at_once_and_orders_go_on(daemon: Daemon, tws: Tws) -> None:
+    known = [*quoted_options(60), "IBM", "AAPL", "MSFT", "TSLA"]
     names = [*known, *(f"X{at}" for at in range(36))]
     found = daemon.call("query_last_prices", symbols=names)  # slowly enough: the fixture looks for violations
     assert list(found) == names
