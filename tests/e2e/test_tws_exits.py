@@ -8,7 +8,7 @@ import pytest
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
-from tests.e2e.tws_desk import connect, enter, exits, held, rest, running, settled, working
+from tests.e2e.tws_desk import connect, enter, exits, held, protected, rest, running, settled, working
 from tests.emulators.tws.process import Tws
 
 
@@ -74,9 +74,7 @@ def test_killed_between_the_fill_and_its_exits(daemon: Daemon, tws: Tws) -> None
 
 
 def test_killed_while_exits_rest_they_stand_and_what_one_fills_is_taken_off_the_other(daemon: Daemon, tws: Tws) -> None:
-    entry = enter(daemon)
-    tws.do("fill", order=entry, size=100)
-    both = rest(daemon, tws, LMT=100, STP=100)
+    both = protected(daemon, tws)
     daemon.kill()
     assert {kind: left for kind, (left, _) in working(tws).items()} == {"LMT": 100, "STP": 100}
     tws.do("fill", order=both["LMT"]["ref"], size=30)
@@ -91,9 +89,7 @@ def test_killed_while_exits_rest_they_stand_and_what_one_fills_is_taken_off_the_
 
 
 def test_both_filled_while_the_daemon_is_dead_the_excess_is_taken_back(daemon: Daemon, tws: Tws) -> None:
-    entry = enter(daemon)
-    tws.do("fill", order=entry, size=100)
-    both = rest(daemon, tws, LMT=100, STP=100)
+    both = protected(daemon, tws)
     daemon.kill()
     tws.do("fill", order=both["LMT"]["ref"], size=100)
     tws.do("fill", order=both["STP"]["ref"], size=30)
@@ -108,9 +104,7 @@ def test_both_filled_while_the_daemon_is_dead_the_excess_is_taken_back(daemon: D
 
 @pytest.mark.parametrize(("gone", "kept"), [("LMT", "STP"), ("STP", "LMT")])
 def test_an_exit_canceled_by_hand_in_tws_leaves_the_other_alone(daemon: Daemon, tws: Tws, gone: str, kept: str) -> None:
-    entry = enter(daemon)
-    tws.do("fill", order=entry, size=100)
-    both = rest(daemon, tws, LMT=100, STP=100)
+    both = protected(daemon, tws)
     tws.do("cancel", order=both[gone]["ref"])
     until(lambda: daemon.call("query_order", id=both[gone]["ref"])["order_status"] == "CANCELED", daemon)
     daemon.kill()
@@ -124,9 +118,7 @@ def test_an_exit_canceled_by_hand_in_tws_leaves_the_other_alone(daemon: Daemon, 
 
 def test_an_exit_canceled_by_hand_while_the_daemon_is_dead(daemon: Daemon, tws: Tws) -> None:
     """It stays gone, and the stop was there all the time."""
-    entry = enter(daemon)
-    tws.do("fill", order=entry, size=100)
-    both = rest(daemon, tws, LMT=100, STP=100)
+    both = protected(daemon, tws)
     daemon.kill()
     tws.do("cancel", order=both["LMT"]["ref"])
     assert {kind: left for kind, (left, _) in working(tws).items()} == {"STP": 100}
@@ -157,7 +149,5 @@ def test_exits_are_replaced_here_and_by_hand_in_tws(daemon: Daemon, tws: Tws) ->
 
 def test_nothing_that_ib_would_take_away_by_itself_is_sent(daemon: Daemon, tws: Tws) -> None:
     """No parent and no group of IB's own: the end of one exit, or of the entry, is not the end of the others."""
-    entry = enter(daemon)
-    tws.do("fill", order=entry, size=100)
-    rest(daemon, tws, LMT=100, STP=100)
+    protected(daemon, tws)
     assert {(each["parent"], each["oca"]) for each in tws.do("orders")} == {(0, "")}

@@ -67,6 +67,13 @@ def rest(daemon: Daemon, tws: Tws, **wanted: int) -> dict[str, dict[str, Any]]:
     return found
 
 
+def protected(daemon: Daemon, tws: Tws) -> dict[str, dict[str, Any]]:
+    """An entry is filled, and its exits rest: they."""
+    entry = enter(daemon)
+    tws.do("fill", order=entry, size=100)
+    return rest(daemon, tws, LMT=100, STP=100)
+
+
 def held(tws: Tws) -> int:
     """The position at TWS."""
     return int(tws.do("net")[ACCOUNT].get("IBM", 0))

@@ -253,6 +253,20 @@ def test_too_many_messages_are_no_refusal() -> None:
     assert not book.unsure
 
 
+def test_too_many_messages_refuse_what_is_asked_of_an_order_that_works() -> None:
+    """Nobody would ask again, while it waits for an answer that does not come."""
+    book, entry = accepted()
+    entry.cancel_asked = True
+    (event,) = book.error(7, 100, "Max rate of messages per second has been exceeded", NOW)
+    assert isinstance(event, CancelRejected)
+    entry.replace_asked = Terms(D(50), D("101.5"))
+    (event,) = book.error(7, 100, "Max rate of messages per second has been exceeded", NOW)
+    assert isinstance(event, ReplaceRejected)
+    assert entry.working
+    assert not entry.limited
+    assert isinstance(shown(book, totalQuantity=50.0)[0], OrderReplaced), "it was done all the same"
+
+
 def test_an_order_that_vanished_stays_unsure_until_it_is_found_among_the_completed() -> None:
     book, entry = accepted()
     book.error(7, 201, "Order rejected - reason:margin", NOW)

@@ -355,8 +355,7 @@ class Book:
         if entry is None or codes.informs(code):
             return []
         if code == codes.RATE_LIMIT:
-            entry.limited = True
-            return []
+            return self._limited(entry, text, now)
         entry.heard = True
         if code in codes.CANCEL_REFUSED and (entry.cancel_asked or entry.replace_asked is None):
             if not entry.cancel_asked or entry.ended:
@@ -372,6 +371,20 @@ class Book:
             entry.refusal = (code, text)
         if not entry.ended:
             self.unsure[entry] = None
+        return []
+
+    def _limited(self, entry: Entry, text: str, now: datetime) -> list[OrderEvent]:
+        """There were too many messages. A new order is in doubt; what was asked of one that works must be asked again.
+
+        Should it have been done all the same, that is told as any change and any end is.
+        """
+        if entry.cancel_asked:
+            entry.cancel_asked = False
+            return [CancelRejected(entry.key, Reason.REJECTED, text, now)]
+        if entry.replace_asked is not None:
+            entry.replace_asked = None
+            return [ReplaceRejected(entry.key, Reason.REJECTED, text, now)]
+        entry.limited = True
         return []
 
     def unsent(self, entry: Entry, now: datetime) -> list[OrderEvent]:
