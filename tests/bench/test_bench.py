@@ -16,7 +16,7 @@ import pytest
 from bench.measurements import TABLE
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120.0
+PATIENCE = 240.0
 FIGURES = {
     "status": 1,
     "orders": 3,

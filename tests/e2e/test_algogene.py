@@ -493,7 +493,10 @@ def test_exits_really_act_and_only_once(daemon: Daemon, script: Script, leg: str
     level = price * (1 + away * 0.5)
 
     def closed() -> bool:
-        """The level waits close to the price, and follows one that goes away from it: they meet when it turns."""
+        """The level waits close to the price, and follows one that goes away from it: they meet when it turns.
+
+        There are minutes in which it falls all the time, and now and then two of them follow each other.
+        """
         nonlocal level
         near = bid(daemon) + 2 * away
         if away * near < away * level:
@@ -501,7 +504,7 @@ def test_exits_really_act_and_only_once(daemon: Daemon, script: Script, leg: str
             level = near if answer.status_code == 200 else level  # on the market's own side of it, it is refused
         return bool(script.rows("opened_trades", trade_id) == [])
 
-    until(closed, daemon)
+    until(closed, daemon, 3 * PATIENCE)
     until(lambda: quiet(daemon), daemon)
     until(lambda: held(daemon) == before, daemon)
     assert closed_by(daemon, began) == {leg}

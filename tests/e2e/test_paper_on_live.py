@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
 from tests.e2e.stream import Stream
 from tests.emulators.rtgw.process import Rtgw
+from tests.emulators.tws.contracts import coming_future
 from tests.emulators.tws.process import Tws
 
 LIVE = "EMU.TEST.DESK.ONE"
@@ -219,7 +221,8 @@ def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
         both_up(daemon.start())
         paper = {**PAPER, "symbol": "IBM@paper"}
         assert daemon.call("market_order", **paper, quantity=10)["avgfillprice"] == 185.2
-        future = daemon.call("market_order", **{**PAPER, "symbol": "ES-202612-CME@paper"}, quantity=1)
+        contract = coming_future(datetime.now(UTC).date())
+        future = daemon.call("market_order", **{**PAPER, "symbol": f"{contract}@paper"}, quantity=1)
         assert (future["status"], future["reason"]) == ("Error", "UNSUPPORTED"), future
         rests = daemon.call("limit_order", **paper, quantity=5, limit_price=184)
         tws.do("lose")

@@ -124,6 +124,13 @@ def _months(today: date, back: int, ahead: int) -> Iterator[date]:
         yield third_friday(number // 12, number % 12 + 1)
 
 
+def coming_future(today: date) -> str:
+    """A future that trades for a month and more, as it is written: ES-202612-CME."""
+    months = (each for each in _months(today, 0, 16) if each.month in (3, 6, 9, 12))
+    expires = next(each for each in months if each > today + timedelta(days=30))
+    return f"ES-{expires:%Y%m}-CME"
+
+
 def _futures(today: date) -> Iterator[Contract]:
     for symbol, exchange, price, tick, multiplier, name, months in FUTURES:
         for expires in _months(today, 6, 16):
