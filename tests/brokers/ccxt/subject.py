@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,7 @@ from txgateway.brokers import Broker, Report, Setup
 from txgateway.brokers.ccxt import CcxtBroker
 from txgateway.brokers.ccxt.ids import client_id
 from txgateway.brokers.ccxt.peculiarities import TABLE
-from txgateway.brokers.conformance import Subject
+from txgateway.brokers.conformance import Subject, Trial
 from txgateway.futures import deferred
 from txgateway.model.fault import Fault, FaultKind
 from txgateway.model.order import Order
@@ -112,6 +112,19 @@ class Exchange(Subject):
 async def _of_asyncio(work: Any) -> Any:
     waiting: Deferred[Any] = deferred(work)
     return await waiting
+
+
+async def trying(
+    kind: type[Exchange], folder: Path, work: Callable[[Trial, Any], Awaitable[None]], **more: Any
+) -> None:
+    """Do something with a fresh exchange and a broker that is up, and its session."""
+    trial = Trial(kind(folder, **more))
+    try:
+        await trial.begin()
+        assert isinstance(trial.broker, CcxtBroker)
+        await work(trial, trial.broker._session)
+    finally:
+        await trial.end()
 
 
 class BinanceSpot(Exchange):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import ccxt
 import pytest
 import pytest_twisted
 
-from tests.brokers.ccxt.subject import BinanceUsdm, Exchange, Woo
+from tests.brokers.ccxt.subject import BinanceUsdm, Woo, trying
 from tests.brokers.ccxt.test_generic import Unknown
 from tests.brokers.conftest import Logged
 from txgateway.brokers import Can
-from txgateway.brokers.ccxt import CcxtBroker, exchange, feeds, peculiarities, translate
+from txgateway.brokers.ccxt import exchange, feeds, peculiarities, translate
 from txgateway.brokers.conformance import Trial
 from txgateway.model.errors import Ambiguous, Reason, Refused
 from txgateway.model.events import OrderCanceled, VenueError
@@ -36,19 +35,6 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 UNKNOWN = pytest.mark.usefixtures("nothing_known")
-
-
-async def trying(
-    kind: type[Exchange], folder: Path, work: Callable[[Trial, Any], Awaitable[None]], **more: Any
-) -> None:
-    """Do something with a broker that is up, and its session."""
-    trial = Trial(kind(folder, **more))
-    try:
-        await trial.begin()
-        assert isinstance(trial.broker, CcxtBroker)
-        await work(trial, trial.broker._session)
-    finally:
-        await trial.end()
 
 
 # ---------------------------------------------------------------- names
@@ -253,6 +239,24 @@ async def test_one_that_does_not_answer_is_not_traded(tmp_path: Path) -> None:
             await trial.ask(trial.broker.submit(trial.order(OrderType.MARKET)))
 
     await trying(UnknownSwap, tmp_path, work)
+
+
+@UNKNOWN
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_ended_unheard_is_found_by_its_number_where_no_list_has_it(tmp_path: Path) -> None:
+    async def work(trial: Trial, session: Any) -> None:
+        async def lacks(*_: Any) -> Any:
+            raise ccxt.NotSupported("fetchOrders() is not supported yet")
+
+        session.exchange.fetch_orders = lacks
+        order = await trial.rest()
+        subject: Any = trial.subject
+        subject.control.do_mute("orders")
+        subject.control.do_cancel(order.order_id)
+        await trial.ask(session.poll())
+        assert trial.events(order, OrderCanceled)
+
+    await trying(Unknown, tmp_path, work)
 
 
 # ---------------------------------------------------------------- which market

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,29 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.logger import LogLevel
 
-from tests.brokers.ccxt.subject import BinanceSpot, Coinbase, Exchange
+from tests.brokers.ccxt.subject import SUBJECTS, BinanceSpot, Coinbase, trying
 from tests.brokers.conftest import Logged
-from txgateway.brokers.ccxt import CcxtBroker, frames, public, translate
+from txgateway.brokers.ccxt import frames, public, translate
+from txgateway.brokers.ccxt import session as session_module
 from txgateway.brokers.ccxt.frames import EPOCH, Names, amount, moment, number
 from txgateway.brokers.ccxt.memory import Memory
 from txgateway.brokers.conformance import Trial
+from txgateway.model.errors import GatewayError
 from txgateway.model.events import OrderCanceled
 from txgateway.model.market import Quote, Trade
+from txgateway.model.order import Order
 
 D = Decimal
 RECORDINGS = Path(__file__).parent / "recordings"
 JUNK: list[Any] = [None, "", "x", [], {}, [1], True, -1, 0, 1e300, "1e999999", "NaN", "9" * 40, {"a": None}]
-
-
-async def trying(kind: type[Exchange], folder: Path, work: Callable[[Trial, Any], Awaitable[None]]) -> None:
-    """Do something with a broker that is up, and its session."""
-    trial = Trial(kind(folder))
-    try:
-        await trial.begin()
-        assert isinstance(trial.broker, CcxtBroker)
-        await work(trial, trial.broker._session)
-    finally:
-        await trial.end()
 
 
 # ---------------------------------------------------------------- numbers and times
@@ -135,15 +126,21 @@ FILL: dict[str, Any] = {
 }
 
 
+async def _canceled_unheard(trial: Trial, session: Any) -> Order:
+    """An order that a person has canceled, of which the stream told nothing."""
+    order = await trial.rest()
+    subject: Any = trial.subject
+    subject.control.do_mute("orders")
+    subject.control.do_cancel(session.client_id(order.order_id))
+    await trial.still()
+    assert not trial.events(order, OrderCanceled)
+    return order
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_private_frame_that_makes_no_sense_has_the_exchange_asked(tmp_path: Path, logged: Logged) -> None:
     async def work(trial: Trial, session: Any) -> None:
-        order = await trial.rest()
-        subject: Any = trial.subject
-        subject.control.do_mute("orders")
-        subject.control.do_cancel(session.client_id(order.order_id))
-        await trial.still()
-        assert not trial.events(order, OrderCanceled)
+        order = await _canceled_unheard(trial, session)
         session.frame("ws://x/ws-api/v3", {**FILL, "s": {}})
         logged.expect("a private frame could not be read")
         await trial.until(lambda: trial.events(order, OrderCanceled), "it is asked for")
@@ -314,14 +311,37 @@ def test_the_oldest_names_are_forgotten_while_it_runs(tmp_path: Path, monkeypatc
 @pytest_twisted.ensureDeferred
 async def test_a_missing_frame_may_have_been_a_private_one(tmp_path: Path) -> None:
     async def work(trial: Trial, session: Any) -> None:
-        order = await trial.rest()
-        subject: Any = trial.subject
-        subject.control.do_mute("orders")
-        subject.control.do_cancel(session.client_id(order.order_id))
-        await trial.still()
-        assert not trial.events(order, OrderCanceled)
+        order = await _canceled_unheard(trial, session)
         for count in (1, 3):
             session.frame("ws://x/", {"channel": "heartbeats", "sequence_num": count, "events": []})
         await trial.until(lambda: trial.events(order, OrderCanceled), "it is asked for")
 
     await trying(Coinbase, tmp_path, work)
+
+
+# ---------------------------------------------------------------- clocks
+
+
+@pytest.mark.parametrize("name", list(SUBJECTS))
+@pytest_twisted.ensureDeferred
+async def test_an_exchange_whose_clock_is_another_is_traded_and_followed_when_it_is_set(
+    name: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(session_module, "SUSPECT", 0.0)
+    trial = Trial(SUBJECTS[name](tmp_path))
+    subject: Any = trial.subject
+    subject.emulator.ahead = 300.0
+    try:
+        await trial.begin()
+        await trial.rest()
+        subject.emulator.ahead = -300.0
+
+        for _ in range(subject.patience):
+            try:
+                assert await trial.broker.open_orders() is not None
+                break
+            except GatewayError:
+                await subject.pause()
+        await trial.submit(trial.order())
+    finally:
+        await trial.end()

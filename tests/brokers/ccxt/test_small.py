@@ -170,6 +170,8 @@ def test_no_signature_is_shown() -> None:
     text = errors.sentence(ccxt.RequestTimeout("binance GET https://x/y?symbol=A&timestamp=1&signature=abc failed"))
     assert "abc" not in text
     assert "symbol=A" in text
+    asked = "htx GET https://x/y?AccessKeyId=1a-2b&Signature=abc%3D&symbol=A&nonce=5&design=plain"
+    assert errors.sentence(ccxt.RequestTimeout(asked)) == "htx GET https://x/y?symbol=A&design=plain"
 
 
 # ---------------------------------------------------------------- balances

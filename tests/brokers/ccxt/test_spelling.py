@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from tests.brokers.ccxt.subject import BinanceSpot, BinanceUsdm, Exchange
+from tests.brokers.ccxt.subject import BinanceSpot, BinanceUsdm, trying
 from txgateway.brokers import unknown_symbol
 from txgateway.brokers.ccxt import CcxtBroker
 from txgateway.brokers.ccxt.spelling import spelling
@@ -82,16 +81,6 @@ def test_what_is_meant(written: str, kind: str, instead: str) -> None:
 def test_what_is_left_out_is_told_and_not_proposed() -> None:
     assert spelling("BTC/USDT", MARKETS, "spot", ("EUR",)) == "it is left out by the venue's option symbols."
     assert spelling("BTCUSDT", MARKETS, "spot", ("EUR",)) == ""
-
-
-async def trying(kind: type[Exchange], folder: Path, work: Callable[[Trial, Any], Awaitable[None]]) -> None:
-    trial = Trial(kind(folder))
-    try:
-        await trial.begin()
-        assert isinstance(trial.broker, CcxtBroker)
-        await work(trial, trial.broker._session)
-    finally:
-        await trial.end()
 
 
 @pytest_twisted.ensureDeferred

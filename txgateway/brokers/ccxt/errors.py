@@ -29,6 +29,10 @@ _SURE = (
 """Refusals, and their codes. An id that is taken already may be our own order's: that is doubt."""
 _DOUBT = frozenset({"NetworkError", "DuplicateOrderId", "BadResponse", "NullResponse"})
 _TOO_MANY = frozenset({"DDoSProtection", "RateLimitExceeded"})
+_HIDDEN = re.compile(
+    r"(?<![A-Za-z])(signature|sign|api_?key|access_?key_?id|access_?key|listenKey|token|nonce|timestamp|recvWindow)=[^&\s]+&?",
+    re.IGNORECASE,
+)
 _WORDS = (
     (re.compile(r"insufficient|not enough", re.IGNORECASE), Reason.INSUFFICIENT_FUNDS),
     (re.compile(r"NOTIONAL", re.IGNORECASE), Reason.MIN_NOTIONAL),
@@ -84,6 +88,12 @@ def timed_out(error: BaseException) -> bool:
     return "RequestTimeout" in names(error) or isinstance(error, TimeoutError)
 
 
+def is_of_time(error: BaseException) -> bool:
+    """Whether a wrong clock may be why it was refused."""
+    found = names(error)
+    return "InvalidNonce" in found or "AuthenticationError" in found
+
+
 def of_the_secret(error: BaseException) -> bool:
     """Whether nothing could be signed, for the secret is no base64 or no private key."""
     if isinstance(error, ValueError):
@@ -100,7 +110,8 @@ def http_refusal(error: BaseException) -> str:
 def is_answer(error: BaseException) -> bool:
     """Whether the exchange itself said no, in whatever class ccxt has for it."""
     found = names(error)
-    return ("ExchangeError" in found and "NotSent" not in found) or bool(http_refusal(error))
+    said = "ExchangeError" in found or "InvalidNonce" in found
+    return (said and "NotSent" not in found) or bool(http_refusal(error))
 
 
 def is_over(error: BaseException) -> bool:
@@ -114,5 +125,5 @@ def is_over(error: BaseException) -> bool:
 def sentence(error: BaseException) -> str:
     """What it says, short, without the signature and keys that an address may carry."""
     text = " ".join(str(error).split())
-    text = re.sub(r"(signature|apiKey|listenKey|timestamp|recvWindow)=[^&\s]+&?", "", text)
+    text = re.sub(_HIDDEN, "", text)
     return (text[:300] or type(error).__name__).rstrip(". ")

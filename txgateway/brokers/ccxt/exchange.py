@@ -243,6 +243,10 @@ def _heard(base: Any) -> Any:
             super().on_connected(client, message)
             self.ears.opened(client.url)
 
+        def seconds(self) -> int:
+            """The exchange's time: what is signed in whole seconds, ccxt stamps by the clock of this machine."""
+            return (self.milliseconds() - int(self.options.get("timeDifference") or 0)) // 1000
+
         def create_ws_auth(self, name: str, products: Any) -> Any:
             """Coinbase's proof in a stream: there ccxt takes an Ed25519 key for a legacy one."""
             if self.secret.startswith("-----BEGIN") or not (len(self.secret) == 88 or self.secret.endswith("=")):

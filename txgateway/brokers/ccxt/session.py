@@ -55,6 +55,8 @@ LOOK, QUIET, OFTEN, SELDOM = 5.0, 60.0, 5.0, 120.0
 been quiet for `QUIET`."""
 CLOCK = 600.0
 """So often, at the least, is the clock set by the exchange's: one that is wrong has every order refused."""
+SUSPECT = 1.0
+"""A clock that was set so many seconds ago is not what is wrong."""
 FRESH = 120.0
 """So old may what is known of the balances be."""
 WRONG = timedelta(days=1)
@@ -116,11 +118,11 @@ class Session:
 
     async def begin(self, markets: tuple[Any, Any] | None) -> None:
         """Ask what is needed, and subscribe the private stream; raises where that fails. `markets`: those of before."""
+        await self.set_time()  # what asks for the markets may be signed
         if markets is not None:
             self.exchange.set_markets(*markets)
         else:
             await self.ask(self.exchange.load_markets())
-        await self.set_time()
         # A key that is refused is told of here in the exchange's own words; of a stream ccxt may lose them.
         await self.ask_balances()
         self._polled = self.now()
@@ -397,7 +399,13 @@ class Session:
         try:
             return await deferred(coroutine(work))
         except Exception as error:
+            self._suspect_clock(error)
             raise self.said(error) from error
+
+    def _suspect_clock(self, error: Exception) -> None:
+        """Set the clock where a request was refused for its time, or its signature, in which a time is."""
+        if errors.is_of_time(error) and self._reactor.seconds() - self._set_time >= SUSPECT:
+            self.later("the clock", 0.0, self.set_time)
 
     def said(self, error: Exception) -> Exception:
         """An error of a question, as a sentence."""
@@ -422,9 +430,8 @@ class Session:
         except Exception as error:
             reason = errors.refusal(error, self.row.sure)
             text = errors.sentence(error)
+            self._suspect_clock(error)
             if reason is not None:
-                if "InvalidNonce" in errors.names(error):
-                    self.later("the clock", 0.0, self.set_time)
                 raise Refused(reason, f"{what} was refused by venue {self.venue}: {text}.") from error
             if not errors.is_of_a_link(error):
                 log.failure("{what} ended badly.", what=what)
