@@ -46,6 +46,19 @@ def test_the_margin_and_more_is_for_cancels() -> None:
     assert pools.wait(Request(1.0, True, is_cancel=True), NOW) == 0
 
 
+def test_in_a_short_window_a_request_counts_from_when_it_is_over() -> None:
+    pools = Pools([EACH, ORDERS])
+    for _ in range(4):
+        pools.charge(ORDER, NOW)
+    assert pools.wait(ORDER, NOW + 1.05) == 0
+    for _ in range(4):
+        pools.ended(ORDER, NOW, NOW + 0.4)
+    assert pools.wait(ORDER, NOW + 0.5) > 0.8, "they may have arrived as late as that"
+    assert pools.wait(ORDER, NOW + 1.45) == 0
+    pools.ended(ORDER, NOW, NOW + 5)
+    assert [each.remaining for each in pools.shown(NOW + 5)] == [4, 6], "the long window counts each once"
+
+
 def test_a_share_is_a_share_of_each() -> None:
     pools = Pools([WEIGHT, ORDERS], share=0.5)
     assert [(each.limit, each.remaining) for each in pools.shown(NOW)] == [(50, 50), (5, 5)]

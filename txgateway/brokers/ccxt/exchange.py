@@ -44,8 +44,11 @@ class Ears(Protocol):
     def order(self, unified: Mapping[str, Any]) -> None:
         """ccxt read an order in a frame."""
 
-    async def admit(self, request: Request) -> None:
-        """Wait until a request may be sent."""
+    async def admit(self, request: Request) -> float:
+        """Wait until a request may be sent; when that is."""
+
+    def ended(self, request: Request, sent: float) -> None:
+        """A request is over that was sent then."""
 
     def answered(self, code: int, headers: Mapping[str, str]) -> None:
         """A request was answered."""
@@ -95,9 +98,12 @@ def unfit(name: str, options: Mapping[str, Any]) -> dict[str, str]:
         if not str(options.get(ours) or "").strip():
             wrong[ours] = f"it is empty, and {name} needs it: give what you got there with the API key"
     market, domain = options.get("market") or "", options.get("domain") or "live"
-    if market and not (found.has.get(market) and market in peculiarities.of(name, market, found.has).markets):
+    row = peculiarities.of(name, market, found.has)
+    if market and not (found.has.get(market) and market in row.markets):
         wrong["market"] = f"{name} has no {market} market that can be traded here: give another, or leave it empty"
-    if domain != "live" and not found.urls.get("test" if domain == "testnet" else "demo"):
+    if domain == "testnet" and not row.testnet:
+        wrong["domain"] = f"the testnet of {name}'s futures is no more: give demo, and a key of its demo trading"
+    elif domain != "live" and not found.urls.get("test" if domain == "testnet" else "demo"):
         wrong["domain"] = f"ccxt knows no {domain} address of {name}: give another domain, such as live"
     return wrong
 
@@ -203,8 +209,12 @@ def _heard(base: Any) -> Any:
             cost = float(self.calculate_rate_limiter_cost(api, method, path, given, known) or 0) * self.weight
             private = "rivate" in str(api) or str(api).startswith(("sapi", "['v2'"))
             shown = given if isinstance(given, dict) else {}
-            await self.ears.admit(request(path, method, private, cost, shown, PATIENT.get()))
-            return await super().fetch2(path, api, method, given, known)
+            asked = request(path, method, private, cost, shown, PATIENT.get())
+            sent = await self.ears.admit(asked)
+            try:
+                return await super().fetch2(path, api, method, given, known)
+            finally:
+                self.ears.ended(asked, sent)
 
         async def throttle(self, cost: Any = None) -> None:
             """ccxt's own pace, where there is none of ours; that of its WebSockets is another."""

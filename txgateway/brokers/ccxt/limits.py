@@ -20,6 +20,8 @@ PATIENT = 0.75
 """What of the rest those requests may use that give way to all others."""
 SLOTS = 60
 """A window is counted in so many parts."""
+SHORT = 2.0
+"""In windows of so many seconds it matters how long a request is on its way."""
 LONGEST_BAN = 3 * 86400.0
 
 
@@ -99,6 +101,17 @@ class Pools:
             used = self._used.setdefault(self._key(pool, request.symbol), {})
             slot = self._slot(pool, now)
             used[slot] = used.get(slot, 0.0) + cost
+
+    def ended(self, request: Request, sent: float, now: float) -> None:
+        """What was sent then is over now: where a window is short, it may have arrived as late as that."""
+        for pool, cost in self._drawn(request):
+            if pool.seconds > SHORT:
+                continue
+            used = self._used.setdefault(self._key(pool, request.symbol), {})
+            slot, last = self._slot(pool, sent), self._slot(pool, now)
+            if slot in used:
+                used[slot] = max(0.0, used[slot] - cost)
+            used[last] = used.get(last, 0.0) + cost
 
     def answered(self, code: int, headers: Mapping[str, str], now: float) -> None:
         """What an answer's headers tell; after "too many" nothing is sent for as long as they say."""

@@ -55,7 +55,7 @@ class Peculiarities:
     `wallet`: what its answer calls the total of a currency, where ccxt adds the profit of open positions.
     `fill_time`: where its fills have their time in seconds, which ccxt makes floats of. `plain_ids`: its trade ids are
     unique in all pairs. `flat_symbol`: a cancel is given the pair. `time`: the call, and its member, in which its clock
-    is told in milliseconds, where ccxt asks for whole seconds.
+    is told in milliseconds, where ccxt asks for whole seconds. `testnet`: the one that ccxt knows of is still there.
     """
 
     can: Can
@@ -89,6 +89,7 @@ class Peculiarities:
     balances_by_stream: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     flat_symbol: bool = True
+    testnet: bool = True
 
 
 _ORDERS = Can.MARKET | Can.LIMIT | Can.GTC | Can.IOC | Can.FOK
@@ -126,6 +127,7 @@ TABLE: Mapping[str, Peculiarities] = {
         plain_ids=False,
         fills_by_stream=True,
         balances_by_stream=True,
+        testnet=False,
         options={
             "adjustForTimeDifference": True,
             "fetchOpenOrders": {"warnWithoutSymbol": False},

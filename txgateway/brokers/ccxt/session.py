@@ -123,6 +123,7 @@ class Session:
             self.exchange.set_markets(*markets)
         else:
             await self.ask(self.exchange.load_markets())
+        await self.set_time()  # more exactly, over a connection that stands
         # A key that is refused is told of here in the exchange's own words; of a stream ccxt may lose them.
         await self.ask_balances()
         self._polled = self.now()
@@ -243,8 +244,8 @@ class Session:
             log.failure("{venue}: an order of the stream could not be read.", venue=self.venue)
             self.later("a poll for what could not be read", 0.5, self.poll)
 
-    async def admit(self, request: Request) -> None:
-        """Wait until a request fits the exchange's limits.
+    async def admit(self, request: Request) -> float:
+        """Wait until a request fits the exchange's limits; when it does.
 
         An order is sent within our patience or surely not: who looks it up later must not be told that it never
         arrived by one that is still to go.
@@ -261,7 +262,13 @@ class Session:
             await asyncio.sleep(min(wait, 1.0))
         if self.over:
             raise NotSent(f"it was not sent: the link to {self.venue} is gone")
-        self._pools.charge(request, self._unix())
+        sent = self._unix()
+        self._pools.charge(request, sent)
+        return sent
+
+    def ended(self, request: Request, sent: float) -> None:
+        """A request is over: only now is it known to have arrived."""
+        self._pools.ended(request, sent, self._unix())
 
     def answered(self, code: int, headers: Mapping[str, str]) -> None:
         """What an answer's headers tell of the limits."""
