@@ -13,6 +13,7 @@ from txgateway.brokers import Can
 from txgateway.brokers.conformance import Trial, cases
 from txgateway.model.events import VenueError
 
+KINDS = pytest.mark.parametrize("kind", ["legacy", "ECDSA", "Ed25519"])
 [FILLS] = [case for case in cases(Can.MARKET) if str(case).startswith("C13")]
 
 
@@ -26,12 +27,33 @@ class Keyed(Coinbase):
         return {**super().more(), "key": keys[self.names[0]], "secret": keys[self.names[1]]}
 
 
-@pytest.mark.parametrize("kind", ["legacy", "ECDSA", "Ed25519"])
+def keyed(kind: str) -> type[Keyed]:
+    pairs = {"legacy": ("key", "secret"), "ECDSA": ("cdp", "cdp_secret"), "Ed25519": ("cdp2", "cdp2_secret")}
+    return type(kind, (Keyed,), {"names": pairs[kind]})
+
+
+@KINDS
 @pytest_twisted.ensureDeferred
 async def test_an_order_is_placed_and_its_fill_is_told(kind: str, tmp_path: Path) -> None:
-    pairs = {"legacy": ("key", "secret"), "ECDSA": ("cdp", "cdp_secret"), "Ed25519": ("cdp2", "cdp2_secret")}
-    subject = type(kind, (Keyed,), {"names": pairs[kind]})
-    await FILLS.run(subject(tmp_path))
+    await FILLS.run(keyed(kind)(tmp_path))
+
+
+@KINDS
+@pytest_twisted.ensureDeferred
+async def test_it_is_good_by_the_exchanges_clock(kind: str, tmp_path: Path) -> None:
+    """For the stream, and for the rules that are read anew, too."""
+    subject = keyed(kind)(tmp_path)
+    subject.emulator.ahead = 300.0
+    trial = Trial(subject)
+    try:
+        await trial.begin()
+        broker: Any = trial.broker
+        order = await trial.rest()
+        await trial.ask(subject.fill(broker, order, order.quantity))
+        await trial.until(lambda: trial.filled(order) == order.quantity, "its fill is told")
+        await broker._session.market._refresh()
+    finally:
+        await trial.end()
 
 
 @pytest.mark.parametrize("inside", ["MHcCAQEEIabc", "", "no base64!"])

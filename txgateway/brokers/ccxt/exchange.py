@@ -144,6 +144,7 @@ def read_rules(made: Any) -> Any:
     )
     other.options = other.deep_extend(other.options, made.options)
     other.urls, other.hostname, other.has = made.urls, made.hostname, made.has
+    other.seconds = made.seconds  # some of what is asked is signed
     other.load_markets()
     return other
 
