@@ -175,9 +175,9 @@ async def test_they_give_way_to_orders(make: Make, monkeypatch: pytest.MonkeyPat
     seen: list[Request] = []
     admit = session.admit
 
-    async def admitted(request: Request) -> None:
+    async def admitted(request: Request) -> float:
         seen.append(request)
-        await admit(request)
+        return float(await admit(request))
 
     monkeypatch.setattr(session, "admit", admitted)
     await hall.broker.last_prices([hall.symbol])
