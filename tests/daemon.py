@@ -55,6 +55,18 @@ class Daemon:
         settings = {f"TXGATEWAY_{name}": value for name, value in self.environment.items()}
         return {**known, **settings, **self.variables}
 
+    @property
+    def toml(self) -> Path:
+        """The file that `configure` writes."""
+        return self.folder / "txgateway.toml"
+
+    def configure(self, toml: str, **environment: str) -> Daemon:
+        """Have its venues (and more) from TOML, at its next start; what it is given beside that, as for a new one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.toml.write_text(toml)
+        self.environment.update({"CONFIG": str(self.toml), "PAPER_FEED": "", **environment})
+        return self
+
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `txgatewayd` with these arguments until it ends by itself."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
+from tests.desk import outcome
 from txgateway.access import Access, Caller, digest_of
 from txgateway.logins import DEFAULT_RATE, IN_LINE, KEPT, KEPT_SECONDS, WAITING_OF_SOURCE, Logins, credentials
 from txgateway.model.credential import Token, User
@@ -55,17 +56,8 @@ class Door:
         return Deferred.fromCoroutine(self.logins.enter(given, username, password, Origin.RPC, host))
 
 
-def result(done: Deferred[Any]) -> Any:
-    box: list[Any] = []
-    done.addBoth(box.append)
-    assert box, "not answered yet"
-    if hasattr(box[0], "raiseException"):
-        box[0].raiseException()
-    return box[0]
-
-
 def test_the_configured_user_comes_in_at_once() -> None:
-    caller = result(Door().come("me", "word"))
+    caller = outcome(Door().come("me", "word"))
     assert (caller.user, caller.grant, caller.host, caller.pace) == ("me", EVERYTHING, "h", None)
 
 
@@ -76,18 +68,18 @@ def test_a_token_comes_in_by_itself_whatever_the_user_name() -> None:
         "bot", digest_of("txg_1"), grant, START, "me", START + timedelta(seconds=10)
     )
     for name in ("", "me", "anybody"):
-        caller = result(door.come(name, "txg_1"))
+        caller = outcome(door.come(name, "txg_1"))
         assert (caller.user, caller.grant) == ("bot", grant)
     door.time.advance(10)
     wrong = door.come("me", "txg_1")
     door.time.advance(0.25)
-    assert result(wrong) is None
+    assert outcome(wrong) is None
 
 
 def test_a_revoked_token_is_known_no_more() -> None:
     door = Door()
     door.tokens[digest_of("txg_1")] = Token("bot", digest_of("txg_1"), EVERYTHING, START, "me")
-    caller = result(door.come("", "txg_1"))
+    caller = outcome(door.come("", "txg_1"))
     assert door.logins.holds(caller)
     door.tokens.clear()
     assert not door.logins.holds(caller)
@@ -146,13 +138,13 @@ async def test_a_user_removed_while_the_hash_is_checked_does_not_come_in() -> No
 
 def test_what_is_known_is_forgotten_after_a_while_and_bounded() -> None:
     door = Door()
-    result(door.come("me", "word"))
+    outcome(door.come("me", "word"))
     assert door.logins.known(b"me:word", Origin.RPC, "h") is not None
     door.time.advance(KEPT_SECONDS)
     assert door.logins.known(b"me:word", Origin.RPC, "h") is None
     for at in range(KEPT + 100):
         given = b"%d" % at
-        result(Deferred.fromCoroutine(door.logins.enter(given, "me", "word", Origin.RPC, "h")))
+        outcome(Deferred.fromCoroutine(door.logins.enter(given, "me", "word", Origin.RPC, "h")))
     assert len(door.logins._known) == KEPT
 
 
@@ -163,7 +155,7 @@ def test_a_wrong_login_waits_longer_each_time() -> None:
         door.time.advance(delay - 0.01)
         assert not coming.called
         door.time.advance(0.02)
-        assert result(coming) is None
+        assert outcome(coming) is None
     assert door.access.failures.total == 7
 
 
@@ -172,12 +164,12 @@ def test_an_attacker_locks_out_nobody_on_another_address() -> None:
     coming = [door.come("me", f"guess {at}", "attacker") for at in range(WAITING_OF_SOURCE)]
     for _ in range(1000):
         with pytest.raises(TooMany, match="try again"):
-            result(door.come("me", "word", "attacker"))
+            outcome(door.come("me", "word", "attacker"))
     assert door.access.failures.turned_away == 1000
-    assert result(door.come("me", "word", "home")).user == "me"
+    assert outcome(door.come("me", "word", "home")).user == "me"
     door.time.advance(5)
-    assert [result(each) for each in coming] == [None] * WAITING_OF_SOURCE
-    assert result(door.come("me", "word", "attacker")).user == "me"
+    assert [outcome(each) for each in coming] == [None] * WAITING_OF_SOURCE
+    assert outcome(door.come("me", "word", "attacker")).user == "me"
     assert not door.logins._waiting
 
 
@@ -196,23 +188,23 @@ def test_no_more_than_so_many_connections_wait() -> None:
 
 def test_who_is_known_is_not_held_up_by_wrong_logins_of_the_same_name() -> None:
     door = Door()
-    result(door.come("me", "word"))
+    outcome(door.come("me", "word"))
     for at in range(10):
         door.come("me", f"guess {at}").addErrback(lambda failure: failure.trap(TooMany))
-    assert result(door.come("me", "word")).user == "me"
+    assert outcome(door.come("me", "word")).user == "me"
 
 
 def test_users_are_held_to_a_pace_of_their_own() -> None:
     door = Door()
     door.tokens[digest_of("txg_1")] = Token("bot", digest_of("txg_1"), EVERYTHING, START, "me")
-    bot, again = result(door.come("", "txg_1")), result(door.come("x", "txg_1"))
+    bot, again = outcome(door.come("", "txg_1")), outcome(door.come("x", "txg_1"))
     assert bot.pace is again.pace
     assert sum(bot.pace.take() for _ in range(3 * int(DEFAULT_RATE))) == 2 * DEFAULT_RATE
     limited = Door(rate=5.0)
-    assert sum(result(limited.come("me", "word")).pace.take() for _ in range(100)) == 10
+    assert sum(outcome(limited.come("me", "word")).pace.take() for _ in range(100)) == 10
     free = Door(rate=0.0)
     free.tokens[digest_of("txg_1")] = Token("bot", digest_of("txg_1"), EVERYTHING, START, "me")
-    assert result(free.come("", "txg_1")).pace is None
+    assert outcome(free.come("", "txg_1")).pace is None
 
 
 @pytest.mark.parametrize(
@@ -252,6 +244,6 @@ async def test_the_line_for_the_slow_hash_has_an_end() -> None:
     coming = [door.come("alice", f"word {at}", f"host {at}") for at in range(IN_LINE)]
     with pytest.raises(TooMany, match="try again"):
         await door.come("alice", "wonder", "another")
-    assert result(door.come("me", "word", "another")).user == "me", "who needs no hash does not wait"
+    assert outcome(door.come("me", "word", "another")).user == "me", "who needs no hash does not wait"
     go_on.set()
     assert all([await each is not None for each in coming])

@@ -175,12 +175,8 @@ def test_a_link_that_is_lost_is_made_anew(make_daemon: MakeDaemon, site: Path, e
 
 
 def test_its_settings_are_checked_before_a_start(make_daemon: MakeDaemon, site: Path) -> None:
-    daemon = tiny(make_daemon, site, 0)
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "venues.toml"
-    toml.write_text('[venues.toy]\nkind = "tiny"\nport = "here"\npatince = 5\n')
-    daemon.environment.update(CONFIG=str(toml), MODE="", API_PORT="")
-    checked = daemon.run("--check")
+    toml = '[venues.toy]\nkind = "tiny"\nport = "here"\npatince = 5\n'
+    checked = tiny(make_daemon, site, 0).configure(toml, MODE="", API_PORT="").run("--check")
     said = checked.stdout + checked.stderr
     assert checked.returncode == 2, said
     assert "[venues.toy] port=here: give the port of the exchange, a whole number from 1 to 65535." in said

@@ -138,12 +138,8 @@ def seconds(uptime: str) -> float:
 
 def test_a_closed_market_is_said_and_monday_closes_it(make_daemon: MakeDaemon) -> None:
     def on(day: str, daemon: Daemon) -> Daemon:
-        daemon.folder.mkdir(parents=True, exist_ok=True)
-        toml = daemon.folder / "txgateway.toml"
         venue = f'kind = "paper"\nfeed = "synthetic:7"\ncalendar = "XNYS"\nstart = "{day}T15:00:00Z"\n'
-        toml.write_text(f"[venues.paper]\n{venue}")
-        daemon.environment.update(CONFIG=str(toml), PAPER_FEED="")
-        return daemon.start().up()
+        return daemon.configure(f"[venues.paper]\n{venue}").start().up()
 
     daemon = on("2024-03-01", make_daemon())
     buy(daemon)

@@ -80,14 +80,10 @@ def test_a_check_says_what_is_configured_and_starts_nothing(make_daemon: MakeDae
 
 def test_a_broken_toml_file_is_a_mistake_too(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon()
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
-    daemon.environment["CONFIG"] = str(toml)
     for text, says in (("[gateway", "TOML"), ("[gateway]\nhttp_prot = 1\n", "http_prot"), ("[venues.x]\n", "kind")):
-        toml.write_text(text)
-        ended = daemon.run("--check")
+        ended = daemon.configure(text).run("--check")
         assert ended.returncode == 2
-        assert str(toml) in ended.stderr
+        assert str(daemon.toml) in ended.stderr
         assert says in ended.stderr
 
 
@@ -140,12 +136,7 @@ def test_a_password_file(make_daemon: MakeDaemon) -> None:
 
 
 def test_several_venues(make_daemon: MakeDaemon) -> None:
-    daemon = make_daemon()
-    del daemon.environment["PAPER_FEED"]
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
-    daemon.environment["CONFIG"] = str(toml)
-    toml.write_text(
+    daemon = make_daemon().configure(
         '[venues.alpha]\nkind = "paper"\naccounts = "A1"\nfeed = "synthetic:1"\n'
         '[venues.beta]\nkind = "paper"\naccounts = ["B1", "B2:cash"]\nfeed = "synthetic:2"\n'
     )
@@ -318,11 +309,8 @@ def test_a_resting_order_is_filled_after_a_restart_when_its_price_comes(make_dae
     """On a clock of the test's own: it rests on Friday, and Monday's market reaches it with nobody asking."""
 
     def on(day: str, daemon: Daemon) -> Daemon:
-        daemon.folder.mkdir(parents=True, exist_ok=True)
-        toml = daemon.folder / "txgateway.toml"
-        toml.write_text(f'[venues.paper]\nkind = "paper"\nfeed = "synthetic:7"\nstart = "{day}T15:00:00Z"\n')
-        daemon.environment.update(CONFIG=str(toml), PAPER_FEED="")
-        return daemon.start().up()
+        venue = f'kind = "paper"\nfeed = "synthetic:7"\nstart = "{day}T15:00:00Z"\n'
+        return daemon.configure(f"[venues.paper]\n{venue}").start().up()
 
     monday = on("2024-03-04", make_daemon())
     later = monday.call("add_symbol", symbol="IBM")["last"]

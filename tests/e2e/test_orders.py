@@ -285,14 +285,11 @@ def test_lists_are_narrowed_and_paged(daemon: Daemon) -> None:
 
 def test_lists_show_today_and_what_still_works(make_daemon: MakeDaemon) -> None:
     """On a clock of the test's own: an order of Friday that still works is there on Monday, the others by `since`."""
-    daemon = make_daemon(PAPER_FEED="")
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
-    daemon.environment["CONFIG"] = str(toml)
+    daemon = make_daemon()
 
     def day(start: str) -> None:
-        toml.write_text(f'[venues.paper]\nkind = "paper"\nfeed = "synthetic:7"\nstart = "{start}"\n')
-        daemon.start().up()
+        venue = f'kind = "paper"\nfeed = "synthetic:7"\nstart = "{start}"\n'
+        daemon.configure(f"[venues.paper]\n{venue}").start().up()
 
     day("2024-03-01T15:00:00Z")
     filled = daemon.call("market_order", **TERMS, quantity=10, client_order_id="friday")

@@ -35,10 +35,7 @@ def quote(rtgw: Rtgw, bid: str, ask: str, **more: Any) -> None:
 
 def rehearsal(daemon: Daemon, rtgw: Rtgw) -> Daemon:
     """A daemon with a paper venue, the default one, on the prices of the emulator."""
-    daemon.folder.mkdir(parents=True, exist_ok=True)
-    toml = daemon.folder / "txgateway.toml"
-    toml.write_text(
-        f"""
+    toml = f"""
 [venues.paper]
 kind = "paper"
 accounts = ["REHEARSAL"]
@@ -52,9 +49,7 @@ port = {rtgw.port}
 accounts = ["{LIVE}"]
 silence = 2
 """
-    )
-    daemon.environment.update(CONFIG=str(toml), PAPER_FEED="", RISK=RISK, ENABLE_TICKER="1", LOG_HTTP_REQUESTS="0")
-    return daemon
+    return daemon.configure(toml, RISK=RISK, ENABLE_TICKER="1", LOG_HTTP_REQUESTS="0")
 
 
 def both_up(daemon: Daemon) -> Daemon:
@@ -193,13 +188,8 @@ def test_orders_of_before_a_restart_wait_for_the_venue(make_daemon: MakeDaemon, 
     ],
 )
 def test_what_cannot_be_is_said_at_the_start(make_daemon: MakeDaemon, feed: str, kinds: Any, said: str) -> None:
-    daemon = make_daemon()
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
     lines = [f'[venues.{name}]\nkind = "{kind}"\naccounts = ["{name.upper()}"]\n' for name, kind in kinds.items()]
-    toml.write_text("".join(lines))
-    daemon.environment.update(CONFIG=str(toml), PAPER_FEED=feed)
-    ended = daemon.run()
+    ended = make_daemon().configure("".join(lines), PAPER_FEED=feed).run()
     assert ended.returncode != 0
     assert said in ended.stdout + ended.stderr
     assert "TXGATEWAY_PAPER_FEED=venue:" in ended.stdout + ended.stderr
@@ -207,17 +197,13 @@ def test_what_cannot_be_is_said_at_the_start(make_daemon: MakeDaemon, feed: str,
 
 def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
     """While TWS is there and has lost its servers nothing is filled either; futures are nothing for a paper account."""
-    tws = Tws("--tick", "0", "--account", "DU1234567").start()
-    try:
+    with Tws("--tick", "0", "--account", "DU1234567") as tws:
         tws.do("quote", symbol="IBM", bid="185.10", ask="185.20")
-        daemon = make_daemon()
-        daemon.folder.mkdir(parents=True)
-        toml = daemon.folder / "txgateway.toml"
-        toml.write_text(
+        toml = (
             '[venues.ib]\nkind = "tws"\nhost = "127.0.0.1"\naccounts = ["DU1234567"]\nclient_id = 7\n'
             f'port = {tws.port}\n[venues.paper]\nkind = "paper"\naccounts = ["REHEARSAL"]\nfeed = "venue:ib"\n'
         )
-        daemon.environment.update(CONFIG=str(toml), PAPER_FEED="", RISK=RISK, LOG_HTTP_REQUESTS="0")
+        daemon = make_daemon().configure(toml, RISK=RISK, LOG_HTTP_REQUESTS="0")
         both_up(daemon.start())
         paper = {**PAPER, "symbol": "IBM@paper"}
         assert daemon.call("market_order", **paper, quantity=10)["avgfillprice"] == 185.2
@@ -238,14 +224,11 @@ def test_on_the_prices_of_tws(make_daemon: MakeDaemon) -> None:
         assert tws.do("orders") == []
         assert tws.violations() == []
         assert daemon.stop() == 0
-    finally:
-        tws.kill()
 
 
 def test_a_lively_market_whose_link_drops_again_and_again(make_daemon: MakeDaemon) -> None:
     """Whatever was filled, refused or left to rest in between: the books agree, and the live market saw no order."""
-    rtgw = Rtgw("--tick", "0.02").start()
-    try:
+    with Rtgw("--tick", "0.02") as rtgw:
         daemon = rehearsal(make_daemon(), rtgw)
         daemon.environment["RECONCILE_SECONDS"] = "1"
         both_up(daemon.start())
@@ -275,5 +258,3 @@ def test_a_lively_market_whose_link_drops_again_and_again(make_daemon: MakeDaemo
         assert rtgw.do("status")["orders"] == 0
         assert daemon.call("query_venues")["realtick"]["reconnects"] >= 1
         assert daemon.stop() == 0
-    finally:
-        rtgw.end()

@@ -312,9 +312,7 @@ def ruled(make_daemon: MakeDaemon) -> Daemon:
     (outside / "ruled_broker.py").write_text(BROKER)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ruled-broker\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[txgateway.brokers]\nruled = ruled_broker:Ruled\n")
-    toml = daemon.folder.parent / "txgateway.toml"
-    toml.write_text('[venues.ruled]\nkind = "ruled"\naccounts = "API_ACCOUNT"\nfeed = "synthetic:7"\n')
-    daemon.environment["CONFIG"] = str(toml)
+    daemon.configure('[venues.ruled]\nkind = "ruled"\naccounts = "API_ACCOUNT"\nfeed = "synthetic:7"\n')
     daemon.variables["PYTHONPATH"] = str(outside)
     daemon.start().up()
     daemon.call("add_source", kind="proquant", account="API_ACCOUNT", name="gold", secret=SECRET)
@@ -356,14 +354,10 @@ def test_the_market_is_closed(closed: Daemon, act: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def closed(make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
+def closed(make_daemon: MakeDaemon) -> Daemon:
     """A Sunday."""
-    toml = tmp_path_factory.mktemp("configuration") / "gateway.toml"
     venue = ['kind = "paper"', 'feed = "synthetic:7"', 'calendar = "XNYS"', 'start = "2024-03-03T15:00:00Z"']
-    toml.write_text("\n".join(["[venues.paper]", *venue, ""]))
-    daemon = make_daemon(CONFIG=str(toml))
-    daemon.environment.pop("PAPER_FEED", None)
-    daemon.start().up()
+    daemon = make_daemon().configure("\n".join(["[venues.paper]", *venue, ""])).start().up()
     daemon.call(
         "add_source", kind="proquant", account="API_ACCOUNT", name="gold", secret=SECRET, symbols={"XAUUSD": "GLD"}
     )

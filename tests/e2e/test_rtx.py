@@ -21,9 +21,8 @@ BEGINS = "2026-03-04T11:00:00"
 
 @pytest.fixture(scope="module")
 def rtgw() -> Iterator[Rtgw]:
-    emulator = Rtgw("--tick", "0", "--begins", BEGINS, "--position", f"{OTHER}:TSLA:-50").start()
-    yield emulator
-    emulator.end()
+    with Rtgw("--tick", "0", "--begins", BEGINS, "--position", f"{OTHER}:TSLA:-50") as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,8 @@ limits = {{ max_quantity = "5" }}
 
 
 @pytest.fixture(scope="module")
-def daemon(make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory) -> Daemon:
-    toml = tmp_path_factory.mktemp("configuration") / "gateway.toml"
-    toml.write_text(TOML)
-    daemon = make_daemon(CONFIG=str(toml)).start().up()
+def daemon(make_daemon: MakeDaemon) -> Daemon:
+    daemon = make_daemon().configure(TOML, PAPER_FEED="synthetic:7").start().up()
     daemon.call("add_symbol", symbol="IBM")
     return daemon
 

@@ -37,10 +37,7 @@ def plain(daemon: Daemon) -> Daemon:
     (outside / "plain_broker.py").write_text(BROKER)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-broker\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[txgateway.brokers]\nplain = plain_broker:Plain\n")
-    daemon.folder.mkdir(parents=True, exist_ok=True)
-    toml = daemon.folder / "txgateway.toml"
-    toml.write_text('[venues.plain]\nkind = "plain"\naccounts = "API_ACCOUNT"\nfeed = "synthetic:7"\n')
-    daemon.environment.update(CONFIG=str(toml), PAPER_FEED="")
+    daemon.configure('[venues.plain]\nkind = "plain"\naccounts = "API_ACCOUNT"\nfeed = "synthetic:7"\n')
     daemon.variables["PYTHONPATH"] = str(outside)
     return daemon.start().up()
 

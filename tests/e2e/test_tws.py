@@ -22,9 +22,8 @@ TERMS = {"account": ACCOUNT, "route": "DEMO", "symbol": "IBM"}
 
 @pytest.fixture(scope="module")
 def tws() -> Iterator[Tws]:
-    emulator = Tws("--tick", "0", "--account", ACCOUNT, "--account", OTHER, "--position", f"{OTHER}:TSLA:-50").start()
-    yield emulator
-    emulator.kill()
+    with Tws("--tick", "0", "--account", ACCOUNT, "--account", OTHER, "--position", f"{OTHER}:TSLA:-50") as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="module")

@@ -32,22 +32,16 @@ FAULTS = (
 
 
 def test_five_thousand_orders_with_dropped_links_end_reconciled(make_daemon: MakeDaemon) -> None:
-    tws = Tws("--tick", "0", "--account", ACCOUNT, "--cash", "1000000000", "--rate", "0").start()
-    try:
+    with Tws("--tick", "0", "--account", ACCOUNT, "--cash", "1000000000", "--rate", "0") as tws:
         soak(tws, make_daemon)
-    finally:
-        tws.kill()
 
 
 def soak(tws: Tws, make_daemon: MakeDaemon) -> None:
     chance = Random(5)
-    toml = make_daemon(MODE="paper").folder.parent / "venues.toml"
-    toml.parent.mkdir(parents=True, exist_ok=True)
     venue = f'kind = "tws"\nhost = "127.0.0.1"\nport = {tws.port}\nclient_id = 7\nrate = 1000\npatience = 3\n'
-    toml.write_text(f"[venues.tws]\n{venue}")
     risk = "price_collar=off,max_notional=off,reference_age=off,max_position=off,max_gross_exposure=off"
     quick = {"RECONCILE_SECONDS": "5", "TIMEOUT_ORDER": "10", "LOG_HTTP_REQUESTS": "0"}
-    daemon = make_daemon(CONFIG=str(toml), API_ACCOUNT=ACCOUNT, RISK=risk, **quick)
+    daemon = make_daemon(API_ACCOUNT=ACCOUNT, RISK=risk, **quick).configure(f"[venues.tws]\n{venue}")
     daemon.start().up()
     size = 1_000_000
     tws.do("quote", symbol="IBM", bid="185.10", ask="185.20", bid_size=size, ask_size=size)

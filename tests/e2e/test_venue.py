@@ -15,12 +15,8 @@ TERMS = {"account": "API_ACCOUNT", "route": "DEMO", "symbol": "IBM"}
 
 def configured(daemon: Daemon, **options: str) -> Daemon:
     """The daemon with a paper venue of its own in a TOML file."""
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
     lines = [f'{name} = "{value}"' for name, value in {"kind": "paper", "feed": "synthetic:7", **options}.items()]
-    toml.write_text("\n".join(["[venues.paper]", *lines, ""]))
-    daemon.environment.update(CONFIG=str(toml), PAPER_FEED="")
-    return daemon
+    return daemon.configure("\n".join(["[venues.paper]", *lines, ""]))
 
 
 def test_a_venue_that_stays_away_raises_an_alarm(make_daemon: MakeDaemon) -> None:

@@ -25,16 +25,14 @@ RISK = "price_collar=off,max_notional=off,reference_age=off"
 
 def venues(daemon: Daemon, bad: str, first: str = "good", **options: str) -> Daemon:
     """A daemon with a paper venue named good, and one of the troubled kind named bad."""
-    daemon.folder.mkdir(parents=True)
-    toml = daemon.folder / "txgateway.toml"
     more = [f'{name} = "{value}"' for name, value in options.items()]
     tables = {
         "good": ["[venues.good]", 'kind = "paper"', 'feed = "synthetic:7"', 'accounts = ["GOOD"]'],
         "bad": ["[venues.bad]", f'kind = "{bad}"', 'accounts = ["BAD"]', *more],
     }
     order = [first, *(name for name in tables if name != first)]
-    toml.write_text("\n".join(line for name in order for line in (*tables[name], "")))
-    daemon.environment.update(CONFIG=str(toml), PAPER_FEED="", RISK=RISK, LOG_HTTP_REQUESTS="0")
+    toml = "\n".join(line for name in order for line in (*tables[name], ""))
+    daemon.configure(toml, RISK=RISK, LOG_HTTP_REQUESTS="0")
     daemon.environment["LOCAL_RESET_TIME"] = "05:00"
     places = Path(daemon.folder.parent / "places")
     daemon.variables = installed(places, unloadable="nowhere.to_be_found:Broker")
@@ -167,8 +165,7 @@ def test_what_a_venue_holds_that_has_not_been_up_is_not_called_flat(
     until(lambda: venue(daemon)["status"] == "UP", daemon)
     assert daemon.call("query_positions") == {"BAD": {"XYZ": 10}, "GOOD": {}}
     assert daemon.stop() == 0
-    toml = daemon.folder / "txgateway.toml"
-    toml.write_text(toml.read_text().replace('"sound"', f'"{trouble}"'))
+    daemon.toml.write_text(daemon.toml.read_text().replace('"sound"', f'"{trouble}"'))
     good_up(daemon.start())
     assert venue(daemon)["status"] != "UP"
     daemon.call("market_order", **GOOD)
@@ -196,13 +193,10 @@ def test_what_a_venue_holds_that_has_not_been_up_is_not_called_flat(
 
 def test_a_daemon_none_of_whose_venues_can_be_made_does_not_start(make_daemon: MakeDaemon) -> None:
     daemon = venues(make_daemon(), "unmade")
-    toml = daemon.folder / "txgateway.toml"
-    toml.write_text('[venues.bad]\nkind = "unmade"\naccounts = ["BAD"]\n')
-    ended = daemon.run()
+    ended = daemon.configure('[venues.bad]\nkind = "unmade"\naccounts = ["BAD"]\n').run()
     assert ended.returncode != 0
     assert "Venue bad (unmade): no licence was found" in ended.stdout + ended.stderr
-    toml.write_text('[venues.bad]\nkind = "unloadable"\naccounts = ["BAD"]\n')
-    ended = daemon.run("--check")
+    ended = daemon.configure('[venues.bad]\nkind = "unloadable"\naccounts = ["BAD"]\n').run("--check")
     assert ended.returncode != 0
     assert "the broker unloadable cannot be loaded" in ended.stdout + ended.stderr
 

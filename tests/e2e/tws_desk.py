@@ -28,11 +28,9 @@ def running() -> Iterator[Tws]:
 
 def connect(tws: Tws, make_daemon: MakeDaemon, brackets: str) -> Daemon:
     """A daemon whose exits are `native` brackets where they can be, or the gateway's own."""
-    toml = make_daemon(MODE="paper").folder.parent / "venues.toml"
-    toml.parent.mkdir(parents=True, exist_ok=True)
     where = f'host = "127.0.0.1"\nport = {tws.port}\nclient_id = 7\n'
-    toml.write_text(f'[venues.tws]\nkind = "tws"\n{where}brackets = "{brackets}"\n')
-    return make_daemon(CONFIG=str(toml), API_ACCOUNT=ACCOUNT, RISK=FAR, RECONCILE_SECONDS="2").start().up()
+    daemon = make_daemon(API_ACCOUNT=ACCOUNT, RISK=FAR, RECONCILE_SECONDS="2")
+    return daemon.configure(f'[venues.tws]\nkind = "tws"\n{where}brackets = "{brackets}"\n').start().up()
 
 
 def enter(daemon: Daemon) -> str:

@@ -40,6 +40,12 @@ class Process:
         self._told = 0
         return self
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.end()
+
     def _pipe(self, name: str) -> IO[str]:
         pipe = getattr(self.process, name)
         assert pipe is not None

@@ -298,17 +298,7 @@ def test_a_halt_outlives_a_restart_and_lets_cancels_through() -> None:
     bench.gateway.halt("lunch", "me")
     bench.turn()
     again = bench.restart()
-    again.broker.book[order.order_id] = OrderReport(
-        broker_order_id="B1",
-        account="ACC",
-        symbol="IBM",
-        side=Side.BUY,
-        quantity=D(100),
-        order_type=OrderType.MARKET,
-        status=S.NEW,
-        time=again.now(),
-        order_id=order.order_id,
-    )
+    again.broker.hold(order)
     again.up()
     assert again.submit().order.reason is Reason.HALTED
     assert again.do(again.gateway.cancel(order.order_id, "me")).status is S.CANCELED
@@ -361,18 +351,7 @@ def test_what_happened_while_we_were_away_is_taken_in_on_connect() -> None:
     bench.turn()
     sent = bench.broker.sent[0]
     bench.broker.fill(sent, D(30))
-    bench.broker.book[sent.order_id] = OrderReport(
-        broker_order_id="B1",
-        account="ACC",
-        symbol="IBM",
-        side=Side.BUY,
-        quantity=D(100),
-        order_type=OrderType.MARKET,
-        status=S.CANCELED,
-        filled_quantity=D(30),
-        time=bench.now(),
-        order_id=sent.order_id,
-    )
+    bench.broker.hold(sent, S.CANCELED)
     again = bench.restart().up()
     order = again.gateway.state.order(sent.order_id)
     assert order is not None

@@ -12,7 +12,7 @@ from tests.desk import EVERYTHING, Bench, outcome, request
 from txgateway.brokers import Can
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import LeaseEnded, LeaseLost, LeaseTaken, OrderAccepted, OrderCanceled
-from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Origin
+from txgateway.model.order import Order, OrderStatus, OrderType, Origin
 from txgateway.state import State
 
 S = OrderStatus
@@ -53,19 +53,8 @@ def run(bench: Bench, seconds: int) -> None:
 
 def on_the_book(bench: Bench, *orders: Order) -> None:
     """Have the broker show these orders as working, as after a restart."""
-    for at, order in enumerate(orders):
-        bench.broker.book[order.order_id] = OrderReport(
-            broker_order_id=f"B{at + 1}",
-            account=order.account,
-            symbol=order.symbol,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            limit_price=order.limit_price,
-            status=S.NEW,
-            time=bench.now(),
-            order_id=order.order_id,
-        )
+    for at, order in enumerate(orders, 1):
+        bench.broker.hold(order, broker_order_id=f"B{at}")
 
 
 def events(bench: Bench, kind: type) -> list[Any]:

@@ -12,7 +12,7 @@ from tests.desk import EVERYTHING, Bench
 from txgateway.brokers import Can
 from txgateway.model.errors import Reason, Refused
 from txgateway.model.events import OrderExpired
-from txgateway.model.order import Order, OrderReport, OrderStatus, OrderType, Side, TimeInForce
+from txgateway.model.order import Order, OrderStatus, OrderType, Side, TimeInForce
 from txgateway.state import State
 from txgateway.tickets import TicketRules
 
@@ -46,17 +46,7 @@ def now(bench: Bench, order: Order) -> Order:
 
 def held_by_broker(bench: Bench, order: Order) -> None:
     """Have the broker show the ticket that it holds, as after a restart."""
-    bench.broker.book[order.order_id] = OrderReport(
-        broker_order_id="B1",
-        account=order.account,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        order_type=order.order_type,
-        status=S.STAGED,
-        time=bench.now(),
-        order_id=order.order_id,
-    )
+    bench.broker.hold(order, S.STAGED, broker_order_id="B1")
 
 
 @pytest.mark.parametrize("time_in_force", TimeInForce)

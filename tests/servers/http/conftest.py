@@ -1,31 +1,23 @@
-"""A house for each test, and no logged failure anywhere."""
+"""The house of the tests here, and what it logs."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_twisted
-from twisted.logger import LogLevel, formatEvent, globalLogPublisher
+from twisted.logger import formatEvent, globalLogPublisher
 
 if TYPE_CHECKING:
     from tests.servers.http.house import House
 
 
-@pytest.fixture(autouse=True)
-def logged_failures() -> Iterator[list[str]]:
-    """Any failure in the log fails the test, unless the test takes it out."""
-    failures: list[str] = []
+@pytest.fixture
+def house_kind() -> type[House]:
+    """What is built here."""
+    from tests.servers.http.house import House
 
-    def watch(event: dict[str, Any]) -> None:
-        if event.get("log_level", LogLevel.debug) >= LogLevel.error or event.get("log_failure") is not None:
-            failures.append(f"{formatEvent(event)} {event.get('log_failure')}")
-
-    globalLogPublisher.addObserver(watch)
-    yield failures
-    globalLogPublisher.removeObserver(watch)
-    assert failures == []
+    return House
 
 
 @pytest.fixture
@@ -41,29 +33,3 @@ def lines() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(watch)
     yield found
     globalLogPublisher.removeObserver(watch)
-
-
-@pytest_twisted.async_yield_fixture()
-async def build() -> AsyncIterator[Callable[..., Awaitable[House]]]:
-    """Builds and opens houses; they are taken down after the test."""
-    from twisted.internet import reactor
-
-    from tests.servers.http.house import House
-
-    houses: list[House] = []
-
-    async def make(up: bool = True, **given: Any) -> House:
-        house = House(reactor, **given)
-        await house.open(up)
-        houses.append(house)
-        return house
-
-    yield make
-    for house in houses:
-        await house.close()
-
-
-@pytest_twisted.async_fixture()
-async def house(build: Callable[..., Awaitable[House]]) -> House:
-    """A house that is up."""
-    return await build()

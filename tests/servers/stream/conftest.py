@@ -1,54 +1,18 @@
-"""A house for each test, and no logged failure anywhere."""
+"""The house of the tests here."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import pytest_twisted
-from twisted.logger import LogLevel, globalLogPublisher
 
 if TYPE_CHECKING:
     from tests.servers.stream.house import House
 
 
-@pytest.fixture(autouse=True)
-def logged_failures() -> Iterator[list[Any]]:
-    """Any failure in the log fails the test, unless the test takes it out."""
-    failures: list[Any] = []
-
-    def watch(event: dict[str, Any]) -> None:
-        if event.get("log_level", LogLevel.debug) >= LogLevel.error or event.get("log_failure") is not None:
-            failures.append(event.get("log_failure") or event.get("log_format"))
-
-    globalLogPublisher.addObserver(watch)
-    yield failures
-    globalLogPublisher.removeObserver(watch)
-    assert failures == []
-
-
-@pytest_twisted.async_yield_fixture()
-async def build() -> AsyncIterator[Callable[..., Awaitable[House]]]:
-    """Builds and opens houses; they are taken down after the test."""
-    from twisted.internet import reactor
-
+@pytest.fixture
+def house_kind() -> type[House]:
+    """What is built here."""
     from tests.servers.stream.house import House
 
-    houses: list[House] = []
-
-    async def make(up: bool = True, **given: Any) -> House:
-        house = House(reactor, **given)
-        await house.open(up)
-        houses.append(house)
-        return house
-
-    yield make
-    for house in houses:
-        await house.close()
-
-
-@pytest_twisted.async_fixture()
-async def house(build: Callable[..., Awaitable[House]]) -> House:
-    """A house that is up."""
-    return await build()
+    return House

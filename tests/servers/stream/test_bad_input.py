@@ -114,12 +114,12 @@ async def test_many_commands_at_once_are_all_answered(build: Any) -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_failure_inside_is_answered_and_logged(
-    house: House, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Any]
+    house: House, monkeypatch: pytest.MonkeyPatch, logged_failures: list[str]
 ) -> None:
     client = await house.login()
     monkeypatch.setattr(house.paper, "balances", lambda account: 1 / 0)
     assert (await client.answer("call query_balances", ".error")).startswith(".error: the gateway made an error")
-    assert [each.type for each in logged_failures] == [ZeroDivisionError]
+    assert ["ZeroDivisionError" in each for each in logged_failures] == [True]
     logged_failures.clear()
     assert await client.answer("status", ".status") == ".status: Up"
 

@@ -1,7 +1,7 @@
-"""The stream tests' house, with a WebSocket client."""
+"""The house of the stream's tests, with a WebSocket client."""
 
 from __future__ import annotations
 
-from tests.servers.stream.conftest import build, house, logged_failures
+from tests.servers.stream.conftest import house_kind
 
-__all__ = ["build", "house", "logged_failures"]
+__all__ = ["house_kind"]

@@ -161,11 +161,11 @@ async def test_before_the_venue_is_up(build: Any) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_failure_inside(house: House, monkeypatch: pytest.MonkeyPatch, logged_failures: list[Any]) -> None:
+async def test_a_failure_inside(house: House, monkeypatch: pytest.MonkeyPatch, logged_failures: list[str]) -> None:
     socket = await enter(house)
     monkeypatch.setattr(house.paper, "balances", lambda account: 1 / 0)
     assert (await socket.call("query_balances"))["error"]["code"] == -32603
-    assert [each.type for each in logged_failures] == [ZeroDivisionError]
+    assert ["ZeroDivisionError" in each for each in logged_failures] == [True]
     logged_failures.clear()
 
 
