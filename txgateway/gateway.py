@@ -464,6 +464,8 @@ class Gateway:
                 order.order_id,
             )
         request = _as_request(order, quantity, limit, stop)
+        if order.leg is None and not risk.only_decreases(order, request):
+            self._require_open(order)
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or risk.check_replace(order, quantity, limit, stop)
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER)
@@ -484,6 +486,18 @@ class Gateway:
             self.guard.sent(request, Subject.of(order), before=order)
         event = ReplaceRequested(order.order_id, quantity, limit, stop, by, self._clock(), reduced)
         return await self._ask(event, self.outbound.replace, decision.warnings)
+
+    def _require_open(self, order: Order) -> None:
+        """Refused where a new order would be: what is held and works is to be known before more is asked for."""
+        if self.stopping:
+            text = (
+                "The gateway is shutting down: until it is back an order may be made smaller or canceled, nothing more."
+            )
+            raise Refused(Reason.STOPPING, text, order.order_id)
+        status = self.intake.status[order.venue]
+        if status is not VenueStatus.UP:
+            text = f"Venue {order.venue} is {status}: until it is UP an order may be made smaller or canceled, nothing more."
+            raise Refused(Reason.VENUE_DOWN, text, order.order_id)
 
     async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
         """The refusal of a change, once it is on disk."""

@@ -256,6 +256,22 @@ def test_a_fill_beyond_the_quantity_is_taken_in_and_shown_as_a_difference() -> N
     assert bench.gateway.state.positions["ACC"]["IBM"].quantity == 105
 
 
+@pytest.mark.parametrize("terms", [(D(101), None), (None, D(91)), (D(50), D(91))])
+def test_no_more_is_asked_for_where_no_new_order_is_taken(terms: tuple[D | None, D | None]) -> None:
+    """What an account holds is not known before its venue was reconciled: limits would be judged by what was."""
+    bench = Bench().up()
+    bench.broker.mode = "accept"
+    order = bench.submit(order_type=OrderType.LIMIT, limit_price=D(90)).order
+    bench.gateway.intake.status["paper"] = VenueStatus.RECONCILING
+    for reason in (Reason.VENUE_DOWN, Reason.STOPPING):
+        with pytest.raises(Refused, match="made smaller or canceled") as caught:
+            bench.do(bench.gateway.replace(order.order_id, *terms, None, "me"))
+        assert caught.value.reason is reason
+        bench.gateway.stopping = True
+    assert bench.broker.replaced == []
+    assert bench.do(bench.gateway.replace(order.order_id, D(60), D(89), None, "me")).quantity == 60
+
+
 def test_cancel_replace_and_their_refusals() -> None:
     bench = Bench().up()
     bench.broker.mode = "accept"
