@@ -490,13 +490,11 @@ class Gateway:
     def _require_open(self, order: Order) -> None:
         """Refused where a new order would be: what is held and works is to be known before more is asked for."""
         if self.stopping:
-            text = (
-                "The gateway is shutting down: until it is back an order may be made smaller or canceled, nothing more."
-            )
+            text = "The gateway is shutting down: until it is back an order may be made smaller or canceled, no more."
             raise Refused(Reason.STOPPING, text, order.order_id)
         status = self.intake.status[order.venue]
         if status is not VenueStatus.UP:
-            text = f"Venue {order.venue} is {status}: until it is UP an order may be made smaller or canceled, nothing more."
+            text = f"Venue {order.venue} is {status}: until it is UP an order may be made smaller or canceled, no more."
             raise Refused(Reason.VENUE_DOWN, text, order.order_id)
 
     async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
