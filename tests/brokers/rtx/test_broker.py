@@ -25,7 +25,7 @@ from txgateway.brokers.rtx.throttle import Throttle
 from txgateway.model.errors import Ambiguous, GatewayError, Reason, Refused, Unsupported
 from txgateway.model.events import Executed, OrderAccepted, OrderCanceled, VenueError, VenueStatus
 from txgateway.model.market import Quote
-from txgateway.model.order import Order, OrderStatus, OrderType
+from txgateway.model.order import Order, OrderStatus, OrderType, Origin
 
 OTHER = "EMU.TEST.DESK.TWO"
 
@@ -482,4 +482,25 @@ async def test_a_fill_that_is_taken_back_is_said_and_counts_no_more_for_who_asks
     (kept,) = await broker.executions(None)
     assert (kept.execution_id, kept.quantity, str(kept.price)) == (second.execution_id, 5, "1.25")
     assert sum("taken back" in each for each in errors(trial)) == 1
+    await trial.end()
+
+
+@pytest_twisted.ensureDeferred
+async def test_anothers_order_with_terms_that_ours_cannot_have_is_not_changed_into_one_of_ours(tmp_path: Path) -> None:
+    subject, trial = trying(tmp_path)
+    await trial.begin()
+    for number, (name, word) in enumerate([("PRICE_TYPE", "Limit"), ("GOOD_UNTIL", "20261231")]):
+        theirs = f"of-a-person-{number}"
+        fields = {"PRICE_TYPE": "AsEntered", "PRICE": "1", "VOLUME": "10", "CLIENT_ORDER_ID": theirs, name: word}
+        subject.emulator.book.hold = True
+        broker_id = subject.control.do_order(**fields)
+        await trial.until(lambda theirs=theirs: theirs in trial.broker._session.book.named, "it is heard of")  # type: ignore[attr-defined, misc]
+        order = trial.order(origin=Origin.EXTERNAL, client_order_id=theirs, broker_order_id=broker_id)
+        if word == "Limit":
+            await trial.replace(order, quantity=Decimal(20))
+        else:
+            with pytest.raises(Refused, match="GOOD_UNTIL 20261231"):
+                await trial.replace(order, quantity=Decimal(20))
+    changes = subject.control.do_request("ORDERS;*;TYPE='UserSubmitChange'")
+    assert [row["REFERS_TO_ID"] for row in changes] == ["emu-000001"]
     await trial.end()

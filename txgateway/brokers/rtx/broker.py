@@ -242,6 +242,9 @@ class RtxBroker:
         if any(is_open(part) for part in entry.parts):
             text = f"Ticket {order.order_id} is being traded: cancel it and send another order."
             raise Refused(Reason.UNSUPPORTED, text)
+        if order.origin is Origin.EXTERNAL and entry.main is not None and entry.main.foreign:
+            text = f"It has {entry.main.foreign}, which a change from here would end: change it at Realtick."
+            raise Refused(Reason.UNSUPPORTED, text)
         default = entry.main.route if entry.main is not None else ""
         exchange = self._options.exchange
         fields = self._fields(

@@ -334,6 +334,8 @@ class OrderRow:
     exchange: str
     order_quantity: Decimal | None
     order_price: Decimal | None
+    foreign: str
+    """A term that an order of ours cannot have, such as `PRICE_TYPE TrailingStop`; empty where there is none."""
 
     @property
     def is_main(self) -> bool:
@@ -394,7 +396,21 @@ def order_row(row: Row, zone: Any) -> OrderRow | None:
         exchange=text(row, "EXCHANGE"),
         order_quantity=number(row, "ORIGINAL_VOLUME"),
         order_price=number(row, "ORIGINAL_PRICE"),
+        foreign=_foreign(row) if kind in (SUBMIT, STAGE) else "",
     )
+
+
+_OF_OURS = {
+    "PRICE_TYPE": {*(each.upper() for each in _PRICES.values()), "LIMIT"},
+    "GOOD_UNTIL": set(_LASTING.values()),
+    "VOLUME_TYPE": {"ASENTERED", ALL_OR_NONE},
+}
+
+
+def _foreign(row: Row) -> str:
+    """The first term that would be another one if we wrote the order again."""
+    words = ((name, text(row, name)) for name in _OF_OURS)
+    return next((f"{name} {word}" for name, word in words if word and word.upper() not in _OF_OURS[name]), "")
 
 
 def _time_in_force(good_until: str, whole: bool) -> TimeInForce:
