@@ -48,7 +48,7 @@ bench: $(VENV)/installed-dev
 	@$(BIN) -m bench $(ARGS)
 
 soak: $(VENV)/installed-dev
-	$(BIN) -m pytest -m soak $(ARGS)
+	$(BIN) -m pytest -m soak -o faulthandler_timeout=1800 $(ARGS)
 
 reasons: $(VENV)/installed
 	@$(BIN) -c 'from txgateway.documents import limits, reasons; print(reasons(), limits(), sep="\n", end="")'

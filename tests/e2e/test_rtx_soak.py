@@ -1,7 +1,7 @@
 """Thousands of orders at an emulated rtgw whose links drop at random, before or after an order has arrived.
 
 At the end both sides have the same orders, fills and positions, nothing was sent twice, and nothing is in doubt.
-`make test` sends 300 orders, `make soak` 5,000. RTX_SOAK_SEED=… gives other ones.
+`make test` sends 300 orders, `make soak` 5,000, or TXGATEWAY_SOAK_ORDERS. RTX_SOAK_SEED=… gives other ones.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.emulators.rtgw.process import Rtgw
 SEED = int(os.environ.get("RTX_SOAK_SEED", "20240301"))
 ACCOUNTS = ("EMU.TEST.DESK.ONE", "EMU.TEST.DESK.TWO")
 SYMBOLS = ("IBM", "TSLA")
+ORDERS = int(os.environ.get("TXGATEWAY_SOAK_ORDERS", "5000"))
 CLIENTS = 8
 PASSING = {"PENDING_NEW", "PENDING_CANCEL", "PENDING_REPLACE", "UNKNOWN"}
 NOT_THERE = {"REJECTED", "DENIED"}
@@ -34,8 +35,8 @@ def test_300_orders_over_links_that_drop(make_daemon: MakeDaemon) -> None:
 
 
 @pytest.mark.soak
-def test_5000_orders_over_links_that_drop(make_daemon: MakeDaemon) -> None:
-    run(make_daemon, 5000, 4.0)
+def test_thousands_of_orders_over_links_that_drop(make_daemon: MakeDaemon) -> None:
+    run(make_daemon, ORDERS, 4.0)
 
 
 class Sender:
