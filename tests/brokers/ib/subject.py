@@ -48,6 +48,7 @@ class Tws(Subject):
             "silence": 4.8,
             "patience": 3,
             "rate": 1000,
+            "restart": "",  # what is tried here is no nightly restart, whatever the time is
             **options,
         }
 

@@ -10,6 +10,7 @@ import pytest_twisted
 from tests.brokers.ib.conftest import Trials, begin_anew
 from tests.brokers.ib.nouns import D
 from tests.brokers.ib.subject import ACCOUNT
+from tests.emulators.tcp import EASTERN
 from tests.emulators.tws.contracts import coming_future
 from tests.emulators.tws.control import Control
 from txgateway.brokers.conformance.trial import ENDS, Trial
@@ -391,7 +392,9 @@ async def test_one_contract_has_one_name(trial: Trial) -> None:
 @pytest_twisted.ensureDeferred
 async def test_bars_are_paced_and_the_same_question_is_answered_from_memory(trial: Trial, tws: Control) -> None:
     broker = trial.broker
-    end = broker.now().replace(second=0, microsecond=0)
+    day = broker.now().astimezone(EASTERN) - timedelta(days=1)
+    day -= timedelta(days=max(0, day.weekday() - 4))  # of a Saturday or Sunday there are none
+    end = day.replace(hour=15, minute=0, second=0, microsecond=0).astimezone(UTC)
     minute = Period(1, Unit.MINUTE)
     for _ in range(3):
         assert await trial.ask(broker.bars("IBM", minute, end - timedelta(hours=1), end))
