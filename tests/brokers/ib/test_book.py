@@ -27,7 +27,9 @@ def a_book() -> Book:
 
 
 def sent(book: Book, number: int = 7, **terms: Any) -> Entry:
-    return book.sent(an_order(**terms), number, ibm(), NOW)
+    entry = book.waiting(an_order(**terms), ibm(), NOW)
+    book.sent(entry, number)
+    return entry
 
 
 def accepted() -> tuple[Book, Entry]:

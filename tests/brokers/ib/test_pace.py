@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ from tests.brokers.ib.conftest import Trials
 from tests.brokers.ib.test_brackets import three
 from tests.emulators.tws.control import Control
 from txgateway.brokers.conformance.trial import Trial
-from txgateway.brokers.ib.client import Inbox, PacedClient
+from txgateway.brokers.ib.client import Inbox, Late, PacedClient
+from txgateway.brokers.ib.lanes import Piece, Urgency
 from txgateway.model.events import OrderAccepted, OrderCanceled
 from txgateway.model.order import Order
 
@@ -37,73 +37,168 @@ def paced(clock: Clock, rate: int) -> tuple[PacedClient, Wire]:
     return client, wire
 
 
-def test_what_is_joined_leaves_in_one_piece_when_there_is_room_for_all() -> None:
-    clock = Clock()
-    client, wire = paced(clock, 8)
-    for number in range(4):
-        client.sendMsg(f"3\0{number}\0")
-    with client.joined():
-        for number in range(4, 7):
-            client.sendMsg(f"3\0{number}\0")
-    client.sendMsg("3\x007\0")
-    assert len(wire.written) == 4, "six orders a second leave, and there is room for two: three wait together"
-    clock.advance(1.3)
-    assert len(wire.written) == 6
-    assert all(f"3\0{number}\0".encode() in wire.written[4] for number in (4, 5, 6))
-    with suppress(ZeroDivisionError), client.joined():
-        client.sendMsg("3\x008\0")
-        raise ZeroDivisionError
-    clock.advance(2)
-    assert len(wire.written) == 6, "a bracket that could not be made whole is not sent"
+def place(client: PacedClient, *keys: str, urgency: Urgency = Urgency.ORDER, until: float | None = None) -> Piece:
+    """New orders; the numbers that they leave with are their places among all that left before."""
+
+    def write() -> None:
+        for key in keys:
+            client.sendMsg(f"3\0{key}\0")
+
+    return client.put(Piece(urgency, write, keys, len(keys), places=True, until=until))
 
 
-def test_the_frames_in_one_write_are_whole_frames() -> None:
-    client, wire = paced(Clock(), 45)
-    with client.joined():
-        client.sendMsg("3\x001\0")
-        client.sendMsg("3\x002\0")
-    (written,) = wire.written
-    assert written == client._prefix(b"3\x001\0") + client._prefix(b"3\x002\0")
+def change(client: PacedClient, key: str) -> None:
+    client.put(Piece(Urgency.ORDER, lambda: client.sendMsg(f"3\0{key}\0changed\0"), [key]))
 
 
-def place(client: PacedClient, *numbers: int) -> None:
-    with client.joined():
-        for number in numbers:
-            client.sendMsg(f"3\0{number}\0")
+def cancel(client: PacedClient, key: str) -> None:
+    client.end(key, lambda: client.sendMsg(f"4\x001\0{key}\0"))
+
+
+def ask(client: PacedClient, name: str) -> Piece:
+    return client.put(Piece(Urgency.QUESTION, lambda: client.sendMsg(f"7\0{name}\0")))
 
 
 def written(wire: Wire) -> list[str]:
     return [each[4:].decode() for each in wire.written]
 
 
+def test_what_is_joined_leaves_in_one_piece_when_there_is_room_for_all() -> None:
+    clock = Clock()
+    client, wire = paced(clock, 8)
+    for number in range(4):
+        place(client, f"{number}")
+    place(client, "4", "5", "6")
+    place(client, "7")
+    assert len(wire.written) == 4, "six orders a second leave, and there is room for two: three wait together"
+    clock.advance(1.3)
+    assert len(wire.written) == 6
+    assert all(f"3\0{number}\0".encode() in wire.written[4] for number in (4, 5, 6))
+
+    def broken() -> None:
+        client.sendMsg("3\x008\0")
+        raise ZeroDivisionError
+
+    failed: list[Any] = []
+    client.put(Piece(Urgency.ORDER, broken, ["8"])).done.addErrback(failed.append)
+    clock.advance(2)
+    assert len(wire.written) == 6, "a bracket that could not be made whole is not sent"
+    assert [each.check(ZeroDivisionError) for each in failed] == [ZeroDivisionError]
+
+
+def test_the_frames_in_one_write_are_whole_frames() -> None:
+    client, wire = paced(Clock(), 45)
+    place(client, "1", "2")
+    (together,) = wire.written
+    assert together == client._prefix(b"3\x001\0") + client._prefix(b"3\x002\0")
+
+
 def test_a_cancel_never_overtakes_its_own_order() -> None:
     clock = Clock()
     client, wire = paced(clock, 8)
     for number in range(1, 9):
-        place(client, number)
-    client.sendMsg("3\x008\0changed\0")
-    client.sendMsg("4\x001\x008\0")
-    client.sendMsg("4\x001\x001\0")
+        place(client, f"{number}")
+    change(client, "8")
+    for _ in range(3):
+        cancel(client, "8")
+    cancel(client, "1")
     clock.advance(1.3)
-    assert written(wire)[6:10] == ["3\x008\0", "3\x008\0changed\0", "4\x001\x008\0", "4\x001\x001\0"]
-    assert written(wire)[10:] == ["3\x007\0"]
+    first = written(wire)[6:]
+    assert first[:4] == ["4\x001\x001\0", "3\x008\0", "3\x008\0changed\0", "4\x001\x008\0"] or first[:4] == [
+        "3\x008\0",
+        "3\x008\0changed\0",
+        "4\x001\x008\0",
+        "4\x001\x001\0",
+    ]
+    assert first[4:] == ["3\x007\0"], "and of one order one cancel is enough"
 
 
 def test_what_has_not_left_is_taken_back() -> None:
     clock = Clock()
     client, wire = paced(clock, 8)
     for number in range(1, 7):
-        place(client, number)
-    place(client, 7)
-    place(client, 8, 9, 10)
-    client.sendMsg("3\x001\0changed\0")
-    assert not client.take_back(1), "it has left: what waits is a change"
-    assert not client.take_back(9), "a child does not end its bracket"
-    assert list(client.take_back(7)) == [7]
-    assert list(client.take_back(8)) == [8, 9, 10]
-    assert not client.take_back(8)
+        place(client, f"{number}")
+    place(client, "7")
+    place(client, "8", "9", "10")
+    change(client, "1")
+    assert client.take_back("1") is None, "it has left: what waits is a change"
+    assert client.take_back("9") is None, "a child does not end its bracket"
+    for key, keys in (("7", ("7",)), ("8", ("8", "9", "10"))):
+        piece = client.take_back(key)
+        assert piece is not None
+        assert piece.keys == keys
+    assert client.take_back("8") is None
     clock.advance(1.3)
     assert written(wire)[6:] == ["3\x001\0changed\0"]
+
+
+def test_a_cancel_may_leave_while_orders_wait_for_their_turn() -> None:
+    client, wire = paced(Clock(), 45)
+    for number in range(100):
+        place(client, f"{number}")
+    assert len(wire.written) == 43
+    cancel(client, "1")
+    assert written(wire)[43:] == ["4\x001\x001\0"], "two of a second are left free for it"
+
+
+def test_what_closes_and_what_is_asked_does_not_wait_behind_a_long_row_of_cancels() -> None:
+    clock = Clock()
+    client, wire = paced(clock, 45)
+    for number in range(600):
+        cancel(client, f"{number}")
+    for number in range(600):
+        place(client, f"new {number}")
+    asked = [ask(client, f"{number}") for number in range(5)]
+    closing = place(client, "closing", urgency=Urgency.CLOSE)
+    assert not closing.left
+    clock.advance(1.25)
+    assert closing.left
+    assert all(each.left for each in asked)
+    sent = written(wire)[45:]
+    assert sent[0] == "3\0closing\0"
+    clock.pump([0.05] * 100)
+    kinds = [each[:1] for each in written(wire)[45:]]
+    assert kinds.count("3") > 20, "nothing starves"
+    assert kinds.count("4") > 3 * kinds.count("3")
+
+
+def test_a_bracket_finds_room_in_a_long_row_of_cancels() -> None:
+    clock = Clock()
+    client, _ = paced(clock, 45)
+    for number in range(600):
+        cancel(client, f"{number}")
+        clock.advance(0.001)
+    bracket = place(client, "1", "2", "3")
+    clock.pump([0.001] * 2600)
+    assert bracket.left
+
+
+def test_what_waited_too_long_is_not_sent() -> None:
+    clock = Clock()
+    client, wire = paced(clock, 8)
+    late: list[Any] = []
+    for number in range(100):
+        place(client, f"{number}", until=clock.seconds() + 5).done.addErrback(late.append)
+    change(client, "99")
+    clock.pump([0.25] * 200)
+    assert len(late) + len(wire.written) == 101
+    assert len(late) == 76
+    assert all(each.check(Late) for each in late)
+    assert written(wire)[-1] == "3\x0099\0changed\0"
+
+
+def test_what_is_canceled_is_never_too_late() -> None:
+    """A bracket of which a child is canceled must not leave after it was given up, nor the cancel alone."""
+    clock = Clock()
+    client, wire = paced(clock, 8)
+    for number in range(100):
+        place(client, f"{number}", until=5).done.addErrback(lambda _: None)
+    place(client, "entry", "child", until=5)
+    cancel(client, "child")
+    clock.pump([0.25] * 100)
+    sent = written(wire)
+    assert any("3\0child" in each for each in sent)
+    assert next(n for n, each in enumerate(sent) if "3\0child" in each) < sent.index("4\x001\0child\0")
 
 
 def known(tws: Control) -> set[str]:

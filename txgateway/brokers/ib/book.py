@@ -42,7 +42,7 @@ class Entry:
     `since` is when it was heard of first. `accepted` and `ended` are what was told; `refusal` is the last error that
     may have ended it, `end_text` the reason that came with its end. `held`: why IB keeps it back (a locate).
     `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages. `parent` is the number of
-    the order whose child it is.
+    the order whose child it is. `waits`: it has no number yet, for it has not left.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Entry:
     replace_asked: Terms | None = None
     raw: IbOrder | None = None
     parent: int = 0
+    waits: bool = False
 
     @property
     def key(self) -> str:
@@ -169,12 +170,12 @@ class Book:
 
     # what we do
 
-    def sent(self, order: Order, number: int, contract: Contract, now: datetime, parent: int = 0) -> Entry:
-        """An order is about to be sent."""
+    def waiting(self, order: Order, contract: Contract, now: datetime) -> Entry:
+        """An order is to be sent when it is its turn."""
         entry = Entry(
             name=order.order_id,
             client_id=self.client_id,
-            number=number,
+            number=0,
             contract=contract,
             account=order.account,
             side=order.side,
@@ -183,10 +184,21 @@ class Book:
             terms=translate.terms_of(order),
             since=now,
             symbol=order.symbol,
-            parent=parent,
+            waits=True,
         )
         self._keep(entry)
         return entry
+
+    def sent(self, entry: Entry, number: int, parent: int = 0) -> None:
+        """It is sent now, by this number."""
+        entry.number, entry.parent, entry.waits = number, parent, False
+        self._numbers[entry.client_id, number] = entry
+
+    def drop(self, entry: Entry) -> None:
+        """It was not sent, and will not be: its sender is told."""
+        entry.ended, entry.waits = True, False
+        self._named.pop(entry.name, None)
+        self._numbers.pop((entry.client_id, entry.number), None)
 
     def _keep(self, entry: Entry) -> None:
         if entry.name:
@@ -389,7 +401,7 @@ class Book:
 
     def unsent(self, entry: Entry, now: datetime) -> list[OrderEvent]:
         """An order that waited for its turn was taken back: TWS never hears of it."""
-        entry.heard, entry.status = True, "ApiCancelled"
+        entry.heard, entry.status, entry.waits = True, "ApiCancelled", False
         entry.end_text = "Canceled before it was sent: it waited behind other messages."
         return self._end(entry, now)
 

@@ -23,6 +23,7 @@ from txgateway.brokers.ib import codes, contracts, translate
 from txgateway.brokers.ib.book import Entry, as_entry
 from txgateway.brokers.ib.client import PacedClient
 from txgateway.brokers.ib.clock import VenueClock
+from txgateway.brokers.ib.lanes import Piece, Urgency
 from txgateway.brokers.ib.link import Link
 from txgateway.brokers.ib.numbers import Numbers
 from txgateway.brokers.ib.options import mistakes, read
@@ -267,7 +268,7 @@ class IbBroker:
             await session.answer_to(sent[-1], self._options.patience)
         except TooMany:
             for each in sent:  # what TWS took of it, it holds back
-                session.client.cancelOrder(each.number)
+                session.cancel(each)
             raise
         if sent[-1].refusal is not None and not sent[0].heard:
             self._take_back(session, sent)
@@ -285,28 +286,38 @@ class IbBroker:
             self._refuse_twice(session, order)
         if session.over:
             raise Refused(Reason.VENUE_DOWN, f"Venue {self.venue} is not connected: nothing was done.")
+        sent = [session.book.waiting(order, contract, self.now()) for order in orders]
+        made = [
+            translate.ib_order(order, 0, entry.terms, route, transmit=entry is sent[-1])
+            for order, entry, route in zip(orders, sent, routes, strict=True)
+        ]
+        for order in orders:
+            self._remember(order.order_id)
+
+        def write() -> None:
+            """Numbers are taken as orders leave: TWS refuses one below those that it has seen."""
+            numbers = self._take(session, len(sent))
+            for entry, number, its, route in zip(sent, numbers, made, routes, strict=True):
+                its.orderId, its.parentId = number, numbers[0] if number != numbers[0] else 0
+                session.book.sent(entry, number, its.parentId)
+                session.client.placeOrder(number, _routed(contract, route), its)
+
+        await session.place(_urgency(orders[0]), sent, write)
+        return session, sent
+
+    def _take(self, session: Session, count: int) -> list[int]:
         try:
-            numbers = [session.numbers.take() for _ in orders]
+            return [session.numbers.take() for _ in range(count)]
         except OSError as error:
             text = f"The next order number of {self.venue} cannot be kept ({error}): nothing was sent."
             raise Refused(Reason.JOURNAL_FAILED, text) from None
-        sent: list[Entry] = []
-        with session.client.joined():
-            for order, number, route in zip(orders, numbers, routes, strict=True):
-                parent = numbers[0] if sent else 0
-                sent.append(session.book.sent(order, number, contract, self.now(), parent))
-                self._remember(order.order_id)
-                terms, last = translate.terms_of(order), number == numbers[-1]
-                made = translate.ib_order(order, number, terms, route, parent, transmit=last)
-                session.client.placeOrder(number, _routed(contract, route), made)
-        return session, sent
 
     def _take_back(self, session: Session, sent: Sequence[Entry]) -> None:
         """The last of a bracket was refused, so that nothing was transmitted: end what TWS holds back."""
         *held, last = sent
         for each in held:
             session.book.never_sent(each, last)
-            session.client.cancelOrder(each.number)
+            session.cancel(each)
         session.look_soon()
 
     def _refuse_twice(self, session: Session, order: Order) -> None:
@@ -351,11 +362,7 @@ class IbBroker:
             return
         self._require_mine(entry)
         entry.cancel_asked = True
-        unsent = session.client.take_back(entry.number)
-        if unsent:
-            session.unsent(unsent)
-        else:
-            session.client.cancelOrder(entry.number)
+        session.cancel(entry)
 
     async def replace(self, order: Order) -> None:
         """Ask for other terms, by sending the order's number again; what then holds is told."""
@@ -367,17 +374,23 @@ class IbBroker:
             return
         self._require_mine(entry)
         terms = translate.asked_of(order, entry.terms)
-        if terms.quantity <= entry.filled:
-            text = f"{entry.filled:f} of order {order.order_id} are filled: it cannot become {terms.quantity:f}."
-            raise Refused(Reason.BAD_QUANTITY, text)
+        _require_unfilled(entry, terms)
         if terms == entry.terms:
             held = (terms.quantity, terms.limit, terms.stop)
             self._setup.report(OrderReplaced(order.order_id, *held, self.now(), str(entry.perm_id)))
             return
-        self._change(session, entry, order, terms)
-
-    def _change(self, session: Session, entry: Entry, order: Order, terms: Terms) -> None:
         route = Route() if order.origin is Origin.EXTERNAL else self._route(order)
+
+        def write() -> None:
+            if not entry.working:
+                text = f"Order {order.order_id} ended before its change was sent."
+                raise Refused(Reason.TOO_LATE, text)
+            _require_unfilled(entry, terms)
+            self._change(session, entry, order, terms, route)
+
+        await session.leave(Piece(_urgency(order), write, [entry]))
+
+    def _change(self, session: Session, entry: Entry, order: Order, terms: Terms, route: Route) -> None:
         if order.origin is Origin.EXTERNAL and entry.raw is not None:
             made = translate.changed(entry.raw, entry.number, terms)
         else:
@@ -393,7 +406,7 @@ class IbBroker:
         if entry is None:
             await session.open_list()
             entry = session.book.find(name, order.broker_order_id)
-        if entry is not None and entry.number == 0 and self._options.client_id == 0:
+        if entry is not None and not entry.number and not entry.waits and self._options.client_id == 0:
             await session.open_list(bind=True)
         if entry is None:
             raise Refused(Reason.NO_SUCH_ORDER, f"Venue {self.venue} has no open order {order.order_id}.")
@@ -401,7 +414,7 @@ class IbBroker:
 
     def _require_mine(self, entry: Entry) -> None:
         """IB lets only the client that sent an order change or cancel it; client 0 also those made by hand."""
-        if entry.client_id == self._options.client_id and entry.number != 0:
+        if entry.client_id == self._options.client_id and (entry.number or entry.waits):
             return
         owner = f"API client {entry.client_id}" if entry.number > 0 else "a person in TWS"
         text = f"Order {entry.key} at {self.venue} is of {owner}: only there it can be changed or canceled."
@@ -426,6 +439,9 @@ class IbBroker:
         """
         session = self._require()
         name = order.order_id if order.origin is not Origin.EXTERNAL else ""
+        entry = session.book.find(name, order.broker_order_id)
+        if entry is not None and entry.waits:
+            raise Unsupported(f"Order {order.order_id} waits here for its turn to be sent to {self.venue}.")
         listed = await session.open_list()
         entry = session.book.find(name, order.broker_order_id)
         if entry is not None and entry in listed and entry.working:
@@ -601,6 +617,18 @@ class IbBroker:
     async def last_prices(self, symbols: Sequence[str]) -> Sequence[LastPrice | NoPrice]:
         """What each was traded at last: as its line shows it, or by a snapshot."""
         return await self._require().last_prices(symbols)
+
+
+def _urgency(order: Order) -> Urgency:
+    """Of an order, and of its changes: what closes a position, or guards it, goes before all."""
+    closes = order.origin is Origin.FLATTEN or order.leg is not None
+    return Urgency.CLOSE if closes else Urgency.ORDER
+
+
+def _require_unfilled(entry: Entry, terms: Terms) -> None:
+    if terms.quantity <= entry.filled:
+        text = f"{entry.filled:f} of order {entry.key} are filled: it cannot become {terms.quantity:f}."
+        raise Refused(Reason.BAD_QUANTITY, text)
 
 
 def _routed(contract: Contract, route: Route) -> Contract:

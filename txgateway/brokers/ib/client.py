@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
 from ib_async import Client
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txgateway.brokers.ib.lanes import Lanes, Piece, Urgency
 
 log = Logger()
 
-_CANCEL, _ORDER = "4", "3"
-_CANCELS, _ORDERS, _QUESTIONS = 0, 1, 2
-_RESERVED = (0, 2, 6)
-"""Of the messages of a second, how many orders leave free for cancels, and questions for both."""
 
-
-SECOND = 1.25
-"""What counts as one: TWS counts what arrives, and that is less even than what leaves."""
-
-
-class _Piece:
-    """Messages that leave together. `numbers` are those of the orders in it; `places` tells that they are new ones."""
-
-    def __init__(self, messages: list[str], numbers: Sequence[int] = (), places: bool = False) -> None:
-        self.messages = messages
-        self.numbers = numbers
-        self.places = places
+class Late(Exception):
+    """It waited too long for its turn, and was not sent."""
 
 
 class PacedClient(Client):
-    """No more than `rate` messages a second; cancels go before orders, and orders before questions.
+    """No more than `rate` messages a second, by their urgency (see lanes); the numbers of orders only go up.
 
     A cancel never goes before its own order: TWS would not know what to cancel, and then have the order.
     """
@@ -42,77 +30,95 @@ class PacedClient(Client):
     def __init__(self, inbox: Inbox, reactor: Any, rate: int) -> None:
         super().__init__(inbox)
         self._reactor = reactor
-        self._rates = tuple(max(1, rate - reserved) for reserved in _RESERVED)
-        self._lanes: tuple[deque[_Piece], ...] = (deque(), deque(), deque())
-        self._times: deque[float] = deque()
+        self._lanes = Lanes(rate)
+        self._ending: set[Hashable] = set()
         self._turn: Any = None
-        self._joined: list[str] | None = None
+        self._written: list[str] | None = None
+        self._sending = False
+        self._closed = False
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """New orders that are sent in here leave in one piece: all of them, or none."""
-        orders: list[str] = []
-        self._joined = orders
-        try:
-            yield
-        finally:
-            self._joined = None
-        self._put(_ORDERS, _Piece(orders, [_number(each) for each in orders], places=True))
+    def put(self, piece: Piece) -> Piece:
+        """Send messages now, or when it is their turn."""
+        if not self._closed:
+            self._lanes.put(piece)
+            self._send_due()
+        return piece
 
-    def take_back(self, number: int) -> Sequence[int]:
-        """The numbers of new orders that were to leave and now do not: this one's, and those of its bracket.
+    def drop(self, piece: Piece) -> None:
+        """Do not send what nobody waits for any longer, if it has not left."""
+        self._lanes.drop(piece)
+
+    def take_back(self, key: Hashable) -> Piece | None:
+        """The new order, with its bracket, that was to leave and now does not.
 
         None where it has left, or is another's child.
         """
-        lane = self._lanes[_ORDERS]
-        piece = next((each for each in lane if each.places and each.numbers[:1] == [number]), None)
-        if piece is None:
-            return ()
-        lane.remove(piece)
-        return piece.numbers
+        for piece in self._lanes.of(key):
+            if piece.places and piece.keys[0] == key:
+                self._lanes.drop(piece)
+                return piece
+        return None
+
+    def end(self, key: Hashable, write: Callable[[], None]) -> None:
+        """Send an order's cancel, behind what is to leave of it. One that is to leave already is enough."""
+        if key in self._ending:
+            return
+        self._lanes.hasten(key)
+        self._ending.add(key)
+        piece = Piece(Urgency.CANCEL, write)
+        piece.done.addBoth(self._ended, key)
+        self.put(piece)
+
+    def _ended(self, result: Any, key: Hashable) -> Any:
+        self._ending.discard(key)
+        return result
 
     def sendMsg(self, msg: str) -> None:
-        """Send a message now, or when it is its turn."""
-        kind = msg.partition("\0")[0]
-        if self._joined is not None:
-            self._joined.append(msg)
-        elif kind == _CANCEL:
-            self._hasten(int(msg.split("\0", 3)[2]))
-            self._put(_CANCELS, _Piece([msg]))
-        elif kind == _ORDER:
-            self._put(_ORDERS, _Piece([msg], [_number(msg)]))
+        """Send a message when it is its turn: that is now for what a piece writes, and else that of market data."""
+        if self._written is not None:
+            self._written.append(msg)
         else:
-            self._put(_QUESTIONS, _Piece([msg]))
-
-    def _hasten(self, number: int) -> None:
-        """What is to leave of an order that is to be canceled goes before its cancel."""
-        lane = self._lanes[_ORDERS]
-        for piece in [each for each in lane if number in each.numbers]:
-            lane.remove(piece)
-            self._lanes[_CANCELS].append(piece)
-
-    def _put(self, lane: int, piece: _Piece) -> None:
-        self._lanes[lane].append(piece)
-        if self._turn is None:
-            self._send_due()
+            self.put(Piece(Urgency.DATA, lambda: self.sendMsg(msg)))
 
     def _send_due(self) -> None:
-        self._turn = None
+        if self._sending:
+            return
+        self._sending = True
         now = self._reactor.seconds()
-        while self._times and now - self._times[0] >= SECOND:
-            self._times.popleft()
-        for lane, rate in zip(self._lanes, self._rates, strict=True):
-            while lane and (not self._times or len(self._times) + len(lane[0].messages) <= rate):
-                messages = lane.popleft().messages
-                self.conn.sendMsg(b"".join(self._prefix(each.encode()) for each in messages))
-                self._times.extend([now] * len(messages))
-        if any(self._lanes):
-            self._turn = self._reactor.callLater(max(0.001, self._times[0] + SECOND - now), self._send_due)
+        try:
+            for late in self._lanes.late(now):
+                late.done.errback(Late("it did not get its turn in time"))
+            while not self._closed and (piece := self._lanes.due(now)) is not None:
+                self._send(piece)
+        finally:
+            self._sending = False
+        wait = self._lanes.wait(now)
+        if wait is not None and self._turn is None:
+            self._turn = self._reactor.callLater(wait, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._send_due()
+
+    def _send(self, piece: Piece) -> None:
+        """Write a piece whole, or nothing of it where it cannot be made."""
+        self._written = messages = list[str]()
+        try:
+            piece.write()
+        except Exception:
+            piece.done.errback(Failure())
+            return
+        finally:
+            self._written = None
+        if messages:
+            self.conn.sendMsg(b"".join(self._prefix(each.encode()) for each in messages))
+        piece.left = True
+        piece.done.callback(None)
 
     def close(self, abort: bool) -> None:
         """End the connection: in good order, or at once. What was not sent is not."""
-        for lane in self._lanes:
-            lane.clear()
+        self._closed = True
+        self._lanes.clear()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -121,11 +127,6 @@ class PacedClient(Client):
             if abort and transport is not None:
                 transport.abort()
             self.disconnect()
-
-
-def _number(msg: str) -> int:
-    """The order's, of a message that places or changes one."""
-    return int(msg.split("\0", 2)[1])
 
 
 class Inbox:

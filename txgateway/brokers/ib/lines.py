@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from ib_async import Contract
 
 from txgateway.brokers.ib import codes
 from txgateway.brokers.ib.client import PacedClient
+from txgateway.brokers.ib.lanes import Piece, Urgency
 from txgateway.brokers.ib.ticks import Ticks
 from txgateway.model.market import LastPrice
 
@@ -97,12 +99,19 @@ class Lines:
         return True, LastPrice(symbol, ticks.last, ticks.last_time)
 
     def _request(self, line: _Line) -> None:
-        line.asked = self._reactor.seconds()
+        line.asked = inf
         line.number = self._take()
         line.whole = False
         self._by_number[line.number] = line
         generic = "" if line.contract.secType in NO_TRADES else RT_VOLUME
-        self._client.reqMktData(line.number, line.contract, generic, False, False, [])
+        number, contract = line.number, line.contract
+
+        def sent(_: Any) -> None:
+            line.asked = self._reactor.seconds()
+
+        piece = Piece(Urgency.DATA, lambda: self._client.reqMktData(number, contract, generic, False, False, []))
+        piece.done.addCallback(sent)
+        self._client.put(piece)
 
         def patient() -> None:
             line.whole = True

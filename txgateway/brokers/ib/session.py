@@ -20,8 +20,9 @@ from twisted.logger import Logger
 
 from txgateway.brokers.ib import codes, contracts, translate
 from txgateway.brokers.ib.book import Book, Entry
-from txgateway.brokers.ib.client import PacedClient
+from txgateway.brokers.ib.client import Late, PacedClient
 from txgateway.brokers.ib.directory import Directory
+from txgateway.brokers.ib.lanes import Piece, Urgency
 from txgateway.brokers.ib.lines import Lines
 from txgateway.brokers.ib.numbers import MOST, Numbers
 from txgateway.brokers.ib.options import IbOptions
@@ -38,7 +39,10 @@ log = Logger()
 
 ZERO = Decimal(0)
 ANSWER_SECONDS = 15.0
-"""So long a question may stay unanswered. A list that comes late would be taken for the next one: the link goes."""
+"""So long a question may stay unanswered, from when it has left. A list that comes late would be taken for the next
+one: the link goes."""
+TURN_SECONDS = 60.0
+"""So long an order, or a change, may wait for its turn here; then it is refused, for nobody wants it so late."""
 GRACE_SECONDS = 0.15
 """After an error or an end of an order: so soon the open orders are asked for. What belongs to it has come by then."""
 PATIENT_SECONDS = 5.0
@@ -59,11 +63,42 @@ class TooMany(Ambiguous):
 
 
 class _Question:
-    """One numbered question: what has come, and who waits."""
+    """One question: what has come, and who waits. `late` is called when it has left and no answer came in time."""
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: Any, late: Callable[[], None]) -> None:
         self.rows: list[Any] = []
         self.answer: Deferred[list[Any]] = Deferred()
+        self.left = False
+        self.then: Callable[[], None] | None = None
+        """What follows the answer that nobody waits for any longer."""
+        self._reactor = reactor
+        self._late = late
+        self._timer: Any = None
+
+    def sent(self, _: Any) -> None:
+        """It has left: its time begins."""
+        self.left = True
+        self._timer = self._reactor.callLater(ANSWER_SECONDS, self._overdue)
+
+    def _overdue(self) -> None:
+        self.fail(DeferredTimeout())
+        self._late()
+
+    def fail(self, error: Any) -> None:
+        """There will be no answer."""
+        if not self.answer.called:
+            self.answer.errback(error)
+
+    def answered(self) -> None:
+        """That is all."""
+        self.stop()
+        if not self.answer.called:
+            self.answer.callback(self.rows)
+
+    def stop(self) -> None:
+        """Reckon no more."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
 
 class Session:
@@ -102,6 +137,8 @@ class Session:
         self._numbered = MOST
         self._questions: dict[int, _Question] = {}
         self._lists: dict[str, _Question] = {}
+        self._asked: set[_Question] = set()
+        self._leaving: dict[Piece, None] = {}
         self._locks = {name: DeferredLock() for name in ("open", "completed", "positions")}
         self._waiting: dict[Entry, Deferred[None]] = {}
         self._checking = False
@@ -136,11 +173,18 @@ class Session:
         self.lines.close()
         self.snapshots.close(text)
         gone = GatewayError(f"The link to {self._venue} is gone: {text}.")
-        for question in [*self._questions.values(), *self._lists.values()]:
-            if not question.answer.called:
-                question.answer.errback(gone)
+        lists, self._lists = self._lists, {}
         self._questions.clear()
-        self._lists.clear()
+        for question in [*self._asked, *lists.values()]:
+            question.stop()
+            question.fail(gone)
+        for question in lists.values():
+            if question.then is not None:
+                question.then()
+        for piece in list(self._leaving):
+            self.client.drop(piece)
+            unsent = f"The link to {self._venue} broke before it was sent: {text}. Nothing was done."
+            piece.done.errback(Refused(Reason.VENUE_DOWN, unsent))
         waiting, self._waiting = self._waiting, {}
         for entry, answer in waiting.items():
             answer.errback(Ambiguous(f"The link to {self._venue} broke under order {entry.name}: {text}."))
@@ -154,35 +198,54 @@ class Session:
     async def _ask(self, send: Callable[[int], None], cancel: Callable[[int], None] | None = None) -> list[Any]:
         """The rows of a numbered question; RequestRefused, or TimedOut."""
         self._require()
-        number, question = self._number(), _Question()
+        number, question = self._number(), _Question(self._reactor, lambda: None)
         self._questions[number] = question
-        send(number)
-        question.answer.addTimeout(ANSWER_SECONDS, self._reactor)
         try:
-            return await question.answer
+            return await self._answer(question, lambda: send(number))
         except DeferredTimeout:
             if cancel is not None and not self.over:
                 cancel(number)
             raise TimedOut(f"Venue {self._venue} did not answer within {ANSWER_SECONDS:g} s.") from None
         finally:
+            question.stop()
             self._questions.pop(number, None)
 
+    async def _answer(self, question: _Question, send: Callable[[], None]) -> list[Any]:
+        """Ask when it is its turn, and wait; who waits no longer before that does not ask."""
+        piece = Piece(Urgency.QUESTION, send)
+        piece.done.addCallback(question.sent)
+        piece.done.addErrback(lambda failure: question.fail(failure))
+        self._asked.add(question)
+        self.client.put(piece)
+        try:
+            return await question.answer
+        finally:
+            self._asked.discard(question)
+            self.client.drop(piece)
+
     async def _list(self, name: str, send: Callable[[], None]) -> list[Any]:
-        """The rows of a list that has no number."""
+        """The rows of a list that has no number. One that is under way ends before the next of its kind is asked for,
+        though nobody waits for it any longer."""
         lock = self._locks[name]
         await lock.acquire()
+        question = _Question(
+            self._reactor, lambda: self._drop(f"the list of {name} did not come within {ANSWER_SECONDS:g} s")
+        )
+
+        def begin() -> None:
+            self._lists[name] = question
+            send()
+
         try:
             self._require()
-            question = self._lists[name] = _Question()
-            send()
-            question.answer.addTimeout(ANSWER_SECONDS, self._reactor)
-            return await question.answer
+            return await self._answer(question, begin)
         except DeferredTimeout:
-            self._drop(f"the list of {name} did not come within {ANSWER_SECONDS:g} s")
             raise TimedOut(f"Venue {self._venue} did not answer within {ANSWER_SECONDS:g} s.") from None
         finally:
-            self._lists.pop(name, None)
-            lock.release()
+            if self._lists.get(name) is question:
+                question.then = lock.release
+            else:
+                lock.release()
 
     def _require(self) -> None:
         if self.over:
@@ -195,13 +258,15 @@ class Session:
 
     def _answered(self, number: int) -> None:
         question = self._questions.get(number)
-        if question is not None and not question.answer.called:
-            question.answer.callback(question.rows)
+        if question is not None:
+            question.answered()
 
     def _listed(self, name: str) -> None:
-        question = self._lists.get(name)
-        if question is not None and not question.answer.called:
-            question.answer.callback(question.rows)
+        question = self._lists.pop(name, None)
+        if question is not None:
+            question.answered()
+            if question.then is not None:
+                question.then()
 
     # orders
 
@@ -225,6 +290,47 @@ class Session:
     async def completed_list(self) -> list[tuple[Contract, IbOrder, OrderState]]:
         """The day's orders that ended."""
         return await self._list("completed", lambda: self.client.reqCompletedOrders(False))
+
+    async def leave(self, piece: Piece) -> None:
+        """Wait until an order, or a change, has left; Refused where it surely does not."""
+        piece.until = self._reactor.seconds() + TURN_SECONDS
+        self._leaving[piece] = None
+        self.client.put(piece)
+        try:
+            await piece.done
+        except Late:
+            text = (
+                f"Too much is to be sent to {self._venue}: within {TURN_SECONDS:g} s it had no turn, and was not sent."
+            )
+            raise Refused(Reason.VENUE_DOWN, f"{text} Send it again, if it is still wanted.") from None
+        finally:
+            self.client.drop(piece)
+            del self._leaving[piece]
+
+    async def place(self, urgency: Urgency, entries: Sequence[Entry], write: Callable[[], None]) -> None:
+        """Send new orders when it is their turn, in one piece."""
+        try:
+            await self.leave(Piece(urgency, write, entries, len(entries), places=True))
+        except BaseException:
+            for entry in entries:
+                self.book.drop(entry)
+            raise
+
+    def cancel(self, entry: Entry) -> None:
+        """Ask for an order's end; one that waits for its turn ends here."""
+        piece = self.client.take_back(entry)
+        if piece is None:
+            self.client.end(entry, lambda: self._cancel(entry))
+            return
+        for each in piece.keys:
+            assert isinstance(each, Entry)
+            self._tell(self.book.unsent(each, self._now()))
+        piece.done.callback(None)
+
+    def _cancel(self, entry: Entry) -> None:
+        """Unless it ended while its cancel waited, which was told."""
+        if not entry.ended and entry.status != translate.FILLED:
+            self.client.cancelOrder(entry.number)
 
     async def answer_to(self, entry: Entry, seconds: float) -> None:
         """Wait for the first word on an order that was just sent; Ambiguous when none comes, or the link breaks."""
@@ -250,12 +356,6 @@ class Session:
             if (entry.heard or entry.limited) and not answer.called:
                 answer.callback(None)
         self.look_soon()
-
-    def unsent(self, numbers: Iterable[int]) -> None:
-        """Orders that were to be sent are not."""
-        for entry in [self.book.numbered(number) for number in numbers]:
-            if entry is not None:
-                self._tell(self.book.unsent(entry, self._now()))
 
     def look_soon(self) -> None:
         """Ask what became of the orders that something was said of."""
@@ -349,13 +449,13 @@ class Session:
     async def positions(self) -> list[tuple[str, Contract, float, float]]:
         """Every holding: account, contract, quantity, cost."""
         rows = await self._list("positions", self.client.reqPositions)
-        if not self.over:
-            self.client.cancelPositions()
+        if not self.over:  # not after the next list is asked for: that would end it
+            self.client.put(Piece(Urgency.QUESTION, self.client.cancelPositions))
         return rows
 
     async def account_values(self, account: str) -> list[Value]:
         """IB's tags of an account."""
-        sent: list[int] = []
+        sent: list[int] = []  # once it has left
 
         def send(number: int) -> None:
             sent.append(number)
@@ -538,8 +638,8 @@ class Session:
         """An error or a notice: of a question, a subscription, an order, or (-1) of all."""
         question = self._questions.get(number)
         if question is not None:
-            if not codes.informs(code) and not question.answer.called:
-                question.answer.errback(RequestRefused(code, text))
+            if not codes.informs(code):
+                question.fail(RequestRefused(code, text))
             return
         if self.snapshots.error(number, code, text) or self.lines.error(number, code, text):
             return
