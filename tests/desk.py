@@ -221,8 +221,7 @@ class Bench:
                 clock=self.now,
                 new_id=Ids(self.now, lambda room: next(_COUNT)),
                 trading_day=lambda moment: moment.date(),
-                default_route="DEMO",
-                **{"shown": self.shown, **more},
+                **{"default_route": "DEMO", "shown": self.shown, **more},
             )
         )
         self.broker.report = partial(self.gateway.report, venue="paper")

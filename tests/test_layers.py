@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "roster": "users access ledger model",
     "venues": "absent bounded brokers feed flaps gateway localdays publisher relay vitals model",
     "localdays": "",
-    "config": "agreement variables settings sources brokers model",
+    "config": "agreement options variables settings sources brokers model",
     "agreement": "variables",
     "variables": "settings sources model",
     "settings": "model",

@@ -27,6 +27,7 @@ from txgateway.model.limits import level_of, limit_of
 from txgateway.model.rights import grant_of
 from txgateway.model.scope import Scope, ScopeKind
 from txgateway.model.signal import Source
+from txgateway.options import UNKNOWN
 from txgateway.sources import CONFIGURED, source_of
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 from txgateway.variables import (
@@ -349,7 +350,8 @@ class _Reading:
             given[option] = Given(shown(option, value), f"{where} {option}", "toml")
         wrong, trouble = self._kinds_own_check(kind, options)
         for option, instead in wrong.items():
-            said = given[option].said(option) if option in given else f"{where} {option}".strip()
+            shows = option in given and not instead.startswith(UNKNOWN)
+            said = given[option].said(option) if shows else f"{where} {option}".strip()
             self._wrong(said, instead.rstrip("."))
         accounts = self._account_names(options.get("accounts") or "", f"{where} accounts")
         if kind == "paper":

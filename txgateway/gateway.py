@@ -100,6 +100,8 @@ class Desk:
     new_id: Callable[[], str]
     trading_day: Callable[[datetime], date]
     default_route: str = ""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """The default routes of venues that have one of their own."""
     order_timeout: float = 300.0
     halt_on_exception: bool = False
     log_repeats: bool = False
@@ -354,9 +356,7 @@ class Gateway:
             time_in_force=request.time_in_force,
             limit_price=request.limit_price,
             stop_price=request.stop_price,
-            route=request.route
-            if request.route is not None
-            else self.state.settings.get("route", self._desk.default_route),
+            route=(request.route or "").strip() or self._default_route(venue),
             tag=request.tag,
             owner=owner,
             origin=origin,
@@ -601,6 +601,10 @@ class Gateway:
         self.ledger.record(SettingChanged(name, value, by, self._clock()))
 
     # reading
+
+    def _default_route(self, venue: str) -> str:
+        """The route of an order that names none: what was set by hand, else the venue's, else the gateway's."""
+        return self.state.settings.get("route") or self._desk.routes.get(venue) or self._desk.default_route
 
     def venue_of(self, account: str) -> str | None:
         """The venue that trades an account."""

@@ -9,16 +9,18 @@ from typing import Any
 
 Reader = Callable[[Any], Any]
 Readers = Mapping[str, tuple[Any, Reader]]
+UNKNOWN = "there is no such option"
+"""What is said of an option that no table has: its value is not shown, it may be a secret whose name is misspelt."""
 
 
 def read(
     options: Mapping[str, Any], readers: Readers, ignored: Collection[str] = (), secret: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Every option's value; ValueError names the first that is wrong, and shows it unless it is `secret`."""
+    """Every option's value; ValueError names the first that is wrong, and shows it unless it is or may be `secret`."""
     wrong = mistakes(options, readers, ignored)
     if wrong:
         name, instead = next(iter(wrong.items()))
-        shown = "" if name in secret else f"={options.get(name)!r}"
+        shown = "" if name in secret or name not in readers else f"={options.get(name)!r}"
         raise ValueError(f"{name}{shown}: {instead}.")
     return {name: reader(options.get(name, default)) for name, (default, reader) in readers.items()}
 
@@ -32,7 +34,7 @@ def mistakes(options: Mapping[str, Any], readers: Readers, ignored: Collection[s
         if name not in readers:
             close = get_close_matches(name, [*readers], n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
-            wrong[name] = f"there is no such option{hint}; correct it or take it away"
+            wrong[name] = f"{UNKNOWN}{hint}; correct it or take it away"
             continue
         try:
             readers[name][1](value)

@@ -297,6 +297,7 @@ class GatewayService(Service):
             new_id=self._new_id,
             trading_day=self._days.date,
             default_route=self.config.api_route,
+            routes=self._routes(),
             order_timeout=self.config.timeout_order,
             halt_on_exception=self.config.enable_exception_halt,
             log_repeats=self.config.log_order_update_dups,
@@ -306,6 +307,10 @@ class GatewayService(Service):
             limits=self.config.risk,
             shown=self.feed.shown,
         )
+
+    def _routes(self) -> Mapping[str, str]:
+        """The default routes of venues whose options have one."""
+        return {venue.name: str(route) for venue in self.config.venues if (route := venue.options.get("route"))}
 
     def _build_signaling(self, journal: SqliteJournal) -> None:
         desk, brokers, clock = self.gateway, self.brokers, self._clock
@@ -363,7 +368,7 @@ class GatewayService(Service):
             zone=self._zone,
             default_venue=self._default,
             default_account=config.api_account,
-            default_route=config.api_route,
+            default_route=self._routes().get(self._default, config.api_route),
             kinds={venue.name: venue.kind for venue in config.venues} | dict.fromkeys(self._gone, "none"),
             domains={venue.name: _domain(venue) for venue in config.venues} | dict.fromkeys(self._gone, ""),
             clock=self._clock,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytz
 
 from txgateway.model.limits import Levels, read_levels
+from txgateway.model.route import read_route
 
 LONGEST_WAIT = 30 * 86400
 
@@ -61,6 +62,12 @@ account = _matching(r"[^\s:,]+", "give one account's name, without spaces, comma
 reactor = choice("asyncio", "uvloop", "epoll", "poll", "select")
 log_format = choice("text", "json")
 kind = str.lower
+
+
+def route(text: str) -> str:
+    """A route, as `set_order_route` takes it."""
+    read_route(text)
+    return text.strip()
 
 
 def flag(text: str) -> bool:

@@ -122,7 +122,7 @@ class Config:
     api_account: str = _set(
         read.account, "api_account", "the account at the start; for rtx BANK.BRANCH.CUSTOMER.DEPOSIT"
     )
-    api_route: str = _set(read.any_text, "DEMO", "the route at the start, as set_order_route takes it")
+    api_route: str = _set(read.route, "DEMO", "the route of orders that name none, until set_order_route gives another")
     api_timezone: str = _set(read.zone, "America/New_York", "the zone of trading days and local times")
     api_client_id: int = _set(read.whole(0, 2**31 - 1), "0", "our client number (tws)")
 

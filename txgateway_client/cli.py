@@ -84,7 +84,12 @@ class GatewayGroup(click.Group):
 @click.option("-U", "--username", help="[TXGATEWAY_USERNAME; default: txtrader_user]")
 @click.option("-P", "--password", help="Better in TXGATEWAY_PASSWORD, or the file TXGATEWAY_PASSWORD_FILE.")
 @click.option("-a", "--account", metavar="ACCOUNT", help="Whose orders. [TXGATEWAY_API_ACCOUNT; default: API_ACCOUNT]")
-@click.option("-r", "--route", metavar="ROUTE", help="Where orders go. [TXGATEWAY_ROUTE; default: DEMO]")
+@click.option(
+    "-r",
+    "--route",
+    metavar="ROUTE",
+    help="Where orders go. [TXGATEWAY_ROUTE; default: the gateway's own]",
+)
 @click.option("-m", "--mode", default="paper", help="The gateway's mode, for programs that ask.")
 @click.option("-v", "--verbose/--no_verbose", help="Show where an error came from.")
 @click.option("--json/--table", "as_json", default=None, help=JSON_HELP)

@@ -655,7 +655,10 @@ class Commands(ABC):
         return self._action("reject_ticket", id=order_id, reason=reason)
 
     def set_order_route(self, route: str | Mapping[str, Any]) -> dict[str, Any]:
-        """Set the gateway's order route: a name, or `{name: {parameter: value}}`. Return the route."""
+        """Set the route of orders that name none (or ""): a name, or `{name: {parameter: value}}`. Return it.
+
+        An order that names a route goes by that one, without the parameters given here.
+        """
         return self._setting("set_order_route", route=route)
 
     def get_order_route(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .commands import Commands
+from .errors import NotReady
 from .terminal import Terminal, output_options
 
 SIDES = ("BUY", "SELL", "SELL_SHORT", "BUY_TO_COVER")
@@ -161,6 +162,8 @@ def _subcommand(name: str, method: Callable[..., Any]) -> click.Command:
             return
         value = call(**arguments)
         terminal.show(value, name)
+        if name == "status" and value != "Up":
+            context.exit(NotReady.exit_code)
         if refused(name, value):
             context.exit(1)
 

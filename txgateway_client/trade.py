@@ -62,7 +62,7 @@ class Ticket:
             *prices,
             self.tif or "DAY (GTC at a venue without days)",
             f"account {account}",
-            f"route {route}",
+            f"route {route}" if route else "the gateway's route",
             *([f"staged as {self.staged!r}"] if self.staged else []),
             *self._attached(),
         ]
@@ -109,9 +109,11 @@ def _command(name: str, send: Callable[..., None], text: str, *first: click.Para
         click.Option(["--trail"], metavar="DISTANCE", help="A stop that follows the best price: 1.5, or 2%."),
         click.Option(["--hold"], type=TYPES["hold_seconds"], metavar="SECONDS", help="Close it so long after a fill."),
         click.Option(["--oco"], metavar="NAME", help="One of a group: what one fills is taken from the others."),
+        click.Option(["-a", "--account"], metavar="ACCOUNT", help="Whose order; without it that of `-a` before."),
+        click.Option(["-r", "--route"], metavar="ROUTE", help="Where it goes; without it as `-r` before says."),
         click.Option(["-f", "--force/--noforce"], default=False, help="Send it without asking."),
     ]
-    more = "The account and route are those of `-a` and `-r`. Answers with the order."
+    more = "Without a route it goes by the gateway's own (`get_order_route`). Answers with the order."
     return output_options(GatewayCommand(name, callback=send, params=params, help=f"{text}\n\n{more}", short_help=text))
 
 
@@ -119,17 +121,26 @@ def _sender(side: str | None) -> Callable[..., None]:
     """What a command does, for a side that its name fixes or that its first argument gives."""
 
     @click.pass_context
-    def send(context: click.Context, /, force: bool, action: str | None = None, **terms: Any) -> None:
+    def send(
+        context: click.Context,
+        /,
+        force: bool,
+        account: str | None,
+        route: str | None,
+        action: str | None = None,
+        **terms: Any,
+    ) -> None:
         given = side or action or ""
         ticket = Ticket(side=TXTRADER_SIDES.get(given, given), **terms)
         if float(ticket.quantity) <= 0:
             raise click.BadParameter("must be above zero: the command says which way", param_hint="QUANTITY")
         terminal = context.ensure_object(Terminal)
         api = terminal.api
+        account, route = account or api.account, route or api.route
         if not force:
-            click.confirm(f"{ticket.describe(api.account, api.route)}: send it?", abort=True, err=True)
+            click.confirm(f"{ticket.describe(account, route)}: send it?", abort=True, err=True)
         order = api.submit_order(
-            api.account,
+            account,
             ticket.symbol,
             ticket.side,
             ticket.quantity,
@@ -137,7 +148,7 @@ def _sender(side: str | None) -> Callable[..., None]:
             limit_price=ticket.limit,
             stop_price=ticket.stop,
             time_in_force=ticket.tif,
-            route=api.route,
+            route=route or None,
             client_order_id=ticket.client_order_id,
             tag=ticket.staged or None,
             take_profit=ticket.take_profit,

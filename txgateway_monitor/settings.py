@@ -23,7 +23,7 @@ DEFAULTS = {
     "USERNAME": "txtrader_user",
     "PASSWORD": "txtrader_pass",
     "API_ACCOUNT": "API_ACCOUNT",
-    "ROUTE": "DEMO",
+    "ROUTE": "",
     "CONNECT_TIMEOUT": "5",
     "READ_TIMEOUT": "30",
     "TLS_CA": "",
@@ -64,6 +64,7 @@ class Settings:
     password: str = field(repr=False)
     account: str
     route: str
+    """Where our orders go; empty: by the gateway's own route, which `set_order_route` sets."""
     connect_timeout: float
     read_timeout: float
     tls_ca: str = ""
@@ -106,7 +107,7 @@ def resolve(config: Mapping[str, object] | None = None, environ: Mapping[str, st
         username=text("USERNAME"),
         password=_password(sources),
         account=text("API_ACCOUNT"),
-        route=text("ROUTE", "API_ROUTE"),
+        route=text("ROUTE"),
         connect_timeout=_seconds("CONNECT_TIMEOUT", text("CONNECT_TIMEOUT")),
         read_timeout=_seconds("READ_TIMEOUT", text("READ_TIMEOUT")),
         tls_ca=_file("TLS_CA", text("TLS_CA")),

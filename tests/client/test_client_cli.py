@@ -356,7 +356,7 @@ async def test_options_of_trades(gateway: Any, run: Run, options: list[str], exp
 async def test_a_trade_is_asked_about_before_it_is_sent(gateway: Any, run: Run) -> None:
     result = await run("buy", "100", "ibm", "--limit", "183.5", "--staged", "T", text="n\n")
     assert "BUY 100 IBM, LIMIT, limit 183.5, DAY (GTC at a venue without days), account API_ACCOUNT" in result.stderr
-    assert "route DEMO, staged as 'T'" in result.stderr
+    assert "the gateway's route, staged as 'T'" in result.stderr
     assert result.exit_code == 1
     assert "IBM, MARKET, IOC, account" in (await run("buy", "100", "ibm", "--tif", "IOC", text="n\n")).stderr
     assert not gateway.calls
@@ -581,3 +581,22 @@ async def test_a_yes_or_no_is_a_flag(gateway: Any, run: Run, options: tuple[str,
     result = await run("query_differences", *options)
     assert (result.exit_code, result.stdout) == (0, "[]\n"), result.stderr
     assert gateway.called("query_differences") == [{"all": everything}]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_status_other_than_up_is_an_exit_code_for_loops(gateway: Any, run: Run) -> None:
+    for status in ("Startup", "Pending", "Initializing", "Disconnected", "Shutdown"):
+        gateway.answers["status"] = status
+        result = await run("status")
+        assert (result.exit_code, result.stdout) == (5, f'"{status}"\n')
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_names_a_route_only_when_it_was_told_one(gateway: Any, run: Run) -> None:
+    assert (await run("buy", "1", "IBM", "--force", TXGATEWAY_API_ROUTE="ARCA")).exit_code == 0
+    assert (await run("-r", "NYSE", "buy", "1", "IBM", "--force")).exit_code == 0
+    assert (await run("-r", "NYSE", "buy", "1", "IBM", "--force", "--route", "BATS", "-a", "OTHER")).exit_code == 0
+    assert (await run("buy", "1", "IBM", "--force", TXGATEWAY_ROUTE="ARCA")).exit_code == 0
+    sent = gateway.called("submit_order")
+    assert [each.get("route") for each in sent] == [None, "NYSE", "BATS", "ARCA"]
+    assert [each["account"] for each in sent] == ["API_ACCOUNT", "API_ACCOUNT", "OTHER", "API_ACCOUNT"]

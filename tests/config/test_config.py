@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from txgateway import agreement, config
+from txgateway import options as table
 from txgateway.config import SETTINGS, Check, Config, ConfigError
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
@@ -657,3 +658,24 @@ def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path: Path) -> None:
     file.write_text('\ufeff[venues.a]\nkind = "paper"\n', "utf-8")
     made = config.load({"TXGATEWAY_CONFIG": str(file), "HOME": str(tmp_path)})
     assert made.default_venue.name == "a"
+
+
+def test_the_value_of_a_misspelt_option_is_not_shown() -> None:
+    def check(options: Mapping[str, Any]) -> dict[str, str]:
+        return table.mistakes(options, {"secret": ("", str), "port": (1, table.port("it"))})
+
+    toml = '[venues.b]\nkind = "tws"\nsecrt = "hush-hush"\nport = "here"\n'
+    said = mistakes(toml=toml, check=check)
+    assert f"{TOML} [venues.b] secrt: there is no such option (did you mean secret?); correct it" in str(said)
+    assert any("port=here: give the port" in each for each in said), "of others it is"
+    assert "hush" not in str(said)
+    with pytest.raises(ValueError, match="secrt: there is no such option") as raised:
+        table.read({"secrt": "hush-hush"}, {"secret": ("", str)})
+    assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("route", ["5", "null", "{bad", '""', '{"A": 1, "B": 2}', '{"A": 5}', "[1]"])
+def test_what_is_no_route_is_refused(route: str) -> None:
+    (sentence,) = mistakes({"TXGATEWAY_API_ROUTE": route})
+    assert f"TXGATEWAY_API_ROUTE={route}: " in sentence
+    assert 'give a name, or {"name": {"parameter": value}} with one name' in sentence

@@ -180,7 +180,7 @@ def test_its_settings_are_checked_before_a_start(make_daemon: MakeDaemon, site: 
     said = checked.stdout + checked.stderr
     assert checked.returncode == 2, said
     assert "[venues.toy] port=here: give the port of the exchange, a whole number from 1 to 65535." in said
-    assert "[venues.toy] patince=5: there is no such option; those there are: host, port, patience, silence." in said
+    assert "[venues.toy] patince: there is no such option; those there are: host, port, patience, silence." in said
 
 
 # ---------------------------------------------------------------- what the page says

@@ -163,3 +163,30 @@ def test_what_is_no_time_is_said_to_guard_nothing(daemon: Daemon, seconds: Any) 
     stream = Stream(daemon, {"cancel-on-disconnect": seconds})
     assert "your orders stay when you disconnect" in stream.expect(".error: ")
     stream.close()
+
+
+def test_the_readmes_example_doubles_no_order_over_a_restart(make_daemon: MakeDaemon) -> None:
+    example = next(each for each in (ROOT / "README.md").read_text().split("```") if "cancel-on-disconnect" in each)
+    daemon = make_daemon(RISK="price_collar=off").start().up()
+    variables = {**daemon.environ, "TXGATEWAY_TCP_PORT": str(daemon.tcp_port), "TXGATEWAY_HOST": "127.0.0.1"}
+    command = [
+        sys.executable,
+        "-uc",
+        example.removeprefix("python\n").replace('"limit_price": 100', '"limit_price": 1'),
+    ]
+    told = daemon.folder.parent / "example.log"
+
+    def answered(times: int) -> bool:
+        return told.read_text().count('"permid"') >= times
+
+    with told.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=out, stderr=out)
+    try:
+        until(lambda: answered(1), daemon)
+        daemon.kill()
+        daemon.start().up()
+        until(lambda: answered(2), daemon)
+        assert len(daemon.call("query_open_orders")) == 1, told.read_text()
+    finally:
+        process.kill()
+        process.wait()

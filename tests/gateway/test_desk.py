@@ -43,6 +43,17 @@ def test_an_order_is_filled_and_its_reply_says_so() -> None:
     assert bench.gateway.state.positions["ACC"]["IBM"].quantity == 100
 
 
+@pytest.mark.parametrize("route", [None, "", "  "])
+def test_an_order_without_a_route_goes_by_the_gateways_own(route: str | None) -> None:
+    bench = Bench(default_route="SMART").up()
+    assert bench.submit(route=route).order.route == "SMART"
+    bench = Bench(default_route="SMART", routes={"paper": "VENUES"}).up()
+    assert bench.submit(route=route).order.route == "VENUES"
+    bench.gateway.change_setting("route", '{"SET": {"A": 1}}', "me")
+    assert bench.submit(route=route).order.route == '{"SET": {"A": 1}}'
+    assert bench.submit(route="SET").order.route == "SET", "what names a route goes by it, exactly"
+
+
 def test_nothing_is_sent_or_told_before_it_is_on_disk() -> None:
     bench = Bench().up()
     bench.journal.hold = True

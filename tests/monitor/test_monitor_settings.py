@@ -14,7 +14,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.url == "http://127.0.0.1:50080"
     assert settings.tcp_port == 50090
     assert (settings.username, settings.password) == ("txtrader_user", "txtrader_pass")
-    assert (settings.account, settings.route) == ("API_ACCOUNT", "DEMO")
+    assert (settings.account, settings.route) == ("API_ACCOUNT", "")
     assert "txtrader_pass" not in repr(settings)
 
 
@@ -35,8 +35,8 @@ def test_numbers_may_be_numbers() -> None:
     assert (settings.http_port, settings.tcp_port, settings.read_timeout) == (8080, 8081, 2.5)
 
 
-def test_the_route_has_two_names() -> None:
-    assert resolve({}, {"TXGATEWAY_API_ROUTE": "SMART"}).route == "SMART"
+def test_the_daemons_route_is_not_that_of_each_order() -> None:
+    assert resolve({}, {"TXGATEWAY_API_ROUTE": "SMART"}).route == ""
     assert resolve({}, {"TXGATEWAY_API_ROUTE": "SMART", "TXTRADER_ROUTE": "DEMO2"}).route == "DEMO2"
 
 

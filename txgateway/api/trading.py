@@ -17,6 +17,7 @@ from txgateway.model.events import ReplaceRejected
 from txgateway.model.exits import RESERVED, ExitPlan, Level, Unit
 from txgateway.model.order import Order, OrderRequest, OrderType, Side, TimeInForce
 from txgateway.model.rights import Right
+from txgateway.model.route import read_route
 
 
 @command(Right.TRADE, narrow=True)
@@ -315,17 +316,25 @@ async def reject_ticket(api: Api, caller: Caller, id: str, reason: str = "") -> 
 
 @command(Right.TRADE)
 async def set_order_route(api: Api, caller: Caller, route: Text) -> dict[str, Any]:
-    """Set the default route: a name, an object {name: {parameter: value}}, or either as JSON."""
-    name = json.dumps(_route(route))
-    api.gateway.change_setting("route", name, caller.user)
+    """Set the route of orders that name none (or ""): a name, {name: {parameter: value}}, or either as JSON.
+
+    An order that names a route goes by that one, without the parameters given here.
+    """
+    try:
+        made = read_route(route)
+    except ValueError as error:
+        raise BadArgument(f"route {route[:80]!r} cannot be read: {error}.") from None
+    api.gateway.change_setting("route", json.dumps(made), caller.user)
     await api.gateway.settled()
-    return _route(name)
+    return made
 
 
 @command(Right.READ, narrow=True)
 def get_order_route(api: Api, caller: Caller) -> dict[str, Any]:
     """Give the route of orders that name none, as {name: null or {parameter: value}}."""
-    return _route(api.gateway.state.settings.get("route", api.about.default_route))
+    stored = api.gateway.state.settings.get("route")
+    found: dict[str, Any] = read_route(api.about.default_route) if stored is None else json.loads(stored)
+    return found
 
 
 async def _mine(api: Api, caller: Caller, order_id: str) -> None:
@@ -453,18 +462,3 @@ def _oco(name: str | None) -> str:
     if not 0 < len(name) <= 64 or not name.isprintable():
         raise BadArgument("oco must be 1 to 64 printable characters.")
     return name
-
-
-def _route(text: str) -> dict[str, Any]:
-    """A route written as a name, an object, or either as JSON."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if isinstance(value, dict):
-        if len(value) != 1 or not all(each is None or isinstance(each, dict) for each in value.values()):
-            raise BadArgument("route must be one name, or an object {name: {parameter: value}} with one name.")
-        return value
-    if isinstance(value, list):
-        raise BadArgument("route must be one name, or an object {name: {parameter: value}} with one name.")
-    return {str(value): None}

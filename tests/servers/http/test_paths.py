@@ -76,6 +76,10 @@ async def test_shapes(house: House) -> None:
     assert await house.post("/set_account", account="nobody") is False
     assert await house.post("/set_order_route", route={"SMART": {"A": 1}}) == {"SMART": {"A": 1}}
     assert await house.get("/get_order_route") == {"SMART": {"A": 1}}
+    for bad in ("{bad", 5, "", True, {"A": 1}):
+        response = await house.call("POST", "/set_order_route", json={"route": bad})
+        assert (response.status_code, response.json()["reason"]) == (400, "BAD_ARGUMENT"), response.text
+    assert await house.get("/get_order_route") == {"SMART": {"A": 1}}, "what is refused changes nothing"
     assert await house.get("/query_balances", account=ACCOUNT) == {
         ACCOUNT: {"USD": {"total": 10_000_000, "available": 9_999_816.9, "reserved": 0}}
     }
