@@ -1,5 +1,5 @@
 """Cancels that the gateway sends by itself: one that has no effect is sent again, ever more seldom; and one that was
-asked for, and lost with the link, is sent again when the venue is back and the order works on.
+asked for, and lost with the link or asked for while there was none, is sent when the venue is back and the order works.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Cancels:
 
         The keeper of exits looks after its own.
         """
-        if order.cancel_by and order.status in _WORKS and order.cancel_by != KEEPER:
+        works = order.status in _WORKS or (order.status is OrderStatus.STAGED and order.kept_cancel)
+        if order.cancel_by and works and order.cancel_by != KEEPER:
             self._lost[order.order_id] = None
             self.ask(order, order.cancel_by, order.asked_reason, order.asked_text)
 

@@ -468,6 +468,7 @@ class Gateway:
             self._require_open(order)
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or risk.check_replace(order, quantity, limit, stop)
+        denial = denial or (None if by == KEEPER else self.checks.connected(order.venue))
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER)
         decision = Decision(denial)
         if denial is None:

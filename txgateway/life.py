@@ -13,6 +13,7 @@ from txgateway.model.events import (
     ENTRIES,
     MOVES,
     NOTES,
+    CancelKept,
     CancelRejected,
     CancelRequested,
     Executed,
@@ -161,7 +162,7 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
 
 def _leaves_the_doubt(event: OrderEvent) -> bool:
     """Whether an order in doubt stays so for the reason that it has: it says for how long it may be under way."""
-    return isinstance(event, CancelRejected | CancelRequested)
+    return isinstance(event, CancelRejected | CancelKept | CancelRequested)
 
 
 _NOTHING_ASKED = dict.fromkeys(("asked_quantity", "asked_limit_price", "asked_stop_price", "asked_reduced"))

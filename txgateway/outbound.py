@@ -14,6 +14,7 @@ from txgateway.intake import Intake
 from txgateway.ledger import Ledger, Then
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import (
+    CancelKept,
     CancelRejected,
     CancelRequested,
     OrderDoubted,
@@ -21,11 +22,14 @@ from txgateway.model.events import (
     ReplaceRejected,
     TicketApproved,
 )
+from txgateway.model.exits import KEEPER
 from txgateway.model.order import PENDING, Order, OrderStatus
 from txgateway.model.scope import Subject
 from txgateway.risk import Denial
 
 log = Logger()
+
+KEPT = "The cancel is kept: it is sent as soon as the venue is back and has the order."
 
 
 class Outbound:
@@ -137,12 +141,16 @@ class Outbound:
     ) -> None:
         """A cancel or replace that surely did not arrive is refused; where it may have, the order is in doubt.
 
-        An order that is in doubt already is so no more, and for no other reason, when its cancel is refused.
+        An order that is in doubt already is so no more, and for no other reason, when its cancel is refused. A cancel
+        that did not arrive because the venue is not there is kept; the keeper of exits looks after its own.
         """
         try:
             await call
         except Refused as refused:
             kind = refusal if order.broker_order_id or order.status is OrderStatus.UNKNOWN else OrderDoubted
+            if kind is CancelRejected and refused.reason is Reason.VENUE_DOWN and order.cancel_by != KEEPER:
+                self._intake.take(CancelKept(order.order_id, f"{refused.text} {KEPT}", self._clock()))
+                return
             self._intake.take(kind(order.order_id, refused.reason, refused.text, self._clock()))
         except Exception as error:
             self._doubt(order, error, order.status)

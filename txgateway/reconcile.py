@@ -131,7 +131,7 @@ def unfilled(order: Order, word: Word | None) -> bool:
 # ---------------------------------------------------------------- one order
 
 
-_ASKED_ONLY = frozenset({"CancelRequested", "CancelRejected"})
+_ASKED_ONLY = frozenset({"CancelRequested", "CancelRejected", "CancelKept"})
 
 
 def moved(order: Order) -> tuple[int, datetime]:

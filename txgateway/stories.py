@@ -10,6 +10,7 @@ from txgateway.model.events import (
     AccountsOpened,
     AdminActed,
     BalancesReported,
+    CancelKept,
     CancelRejected,
     CancelRequested,
     ChangeDenied,
@@ -184,6 +185,7 @@ _SENTENCES: dict[type, Callable[[Any], str]] = {
     Executed: _executed,
     CancelRequested: lambda event: f"{event.by} asked for a cancel{': ' if event.text else '.'}{event.text}",
     OrderCanceled: _why("Canceled"),
+    CancelKept: lambda event: f"The cancel was not sent: {event.text}",
     CancelRejected: _why("The broker would not cancel"),
     ReplaceRequested: lambda event: (
         f"{event.by} asked for other terms: {_figures(event.quantity, event.limit_price, event.stop_price)}."

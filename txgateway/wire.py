@@ -21,6 +21,7 @@ import ujson
 
 from txgateway.model.errors import BadArgument, Reason, Refused
 from txgateway.model.events import (
+    CancelKept,
     CancelRejected,
     CancelRequested,
     Executed,
@@ -220,6 +221,7 @@ _EVENT_TYPES = {
     CancelRequested: "UserSubmitCancel",
     OrderCanceled: "UserSubmitCancel",
     CancelRejected: "ExchangeReportStatus",
+    CancelKept: "UserSubmitStatus",
     ReplaceRequested: "UserSubmitChange",
     OrderReplaced: "UserSubmitChange",
     ReplaceRejected: "ExchangeReportStatus",
@@ -273,9 +275,10 @@ def _final(order: Order) -> str:
 
 
 def order(order: Order, replayed: bool = False) -> dict[str, Any]:
-    """The order (or ticket) object; one that was refused says why in errorMsg."""
+    """The order (or ticket) object; one that was refused, or whose cancel is kept, says why in errorMsg."""
     status = order.status
-    word = _STATUS[status]
+    kept = order.kept_cancel if order.cancel_by else ""
+    word = _STATUS[S.PENDING_CANCEL if kept and status is S.NEW else status]
     side = _SIDES[order.side]
     quantity, filled, average = number(order.quantity), number(order.filled_quantity), float(order.average_price)
     remaining = number(order.quantity - order.filled_quantity) if order.filled_quantity < order.quantity else 0
@@ -306,7 +309,7 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         "time_in_force": order.time_in_force,
         "route": order.route,
         "owner": order.owner,
-        "reason": order.reason,
+        "reason": Reason.VENUE_DOWN if kept else order.reason,
         "commission": float(order.commission),
         "created": iso(order.created),
         "updated": iso(order.updated),
@@ -326,6 +329,8 @@ def order(order: Order, replayed: bool = False) -> dict[str, Any]:
         value["errorMsg"] = order.text or f"Order {order_id} is {status}."
         if replayed:
             value["errorMsg"] = f"{value['errorMsg'].rstrip('.')}. {_final(order)}"
+    if kept:
+        value["errorMsg"] = kept
     if replayed:
         value["replayed"] = True
     value["updates"] = [_update(each, order_id) for each in order.updates]

@@ -201,7 +201,9 @@ def watch_option() -> click.Option:
 
 
 def refused(command: str, value: Any) -> bool:
-    """Whether an answer is a no: nothing found, false, not flat, or an order that was asked for and is in error."""
+    """Whether an answer is a no: nothing found, false, not flat, an order in error, or a cancel that has to wait."""
     if value is None or value is False or (command == "flatten" and not value.get("flat")):
+        return True
+    if command == "cancel_order" and isinstance(value, dict) and "errorMsg" in value:
         return True
     return isinstance(value, dict) and value.get("status") == "Error" and not READS.match(command)

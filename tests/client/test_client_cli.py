@@ -304,6 +304,10 @@ async def test_negative_answers_end_with_1(gateway: Any, run: Run) -> None:
         (("query_symbols",), 0),
     ):
         assert (await run(*arguments)).exit_code == code, arguments
+    kept = {"permid": "X", "status": "Pending", "reason": "VENUE_DOWN", "errorMsg": "The cancel is kept."}
+    gateway.answers["cancel_order"] = kept
+    result = await run("cancel_order", "X", "--table")
+    assert (result.exit_code, result.stdout) == (1, "The cancel is kept. (VENUE_DOWN, order X)\n")
     gateway.answers["query_order"] = {"permid": "X", "status": "Error", "order_status": "REJECTED"}
     assert (await run("query_order", "X")).exit_code == 0
 

@@ -231,6 +231,32 @@ def test_what_others_send_is_taken_in(daemon: Daemon, rtgw: Rtgw) -> None:
 # ---------------------------------------------------------------- when something fails
 
 
+def test_a_cancel_while_the_link_is_down_outlives_a_crash_and_is_sent_when_it_is_back(
+    rtgw: Rtgw, make_daemon: MakeDaemon
+) -> None:
+    daemon = make_rtx(make_daemon, rtgw.port).start().up()
+    one, two, left = rest(daemon), rest(daemon), rest(daemon, symbol="TSLA")
+    before = losses(daemon)
+    rtgw.do("drop", seconds=8)
+    until(lambda: losses(daemon) > before, daemon)
+    asked = daemon.call("cancel_order", id=one["permid"])
+    assert (asked["status"], asked["order_status"], asked["reason"]) == ("Pending", "NEW", "VENUE_DOWN")
+    assert asked["errorMsg"] == (
+        "Venue rtx is not connected: nothing was done. "
+        "The cancel is kept: it is sent as soon as the venue is back and has the order."
+    )
+    refused = daemon.call("replace_order", id=left["permid"], limit_price=1.4)
+    assert (refused["status"], refused["reason"]) == ("Error", "VENUE_DOWN")
+    assert daemon.call("global_cancel") == "global cancel requested"
+    daemon.kill()
+    daemon.start().up()
+    for each in (one, two, left):
+        assert becomes(daemon, each["permid"], "CANCELED")["reason"] == "USER"
+        story = [entry["text"] for entry in daemon.call("explain_order", id=each["permid"])["story"]]
+        assert any(text.startswith("The cancel was not sent: Venue rtx is not connected") for text in story), story
+    assert daemon.call("query_differences") == []
+
+
 def test_a_dropped_link_loses_nothing(daemon: Daemon, rtgw: Rtgw) -> None:
     resting = rest(daemon)
 

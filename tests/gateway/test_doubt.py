@@ -9,9 +9,11 @@ import pytest
 from twisted.internet.task import Clock, deferLater
 
 from tests.desk import Bench, ChosenBroker, D, request
+from txgateway import wire
 from txgateway.brokers import Can
 from txgateway.model.errors import Ambiguous, Reason, Refused
 from txgateway.model.events import (
+    CancelKept,
     CancelRequested,
     Executed,
     OrderAccepted,
@@ -21,6 +23,7 @@ from txgateway.model.events import (
     VenueStatus,
 )
 from txgateway.model.order import Order, OrderStatus, OrderType, Origin
+from txgateway.stories import sentence
 
 LIMIT: dict[str, Any] = {"order_type": OrderType.LIMIT, "limit_price": D(90)}
 
@@ -151,9 +154,162 @@ def test_a_cancel_that_was_lost_is_called_off_by_a_replace(bench: Bench) -> None
 @pytest.mark.parametrize("change", ["cancel", "replace"])
 def test_a_change_that_surely_did_not_arrive_is_refused(bench: Bench, change: str) -> None:
     order = rest(bench)
-    bench.broker.error = Refused(Reason.VENUE_DOWN, "the link is down")
+    bench.broker.error = Refused(Reason.UNSUPPORTED, "not this one")
     after = ask(bench, order, change)
+    assert (after.status, after.reason, after.text) == (OrderStatus.NEW, Reason.UNSUPPORTED, "not this one")
+    bench.broker.error = None
+    bench.turn(10)
+    assert status(bench, order) is OrderStatus.NEW, "what was refused is not asked for again"
+
+
+def test_a_replace_that_came_when_the_venue_was_gone_is_refused(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "the link is down")
+    after = ask(bench, order, "replace")
     assert (after.status, after.reason, after.text) == (OrderStatus.NEW, Reason.VENUE_DOWN, "the link is down")
+    bench.broker.error = None
+    bench.turn(10)
+    assert status(bench, order) is OrderStatus.NEW
+
+
+def test_a_replace_of_what_a_venue_holds_that_is_not_there_is_refused_before_anything_is_waited_for() -> None:
+    bench = Bench(broker=Failing(Clock())).up()
+    order = rest(bench)
+    bench.broker.stopService()
+    bench.touch = None
+    with pytest.raises(Refused) as caught:
+        ask(bench, order, "replace")
+    assert (caught.value.reason, str(caught.value)) == (
+        Reason.VENUE_DOWN,
+        "Venue paper is DOWN: send it again when it is UP.",
+    )
+    assert status(bench, order) is OrderStatus.NEW
+
+
+# a cancel while the venue is not there
+
+
+def gone(bench: Bench) -> None:
+    """The link falls, and the broker says so to who asks something of it."""
+    bench.broker.stopService()
+    bench.turn()
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "Venue paper is not connected: nothing was done.")
+
+
+def back(bench: Bench) -> Bench:
+    bench.broker.error = None
+    return bench.up()
+
+
+def test_a_cancel_while_the_venue_is_gone_is_kept_shown_and_sent_when_it_is_back(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.hold(order)
+    gone(bench)
+    after = ask(bench, order, "cancel")
+    assert (after.status, after.cancel_by) == (OrderStatus.NEW, "me")
+    shown = wire.order(after)
+    assert (shown["status"], shown["order_status"], shown["reason"]) == ("Pending", "NEW", "VENUE_DOWN")
+    assert shown["errorMsg"] == (
+        "Venue paper is not connected: nothing was done. "
+        "The cancel is kept: it is sent as soon as the venue is back and has the order."
+    )
+    bench.turn(400)
+    assert (status(bench, order), bench.broker.canceled) == (OrderStatus.NEW, []), "it is no doubt, however long"
+    back(bench)
+    assert status(bench, order) is OrderStatus.CANCELED
+    ended = bench.gateway.state.order(order.order_id)
+    assert ended is not None
+    assert "errorMsg" not in wire.order(ended)
+    assert wire.order(ended)["reason"] == "USER"
+    told = [sentence(record.event) for record in bench.journal.records() if isinstance(record.event, CancelKept)]
+    assert told == [f"The cancel was not sent: {shown['errorMsg']}"]
+
+
+def test_a_cancel_that_is_kept_survives_a_crash(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.hold(order)
+    gone(bench)
+    ask(bench, order, "cancel")
+    again = bench.restart()
+    kept = again.gateway.state.order(order.order_id)
+    assert kept is not None
+    assert wire.order(kept)["reason"] == "VENUE_DOWN"
+    back(again)
+    assert status(again, order) is OrderStatus.CANCELED
+    assert len(again.broker.canceled) == 1
+
+
+def test_a_global_cancel_while_the_venue_is_gone_ends_all_that_works_when_it_is_back(bench: Bench) -> None:
+    orders = [rest(bench) for _ in range(3)]
+    for order in orders:
+        bench.broker.hold(order)
+    gone(bench)
+    assert bench.gateway.cancel_all("me") == 3
+    bench.turn()
+    assert [status(bench, order) for order in orders] == [OrderStatus.NEW] * 3
+    back(bench)
+    assert [status(bench, order) for order in orders] == [OrderStatus.CANCELED] * 3
+
+
+def test_a_cancel_that_falls_into_the_moment_of_the_links_end_is_sent_again(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.hold(order)
+    bench.broker.error = Refused(Reason.VENUE_DOWN, "Venue paper is not connected: nothing was done.")
+    assert ask(bench, order, "cancel").kept_cancel
+    gone(bench)
+    bench.turn(30)
+    back(bench)
+    assert status(bench, order) is OrderStatus.CANCELED
+
+
+def test_a_kept_cancel_is_not_sent_for_what_was_filled_meanwhile(bench: Bench) -> None:
+    order = rest(bench)
+    gone(bench)
+    ask(bench, order, "cancel")
+    bench.broker.fill(order, D(100))
+    back(bench)
+    bench.turn(10)
+    filled = bench.gateway.state.order(order.order_id)
+    assert filled is not None
+    assert (filled.status, filled.reason, bench.broker.canceled) == (OrderStatus.FILLED, None, [])
+
+
+def test_a_kept_cancel_of_an_order_in_doubt_is_sent_once_it_is_found_working(bench: Bench) -> None:
+    bench.broker.mode = "mute"
+    bench.gateway.intake.go(bench.gateway.submit(request(**LIMIT), "me", Origin.RPC), "an order")
+    bench.turn()
+    (order,) = bench.gateway.state.working.values()
+    gone(bench)
+    after = ask(bench, order, "cancel")
+    assert (after.status, after.reason, bool(after.kept_cancel)) == (OrderStatus.UNKNOWN, Reason.LINK_LOST, True)
+    bench.broker.mode = "accept"
+    bench.broker.hold(order)
+    back(bench)
+    assert status(bench, order) is OrderStatus.CANCELED
+
+
+def test_a_refused_replace_does_not_call_a_kept_cancel_off_and_a_sent_one_does(bench: Bench) -> None:
+    order = rest(bench)
+    bench.broker.hold(order)
+    gone(bench)
+    ask(bench, order, "cancel")
+    with pytest.raises(Refused):
+        ask(bench, order, "replace")
+    back(bench)
+    assert status(bench, order) is OrderStatus.CANCELED
+
+
+def test_a_kept_cancel_of_a_ticket_that_the_broker_holds_ends_it_when_the_venue_is_back() -> None:
+    first = Bench()
+    bench = Bench(broker=Failing(first.clock, ~Can(0))).up()
+    bench.broker.mode = "accept"
+    ticket = bench.submit(**LIMIT, tag="desk").order
+    bench.broker.hold(ticket, OrderStatus.STAGED)
+    gone(bench)
+    after = bench.do(bench.gateway.reject(ticket.order_id, "no", "boss"))
+    assert (after.status, bool(after.kept_cancel)) == (OrderStatus.STAGED, True)
+    back(bench)
+    assert status(bench, ticket) is OrderStatus.CANCELED
 
 
 def test_a_cancel_that_was_answered_before_its_link_broke_stays_answered(bench: Bench) -> None:

@@ -415,12 +415,12 @@ def test_a_cancel_that_surely_did_not_arrive_is_refused_and_the_order_stands() -
     order = working(bench)
 
     async def fails(order: Order) -> None:
-        raise Refused(Reason.VENUE_DOWN, "Not connected.")
+        raise Refused(Reason.UNSUPPORTED, "Not this one.")
 
     bench.broker.cancel = fails  # type: ignore[method-assign]
     assert bench.do(bench.gateway.cancel(order.order_id, "me")).status is S.NEW
     (refused,) = told(bench, CancelRejected)
-    assert refused.reason is Reason.VENUE_DOWN
+    assert refused.reason is Reason.UNSUPPORTED
 
 
 def test_a_cancel_that_nobody_answers_is_doubt_in_time() -> None:

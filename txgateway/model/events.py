@@ -140,6 +140,15 @@ class CancelRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelKept:
+    """A cancel could not be sent, as the venue was not there: it is sent when that is back."""
+
+    order_id: str
+    text: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceRequested:
     """A replace is about to be sent; None leaves a term as it is. `reduced`: see Order."""
 
@@ -724,6 +733,7 @@ OrderEvent = (
     | CancelRequested
     | OrderCanceled
     | CancelRejected
+    | CancelKept
     | ReplaceRequested
     | OrderReplaced
     | ReplaceRejected
@@ -783,6 +793,7 @@ MOVES: dict[type, Move] = {
     CancelRequested: Move.ASK_CANCEL,
     OrderCanceled: Move.CANCEL,
     CancelRejected: Move.REFUSE_CANCEL,
+    CancelKept: Move.REFUSE_CANCEL,
     ReplaceRequested: Move.ASK_REPLACE,
     OrderReplaced: Move.REPLACE,
     ReplaceRejected: Move.REFUSE_REPLACE,

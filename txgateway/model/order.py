@@ -131,6 +131,7 @@ TABLE: dict[OrderStatus, dict[Move, OrderStatus | None]] = {
         M.RELEASE: S.PENDING_NEW,
         M.ACCEPT: S.STAGED,
         M.ASK_CANCEL: S.STAGED,
+        M.REFUSE_CANCEL: S.STAGED,
         M.DOUBT: S.UNKNOWN,
         M.RESTORE: RESUME,
         **_FILLS,
@@ -362,6 +363,13 @@ class Order(Terms):
         if self.broker_order_id or self.filled_quantity or self.origin is Origin.EXTERNAL:
             return True
         return any(update.event in _ACKNOWLEDGED for update in self.updates)
+
+    @property
+    def kept_cancel(self) -> str:
+        """Why the cancel that was asked for has not gone out, while it is kept until the venue is back; else empty."""
+        if self.cancel_by and self.updates and self.updates[-1].event == "CancelKept":
+            return self.updates[-1].text
+        return ""
 
     @property
     def asks_replace(self) -> bool:
