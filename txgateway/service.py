@@ -93,9 +93,10 @@ LANGUAGES: dict[str, Language] = {
 """How the senders of signals speak, by kind."""
 
 
-def _domain(venue: Venue) -> str:
-    """What a venue's money is: its option `domain`, else play money for paper and the real thing elsewhere."""
-    return str(venue.options.get("domain") or ("paper" if venue.kind == "paper" else "live"))
+def _domain(venue: Venue, broker: Broker | None) -> str:
+    """What a venue's money is: its option `domain`, or its broker's word; else play money for paper, and real money."""
+    said = venue.options.get("domain") or getattr(broker, "domain", "")
+    return str(said or ("paper" if venue.kind == "paper" else "live"))
 
 
 class CannotStart(Exception):
@@ -150,6 +151,7 @@ class GatewayService(Service):
         self._write_password()
         self._read_sources()
         made = {**self._brokers(), **self._gone_brokers(rebuilt)}
+        self._domains = {venue.name: _domain(venue, made.get(venue.name)) for venue in self.config.venues}
         self.brokers = {name: self._bounded(name, broker) for name, broker in made.items()}
         self.feed = Feed(
             self.brokers,
@@ -370,7 +372,7 @@ class GatewayService(Service):
             default_account=config.api_account,
             default_route=self._routes().get(self._default, config.api_route),
             kinds={venue.name: venue.kind for venue in config.venues} | dict.fromkeys(self._gone, "none"),
-            domains={venue.name: _domain(venue) for venue in config.venues} | dict.fromkeys(self._gone, ""),
+            domains=self._domains | dict.fromkeys(self._gone, ""),
             clock=self._clock,
             shutdown=self._shutdown,
             vitals=self._vitals,

@@ -55,6 +55,7 @@ VENUE_COLUMNS = {
     "p50 ms": ("p50_ms",),
     "p99 ms": ("p99_ms",),
     "errors": ("errors",),
+    "last_error_time": ("last_error_time",),
     "last_error": ("last_error",),
 }
 """p50 and p99 are those of orders' answers."""

@@ -156,7 +156,27 @@ def test_what_the_environment_gives() -> None:
     given = {"host": "h", "port": "4002", "client_id": "7", "accounts": "DU1", "route": "DEMO", "timezone": "UTC"}
     found = options.read(given)
     assert (found.port, found.client_id, found.accounts, found.timezone) == (4002, 7, (), "UTC")
+    assert (found.account, found.domain) == ("DU1", "paper")
     assert options.read({"accounts": ["DU1", "DU2"]}).accounts == ("DU1", "DU2")
+    assert options.read({"accounts": "api_account"}).account == "", "nobody named one"
+
+
+@pytest.mark.parametrize(
+    ("given", "domain"),
+    [
+        ({}, "paper"),
+        ({"port": 7496}, "live"),
+        ({"port": 4001}, "live"),
+        ({"port": 4002}, "paper"),
+        ({"port": 4002, "domain": "live"}, "live"),
+        ({"port": 7496, "domain": "mine"}, "mine"),
+    ],
+)
+def test_what_the_money_is_called(given: dict[str, Any], domain: str) -> None:
+    assert options.read(given).domain == domain
+
+
+def test_primary_exchanges_are_in_capitals() -> None:
     assert options.read({"primary_exchanges": {"msft": "NASDAQ"}}).primary_exchanges == {"MSFT": "NASDAQ"}
 
 

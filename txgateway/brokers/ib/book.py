@@ -43,6 +43,7 @@ class Entry:
     may have ended it, `end_text` the reason that came with its end. `held`: why IB keeps it back (a locate).
     `replace_asked` has no answer yet. `limited`: TWS said that there were too many messages. `parent` is the number of
     the order whose child it is. `waits`: it has no number yet, for it has not left.
+    `exchange`: where its route sends it, if that names one.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Entry:
     raw: IbOrder | None = None
     parent: int = 0
     waits: bool = False
+    exchange: str = ""
 
     @property
     def key(self) -> str:
@@ -189,9 +191,9 @@ class Book:
         self._keep(entry)
         return entry
 
-    def sent(self, entry: Entry, number: int, parent: int = 0) -> None:
-        """It is sent now, by this number."""
-        entry.number, entry.parent, entry.waits = number, parent, False
+    def sent(self, entry: Entry, number: int, parent: int = 0, exchange: str = "") -> None:
+        """It is sent now, by this number, to an exchange if its route names one."""
+        entry.number, entry.parent, entry.waits, entry.exchange = number, parent, False, exchange
         self._numbers[entry.client_id, number] = entry
 
     def drop(self, entry: Entry) -> None:
@@ -352,7 +354,8 @@ class Book:
         entry.ended, asked, entry.cancel_asked, entry.replace_asked = True, entry.cancel_asked, False, None
         if entry.refusal is not None:
             code, text = entry.refusal
-            why = codes.reason(code, text)
+            there = code == codes.NO_CONTRACT and bool(entry.exchange)  # IB knows the contract, but not there
+            why = Reason.UNSUPPORTED if there else codes.reason(code, text)
             if entry.refused:
                 return [OrderRejected(entry.key, why, text, now)]
             return [OrderCanceled(entry.key, why, text, now)]
@@ -366,6 +369,8 @@ class Book:
         entry = self.numbered(number)
         if entry is None or codes.informs(code):
             return []
+        if code == codes.NO_CONTRACT and entry.exchange:
+            text = f"{text} at exchange {entry.exchange}, which its route names: name another, or SMART."
         if code == codes.RATE_LIMIT:
             return self._limited(entry, text, now)
         entry.heard = True

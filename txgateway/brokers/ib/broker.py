@@ -92,6 +92,7 @@ class IbBroker:
         self._setup = setup
         self._reactor = setup.reactor
         self._options = options = read(setup.options)
+        self.domain = options.domain
         self._zone = pytz.timezone(options.timezone)
         if not options.brackets:
             self.can = IbBroker.can & ~Can.BRACKET
@@ -239,7 +240,9 @@ class IbBroker:
                 self._say(VenueStatus.RECONCILING, "TWS has IB again")
             elif code == codes.BACK_EMPTY and not was_lost:
                 self._resubscribe()
-        if session is None:
+        if session is None and code in codes.FINE:
+            log.info("{venue}: {code} {text}", venue=self.venue, code=code, text=text)
+        elif session is None:
             self.complain(text, code)
         else:
             session.on_error(number, code, text, more)
@@ -299,7 +302,7 @@ class IbBroker:
             numbers = self._take(session, len(sent))
             for entry, number, its, route in zip(sent, numbers, made, routes, strict=True):
                 its.orderId, its.parentId = number, numbers[0] if number != numbers[0] else 0
-                session.book.sent(entry, number, its.parentId)
+                session.book.sent(entry, number, its.parentId, route.exchange)
                 session.client.placeOrder(number, _routed(contract, route), its)
 
         await session.place(_urgency(orders[0]), sent, write)

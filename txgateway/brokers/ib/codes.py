@@ -18,6 +18,8 @@ LOST, BACK_EMPTY, BACK = 1100, 1101, 1102
 """TWS lost its own link to IB; it is back and forgot what was subscribed; it is back with everything."""
 FARM_BROKEN = frozenset({2103, 2105, 2157})
 FARM_FINE = frozenset({2104, 2106, 2158})
+FINE = FARM_FINE | {2107, 2108, 2119}
+"""Notices that nothing is wrong: a farm is connected, is being connected, or will be when it is needed."""
 
 CANCEL_REFUSED = {
     135: Reason.NO_SUCH_ORDER,

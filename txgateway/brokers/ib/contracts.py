@@ -99,6 +99,30 @@ def _option(symbol: str, day: str, strike: str, right: str, currency: str = "USD
     )
 
 
+def instead(text: str) -> str:
+    """What may be meant by a text that means no contract here, as a question or a hint; empty where nobody can tell."""
+    parts = re.split(r"[-/.: _]", text)
+    symbol, rest = parts[0], parts[1:]
+    if len(rest) == 1 and rest[0] in ("STK", "USD") and symbol not in CURRENCIES:
+        crypto = f", or {symbol}-USD for a crypto currency" if rest[0] == "USD" and text != f"{symbol}-USD" else ""
+        return f"did you mean {symbol}{crypto}?"
+    if len(rest) == 1 and {symbol, rest[0]} <= CURRENCIES:
+        return f"did you mean {symbol}{rest[0]}? A currency pair is written so."
+    if re.fullmatch(r"[A-Z0-9]{2,6}USD", text):
+        return f"did you mean {text[:-3]}-USD? A crypto currency is written so."
+    if rest[:1] == ["FUT"] or (len(rest) == 1 and re.fullmatch(r"\d{6}|\d{8}", rest[0])):
+        return f"a future needs its month and its exchange, as ES-202612-CME: write {symbol}-YYYYMM-EXCHANGE."
+    if len(rest) == 1 and rest[0] == "IND":
+        return f"an index needs its exchange, as SPX-IND-CBOE: write {symbol}-IND-EXCHANGE."
+    if not rest and _NAME.fullmatch(text):
+        return (
+            "there is no such stock in US dollars: check its spelling. "
+            "A future needs its month and exchange (ES-202612-CME), an index its exchange (SPX-IND-CBOE), "
+            "a stock in another currency that (SHOP-CAD)."
+        )
+    return ""
+
+
 def written(details: ContractDetails) -> str:
     """The form in which a contract is written, unless several contracts have it."""
     contract = details.contract

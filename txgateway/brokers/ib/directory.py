@@ -39,9 +39,10 @@ class Directory:
 
     def hint(self, symbol: str) -> str:
         """What to write instead of a form that means no contract, or several, as the end of a sentence."""
-        if contracts.parse(symbol, {}, self._crypto) is None:
+        said = self._hints.get(symbol) or contracts.instead(symbol)
+        if not said and contracts.parse(symbol, {}, self._crypto) is None:
             return f"write it as one of {contracts.FORMS}."
-        return self._hints.get(symbol, "")
+        return said
 
     async def find(self, symbol: str) -> ContractDetails | None:
         """The contract of a written form. None, said why, where there is none, several, or it is written otherwise."""

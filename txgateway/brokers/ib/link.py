@@ -25,6 +25,7 @@ BACK_OFF = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
 TAKEN = 2
 """Another link has our client number, perhaps our own last one: the attempts begin a little later."""
 CONNECT_SECONDS = 15.0
+NO_TWS = "is that TWS or IB Gateway, does it allow API connections, and does no window of it wait for a click?"
 LOUD_SECONDS = 300.0
 """So often it is said that the link is down although the restart should be over."""
 
@@ -59,6 +60,7 @@ class Link:
         self._heard = 0.0
         self._why = ""
         self._window: datetime | None = None
+        self._began = 0.0
         self._said_at: float | None = None
 
     # life
@@ -91,6 +93,7 @@ class Link:
     def _connect(self) -> None:
         self._again = None
         self._why = ""
+        self._began = self._reactor.seconds()
         options = self._options
         client = self._client = PacedClient(Inbox(_Heard(self), options.timezone), self._reactor, options.rate)
         client.conn.disconnected += lambda text: self._gone(client, text)
@@ -112,7 +115,14 @@ class Link:
     def _gone(self, client: PacedClient, text: str) -> None:
         """The connection is closed, or none came about."""
         if client is self._client:
-            self._over(text or ("TWS closed the connection" if self._ready else "TWS closed the connection at once"))
+            self._over(text or self._closed())
+
+    def _closed(self) -> str:
+        if self._ready:
+            return "TWS closed the connection"
+        if self._reactor.seconds() - self._began < CONNECT_SECONDS:
+            return f"it was closed at once: {NO_TWS}"
+        return f"nothing that TWS says came within {CONNECT_SECONDS:g} s: {NO_TWS}"
 
     def _over(self, text: str) -> None:
         text = self._why or text

@@ -16,6 +16,10 @@ from txgateway.brokers.ib.window import Window
 
 LONGEST_WAIT = 1.5
 """Seconds that a fill may wait for its commission: it must be told before an exit that IB ended is replaced."""
+PAPER_PORTS = frozenset({7497, 4002})
+"""Where TWS and IB Gateway listen when they are logged in to play money, unless somebody changed that."""
+NO_ACCOUNT = "API_ACCOUNT"
+"""What the environment says where nobody named an account."""
 DATA_TYPES = {"live": 1, "frozen": 2, "delayed": 3, "delayed-frozen": 4}
 
 
@@ -23,18 +27,19 @@ DATA_TYPES = {"live": 1, "frozen": 2, "delayed": 3, "delayed-frozen": 4}
 class IbOptions:
     """Where TWS or IB Gateway is, and how it is spoken to.
 
-    `accounts`: only these of the login's, or all. `silence`: after so many seconds without a sign of life the link is
-    given up. `patience`: so long an order may stay without a word until it is in doubt. `commission_wait`: so long a
-    fill waits for its commission. `rate`: messages a second, at most. `restart`: when TWS restarts, and down is
-    expected. `primary_exchanges`: by symbol, where several exchanges have it. `timezone`: of times that come without
-    one, and of the day whose orders TWS remembers. `brackets`: exits whose prices are known go to IB with their
-    entry.
+    `accounts`: only these of the login's, or all. `account`: the one at the start, which keeps no other out. `silence`:
+    after so many seconds without a sign of life the link is given up. `patience`: so long an order that has left may
+    stay without a word until it is in doubt. `commission_wait`: so long a fill waits for its commission. `rate`:
+    messages a second, at most. `restart`: when TWS restarts, and down is expected. `primary_exchanges`: by symbol,
+    where several exchanges have it. `timezone`: of times that come without one, and of the day whose orders TWS
+    remembers. `domain`: what its money is called. `brackets`: exits whose prices are known go to IB with their entry.
     """
 
     host: str
     port: int
     client_id: int
     accounts: tuple[str, ...]
+    account: str
     market_data: int
     crypto_exchange: str
     regular_hours: bool
@@ -51,7 +56,11 @@ class IbOptions:
 
 def read(options: Mapping[str, Any]) -> IbOptions:
     """The settings; ValueError names the first that is wrong."""
-    return IbOptions(**table.read(options, _READERS, _IGNORED))
+    made = table.read(options, _READERS, _IGNORED)
+    accounts, domain = made["accounts"], "paper" if made["port"] in PAPER_PORTS else "live"
+    one = accounts if isinstance(accounts, str) and accounts.upper() != NO_ACCOUNT else ""
+    made |= {"accounts": () if isinstance(accounts, str) else accounts, "domain": made["domain"] or domain}
+    return IbOptions(**made, account=one)
 
 
 def mistakes(options: Mapping[str, Any]) -> dict[str, str]:
@@ -63,13 +72,17 @@ _IGNORED = frozenset({"route"})
 """What the environment gives to every kind and this one does not need: a route is the order's own."""
 
 
-def _accounts(value: Any) -> tuple[str, ...]:
+def _accounts(value: Any) -> tuple[str, ...] | str:
     """A list keeps the venue to these accounts; one name, as API_ACCOUNT gives it, is only the one at the start."""
     if isinstance(value, str):
-        return ()
+        return value.strip()
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each.strip() for each in value):
         raise ValueError('give a list of accounts, such as ["DU1234567"]')
     return tuple(each.strip() for each in value)
+
+
+def _domain(value: Any) -> str:
+    return table.word(value) if value != "" else ""
 
 
 def _brackets(value: Any) -> bool:
@@ -137,6 +150,6 @@ _READERS: table.Readers = {
     "patience": (10, table.seconds(0.1)),
     "commission_wait": (1, _commission_wait),
     "rate": (45, table.whole(1, 100_000, "give messages a second, a whole number from 1")),
-    "domain": ("live", table.word),
+    "domain": ("", _domain),
     "brackets": ("native", _brackets),
 }

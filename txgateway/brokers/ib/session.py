@@ -156,6 +156,11 @@ class Session:
         missing = [each for each in wanted if each not in there]
         if missing:
             self._complain(f"the login does not have {', '.join(missing)}; it has {', '.join(there)}")
+        elif self._options.account and self._options.account not in there:
+            text = (
+                f"the login has no account {self._options.account}, which API_ACCOUNT names; it has {', '.join(there)}"
+            )
+            self._complain(f"{text}: all of them may be traded")
         self.numbers.begin(self.client.getReqId())
         if self._options.client_id == 0:
             self.client.reqAutoOpenOrders(True)
@@ -648,6 +653,9 @@ class Session:
                 waiting.limited = True
             self._tell(())
         self.lines.farm(code)
+        if code in codes.FINE:
+            log.info("{venue}: {code} {text}", venue=self._venue, code=code, text=text)
+            return
         entry = self.book.numbered(number)
         if entry is None or code not in codes.TOLD:
             self._complain(text, code, entry.key if entry is not None else "" if number < 0 else str(number))
