@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "publisher": "audience outlet resume bulletins gateway state feed lines wire model",
     # commands
     "api": "api.* gateway signaling proquant feed vitals access commands brokers model",
-    "api.*": "api vitals gateway families feed signals sources invitation access bars commands brokers codec model",
+    "api.*": "api vitals gateway families intake feed signals sources invitation access bars commands brokers codec "
+    "model",
     "bars": "model",
     "commands": "model",
     "feed": "brokers model",

@@ -23,6 +23,8 @@ DESK = "desk"
 MINUTE = timedelta(minutes=1)
 RULES_SECONDS = 1800.0
 """A symbol that is traded has its trading rules asked for again after so long."""
+HAS_SECONDS = 2.0
+"""How long a venue may take to say whether it has a symbol that is to be halted."""
 Market = Quote | Trade
 T = TypeVar("T")
 
@@ -247,6 +249,33 @@ class Feed:
     def known(self, venue: str, symbol: str) -> Instrument | None:
         """The trading rules, if they were asked for before."""
         return self._instruments.get((venue, symbol))
+
+    async def has(self, venue: str, symbol: str) -> bool | None:
+        """Whether a venue has a symbol; None: it does not say so soon that a halt could wait for it."""
+        if self.known(venue, symbol) is not None:
+            return True
+        answer: Deferred[bool | None] = Deferred()
+
+        def say(found: bool | None) -> None:
+            if not answer.called:
+                answer.callback(found)
+
+        async def ask() -> None:
+            try:
+                say(await self.instrument(venue, symbol) is not None)
+            except GatewayError:
+                say(None)
+
+        def failed(failure: Any) -> None:
+            log.failure("Asking {venue} for {symbol} failed.", failure, venue=venue, symbol=symbol)
+            say(None)
+
+        Deferred.fromCoroutine(ask()).addErrback(failed)
+        late = self._reactor.callLater(HAS_SECONDS, say, None)
+        found = await answer
+        if late.active():
+            late.cancel()
+        return found
 
     def join(self, venue: str, symbol: str, listener: Hashable) -> None:
         """Listen to a symbol whose rules are known, at once."""

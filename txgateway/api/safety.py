@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from twisted.internet.defer import Deferred, gatherResults
+
 from txgateway.access import Caller
 from txgateway.api import Api
 from txgateway.commands import command
-from txgateway.model.errors import BadArgument, NotAllowed
+from txgateway.intake import CONNECTED
+from txgateway.model.errors import BadArgument, GatewayError, NotAllowed
 from txgateway.model.halts import FlattenReport, Halt, HaltLevel
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
@@ -19,14 +24,16 @@ async def halt(api: Api, caller: Caller, reason: str, scope: str = "gateway", le
     """Refuse a scope's orders until `resume`, also after a restart; cancels go on.
 
     scope: gateway, or venue:NAME, account:NAME, owner:NAME, source:NAME, bot:NAME, symbol:NAME. level: HALTED (nothing
-    but cancels), or REDUCE_ONLY (also orders that reduce the account's position in their symbol).
+    but cancels), or REDUCE_ONLY (also orders that reduce the account's position in their symbol). A name that nobody
+    knows is refused.
     """
     where, how_far = _scope(api, scope), _level(level)
     _check_reach(caller, where)
+    unsure = await _require_known(api, where)
     made = api.gateway.halt(_reason(reason), caller.user, where, how_far)
     await api.gateway.settled()
     what = "halted" if how_far is HaltLevel.HALTED else "reduces positions only"
-    return f"trading {what}{made.where}: {made.text}{_unwritten(api)}"
+    return f"trading {what}{made.where}: {made.text}{unsure}{_unwritten(api)}"
 
 
 @command(Right.ADMIN)
@@ -54,10 +61,11 @@ async def flatten(api: Api, caller: Caller, scope: str, reason: str) -> FlattenR
     """
     where = _scope(api, scope)
     _check_reach(caller, where)
+    unsure = await _require_known(api, where, held=True)
     number = api.gateway.flattens.begin(where, _reason(reason), caller.user)
     report = await api.gateway.flattens.report(number)
     await api.gateway.settled()
-    return report
+    return replace(report, text=f"{report.text}{unsure}") if unsure else report
 
 
 @command(Right.READ, narrow=True)
@@ -122,6 +130,66 @@ def _account(api: Api, name: str) -> str:
     if api.gateway.intake.been_up.issuperset(name for name, broker in api.brokers.items() if broker.can):
         raise BadArgument(f"account {name!r} is unknown: query_accounts lists them.")
     return name
+
+
+async def _require_known(api: Api, scope: Scope, held: bool = False) -> str:
+    """Refuse a name that nobody knows: what it was meant for would go on; gives what to say where nobody can tell now.
+
+    `held`: what a venue holds is known, too, whatever else it has heard of.
+    """
+    state = api.gateway.state
+    if scope in state.halts or any(each.scope == scope for each in state.flattens.values()):
+        return ""
+    if scope.kind in (ScopeKind.OWNER, ScopeKind.SOURCE, ScopeKind.BOT):
+        if not _is_owner(api, scope.name):
+            there = "no user, token or source has this name, and nothing was traded by it"
+            raise BadArgument(f"{scope.kind} {scope.name!r} is unknown: {there}.")
+    elif scope.kind is ScopeKind.SYMBOL and not _is_in_use(api, scope.name):
+        venues = [venue for venue, broker in api.brokers.items() if broker.can]
+        asked = [Deferred.fromCoroutine(_has(api, venue, scope.name, held)) for venue in venues]
+        answers = dict(zip(venues, await gatherResults(asked), strict=True))
+        silent = [venue for venue, has in answers.items() if has is None]
+        if True not in answers.values():
+            if not silent:
+                raise BadArgument(f"symbol {scope.name!r} is unknown: no venue has it ({', '.join(venues)}).")
+            return (
+                f" (Whether there is a symbol {scope.name} could not be found out: no answer of {', '.join(silent)}.)"
+            )
+    return ""
+
+
+def _is_owner(api: Api, name: str) -> bool:
+    """Whether somebody of this name may trade, or has traded what is held or works."""
+    state = api.gateway.state
+    if api.access.taken(name) or api.signaling.sources.get(name) is not None:
+        return True
+    if any(order.owner == name for order in state.working.values()):
+        return True
+    return any(owner == name for bought in state.books.bought.values() for owner, _ in bought)
+
+
+def _is_in_use(api: Api, symbol: str) -> bool:
+    """Whether something of a symbol is held, works, is watched or belongs to a strategy."""
+    state = api.gateway.state
+    if any(symbol in held for held in state.positions.values()):
+        return True
+    if any(order.symbol == symbol for order in state.working.values()):
+        return True
+    watched = any(api.feed.known(venue, symbol) is not None for venue in api.brokers)
+    return watched or any(place[1] == symbol for place in state.strategies.positions)
+
+
+async def _has(api: Api, venue: str, symbol: str, held: bool) -> bool | None:
+    """Whether a venue has a symbol; None: it cannot be asked now, or does not say."""
+    if api.gateway.intake.status[venue] not in CONNECTED:
+        return None
+    has = await api.feed.has(venue, symbol)
+    if has is False and held:
+        try:
+            return any(each.symbol == symbol for each in await api.brokers[venue].positions())
+        except GatewayError:
+            return None
+    return has
 
 
 def _level(text: str) -> HaltLevel:
