@@ -19,6 +19,7 @@ from txgateway import __version__, config
 from txgateway.config import Config, ConfigError
 
 FAILED, MISCONFIGURED = 1, 2
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str], install: Callable[[str, bool], Any]) -> int:
@@ -71,15 +72,28 @@ def _run(settings: Config, install: Callable[[str, bool], Any]) -> int:
     signal.signal(signal.SIGHUP, lambda *_: [reactor.callFromThread(each) for each in (reopen, service.ports.reload)])
     if settings.daemon_pidfile is not None:
         settings.daemon_pidfile.write_text(f"{os.getpid()}\n")
+    reactor.callWhenRunning(_take_signals, reactor, service)
     reactor.callWhenRunning(service.startService)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     try:
         reactor.run()
     finally:
+        for number in STOPS:  # the stop is done: a late one changes neither its exit code nor what it leaves
+            signal.signal(number, signal.SIG_IGN)
         if settings.daemon_pidfile is not None:
             with suppress(OSError):
                 settings.daemon_pidfile.unlink()
     return FAILED if service.failed else 0
+
+
+def _take_signals(reactor: Any, service: Any) -> None:
+    """The first SIGTERM or SIGINT stops the daemon, and every further one lets the stop go on."""
+
+    def take(number: int, _: Any) -> None:
+        reactor.callFromThread(service.end, signal.Signals(number).name)
+
+    for number in STOPS:
+        signal.signal(number, take)
 
 
 # ---------------------------------------------------------------- txgateway journal …

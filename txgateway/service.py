@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 
@@ -462,7 +463,7 @@ class GatewayService(Service):
         except Exception:
             log.failure("The daemon could not start.")
             self.failed = True
-            self._reactor.callLater(0, self._reactor.stop)
+            self._reactor.callLater(0, self._end)
 
     def _start(self) -> None:
         self.gateway.start()
@@ -486,7 +487,22 @@ class GatewayService(Service):
     def _shutdown(self, text: str) -> None:
         """Stop the daemon in the next turn, so that who asked for it is answered."""
         log.warn("{text}", text=text)
-        self._reactor.callLater(0, self._reactor.stop)
+        self._reactor.callLater(0, self._end)
+
+    def end(self, signal: str) -> None:
+        """Stop because of a signal; when the daemon stops already, that goes on."""
+        if self._end():
+            log.info("Received {signal}: stopping.", signal=signal)
+        else:
+            log.warn("Received {signal} again: the stop goes on, and ends by itself.", signal=signal)
+
+    def _end(self) -> bool:
+        """Stop the reactor; False when it stops already."""
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            return False
+        return True
 
     def stopService(self) -> Deferred[None]:
         """Take no more orders, tell who listens, let the venues go, write what waits, keep a snapshot."""

@@ -77,7 +77,17 @@ class GatewayGroup(click.Group):
             raise Failure(_sentence(error), getattr(error, "exit_code", GatewayError.exit_code)) from error
 
 
-@click.group(cls=GatewayGroup, epilog=EPILOG, commands=[*subcommands(), *trade_commands(), *ticket_commands()])
+def _hyphens(word: str) -> str:
+    """Options may be written as the API writes its arguments: --client_order_id is --client-order-id."""
+    return word.replace("_", "-")
+
+
+@click.group(
+    cls=GatewayGroup,
+    epilog=EPILOG,
+    context_settings={"token_normalize_func": _hyphens},
+    commands=[*subcommands(), *trade_commands(), *ticket_commands()],
+)
 @click.option("--protocol", type=click.Choice(["http", "https"]), help="[default: http]")
 @click.option("-h", "--host", help="Where the gateway is. [TXGATEWAY_HOST; default: 127.0.0.1]")
 @click.option("-p", "--port", help="Its HTTP port. [TXGATEWAY_HTTP_PORT; default: 50080]")

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -127,7 +128,7 @@ class Argument(click.Argument):
         """Refuse what looks like an option and is no number."""
         for each in value if isinstance(value, tuple | list) else (value,):
             if isinstance(each, str) and re.match(r"-.", each) and not NEGATIVE_NUMBER.fullmatch(each):
-                raise click.NoSuchOption(each, ctx=ctx)
+                raise no_such_option(each, ctx)
         return super().process_value(ctx, value)
 
 
@@ -138,6 +139,37 @@ class GatewayCommand(click.Command):
         """Let what is no option of this command be an argument; `Argument` looks at it then."""
         settings.setdefault("context_settings", {})["ignore_unknown_options"] = True
         super().__init__(*args, **settings)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of the command line; what looks like an option and is left over is named."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            left = [each for each in given if _is_no_option(each, ctx)]
+            if type(error) is click.UsageError and left and "extra argument" in error.message:
+                raise no_such_option(left[0], ctx) from None
+            raise
+
+
+def no_such_option(word: str, ctx: click.Context) -> click.NoSuchOption:
+    """The error that names an unknown option, the one that may be meant, and where one of the program's own goes."""
+    name, root = word.partition("=")[0], ctx.find_root()
+    if root is not ctx and name in _options(root):
+        before = f"{root.info_name} {name} … {ctx.info_name}"
+        return click.NoSuchOption(name, f"{name} goes before the command: {before} …", ctx=ctx)
+    return click.NoSuchOption(name, possibilities=get_close_matches(name, _options(ctx)), ctx=ctx)
+
+
+def _is_no_option(word: str, ctx: click.Context) -> bool:
+    name = word.partition("=")[0].replace("_", "-")
+    return re.match(r"-.", word) is not None and not NEGATIVE_NUMBER.fullmatch(word) and name not in _options(ctx)
+
+
+def _options(ctx: click.Context) -> list[str]:
+    """The options of a command, as they are written."""
+    params = ctx.command.get_params(ctx)
+    return [name for each in params if isinstance(each, click.Option) for name in (*each.opts, *each.secondary_opts)]
 
 
 def subcommands() -> list[click.Command]:

@@ -604,3 +604,40 @@ async def test_an_order_names_a_route_only_when_it_was_told_one(gateway: Any, ru
     sent = gateway.called("submit_order")
     assert [each.get("route") for each in sent] == [None, "NYSE", "BATS", "ARCA"]
     assert [each["account"] for each in sent] == ["API_ACCOUNT", "API_ACCOUNT", "OTHER", "API_ACCOUNT"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_options_may_be_written_with_underscores(gateway: Any, run: Run) -> None:
+    assert (await run("buy", "1", "IBM", "--force", "--client_order_id", "k1", "--stop_loss=2%")).exit_code == 0
+    (sent,) = gateway.called("submit_order")
+    assert (sent["client_order_id"], sent["stop_loss"]) == ("k1", "2%")
+    assert (
+        await run("market_order", "ACC", "DEMO", "IBM", "1", "--client_order_id=k_2", "--tif", "gtc")
+    ).exit_code == 0
+    (sent,) = gateway.called("market_order")
+    assert (sent["client_order_id"], sent["time_in_force"]) == ("k_2", "GTC")
+    gateway.answers["replace_order"] = {"status": "Accepted"}
+    assert (await run("replace_order", "k_2", "--limit_price", "5")).exit_code == 0
+    assert gateway.called("replace_order")[0]["limit_price"] == 5
+    assert (await run("submit", "SELL_SHORT", "1", "IBM", "--force", "--no_verbose")).exit_code == 2
+    assert (await run("--no_verbose", "submit", "sell_short", "1", "IBM", "--force")).exit_code == 0
+    assert gateway.called("submit_order")[-1]["side"] == "SELL_SHORT"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("buy", "1", "IBM", "--limt", "5"), "No such option --limt. Did you mean --limit?"),
+        (("buy", "1", "--limt", "IBM"), "No such option --limt. Did you mean --limit?"),
+        (("limit_order", "A", "R", "IBM", "1", "1", "--client-order-di=k"), "--client-order-di. Did you mean"),
+        (("limit_order", "A", "R", "IBM", "1", "1", "--route", "X"), "--route goes before the command: "),
+        (("query_orders", "--password", "X"), "--password goes before the command: "),
+        (("buy", "1", "IBM", "more"), "unexpected extra argument (more)"),
+        (("buy", "1", "IBM", "more", "-5"), "unexpected extra arguments (more -5)"),
+    ],
+)  # fmt: skip
+@pytest_twisted.ensureDeferred
+async def test_what_is_no_option_is_named(gateway: Any, run: Run, words: tuple[str, ...], says: str) -> None:
+    result = await run(*words)
+    assert (result.exit_code, gateway.calls) == (2, [])
+    assert says in result.stderr.replace("\n", " ").replace("'", "")

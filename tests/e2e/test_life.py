@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -421,3 +423,24 @@ def test_a_full_disk_stops_orders_and_lets_cancels_go(make_daemon: MakeDaemon) -
     daemon.environment["DAEMON_LOGFILE"] = "-"
     daemon.start().up()
     assert daemon.call("query_positions")["API_ACCOUNT"] == {"IBM": 1}
+
+
+@pytest.mark.parametrize("reactor", ["asyncio", "epoll"])
+def test_more_signals_neither_break_nor_change_the_stop(make_daemon: MakeDaemon, reactor: str) -> None:
+    daemon = make_daemon(DAEMON_REACTOR=reactor).start().up()
+    assert daemon.process is not None
+    signals = itertools.cycle([signal.SIGTERM, signal.SIGINT])
+    while daemon.process.poll() is None:
+        daemon.process.send_signal(next(signals))
+        time.sleep(0.002)
+    assert daemon.process.returncode == 0
+    assert "Traceback" not in daemon.log.read_text()
+    assert (daemon.folder / "snapshot").exists(), "all of the stop was done"
+
+
+def test_a_signal_beside_a_shutdown_changes_nothing(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start().up()
+    assert daemon.process is not None
+    assert daemon.call("shutdown", message="enough")
+    assert daemon.stop() == 0
+    assert "Traceback" not in daemon.log.read_text()
