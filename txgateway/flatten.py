@@ -181,13 +181,28 @@ class Flattens:
 
     def _report(self, run: _Run) -> FlattenReport:
         found = {pair: line for part in run.parts.values() for pair, line in part.lines.items()}
-        lines = tuple(found[pair] for pair in sorted(found))
         ended = run.ended
         troubles = [each for part in run.parts.values() for each in part.troubles]
+        if ended is None:
+            untold = self._untold(run)
+            found = untold | found
+            troubles += [f"{line.account} {line.symbol}: {line.text}" for line in untold.values()]
+        lines = tuple(found[pair] for pair in sorted(found))
         text = ended.text if ended else " ".join(troubles) or "Under way."
         return FlattenReport(
             run.flatten.number, run.flatten.scope, bool(ended and ended.flat), ended is not None, text, lines
         )
+
+    def _untold(self, run: _Run) -> dict[Pair, FlattenLine]:
+        """What our executions say is held where the first pass has not come to an end."""
+        seen = {pair for part in run.parts.values() for pair in part.lines}
+        found = {}
+        for pair in self._ours(run.flatten.scope):
+            quantity = self._held(pair)
+            if quantity and pair not in seen:
+                text = f"{quantity:f} by our executions: venue {pair[0]} has not told yet what it holds."
+                found[pair] = FlattenLine(*pair[1:], quantity, False, text)
+        return found
 
     # passes
 
@@ -272,7 +287,7 @@ class Flattens:
         for pair in sorted({*part.lines, *about, *working, *ours}):
             if theirs is None:
                 text = f"Venue {part.venue} does not tell what is held."
-                part.lines[pair] = FlattenLine(*pair[1:], ZERO, False, text)
+                part.lines[pair] = FlattenLine(*pair[1:], self._held(pair), False, text)
                 continue
             await self._remember(run, pair, theirs.get(pair, ZERO))
             line, quantity = self._judge(run, pair, theirs, working.get(pair) or closing.get(pair))

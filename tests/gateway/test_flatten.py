@@ -246,6 +246,30 @@ def test_nothing_is_closed_before_every_order_of_the_scope_has_ended() -> None:
     assert events(bench, FlattenEnded)[0].flat
 
 
+def test_what_is_held_has_its_line_before_the_broker_has_told_anything() -> None:
+    bench = desk()
+    send(bench, quantity=D(100))
+    send(bench, symbol="AAPL", account="OTHER", side=Side.SELL, quantity=D(7))
+    bench.broker.positions = lambda: Deferred()  # type: ignore[assignment, method-assign, return-value]
+    report = flattened(bench)
+    assert [(each.account, each.symbol, each.quantity, each.flat) for each in report.positions] == [
+        ("ACC", "IBM", D(100), False),
+        ("OTHER", "AAPL", D(-7), False),
+    ]
+    assert report.text == (
+        "ACC IBM: 100 by our executions: venue paper has not told yet what it holds. "
+        "OTHER AAPL: -7 by our executions: venue paper has not told yet what it holds."
+    )
+
+
+def test_what_is_held_at_a_venue_that_is_away_is_not_told_as_nothing() -> None:
+    bench = desk()
+    send(bench, quantity=D(100))
+    bench.broker.stopService()
+    report = flattened(bench)
+    assert [(each.symbol, each.quantity, each.flat) for each in report.positions] == [("IBM", D(100), False)]
+
+
 def test_a_cancel_that_is_not_answered_is_sent_again_in_a_while() -> None:
     bench = desk()
     bench.broker.mode = "accept"

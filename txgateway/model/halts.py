@@ -62,7 +62,7 @@ class Flatten:
 
 @dataclass(frozen=True, slots=True)
 class FlattenLine:
-    """One position of a flatten: what the broker says is held, whether that is flat, and why not."""
+    """One position of a flatten: what the broker holds (until it tells: our executions), if that is flat, why not."""
 
     account: str
     symbol: str
