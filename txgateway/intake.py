@@ -183,7 +183,8 @@ class Intake:
             return
         if order is None:
             kind = type(event).__name__
-            log.warn("{kind} for {order_id}, no order of today: dropped.", kind=kind, order_id=order_id)
+            text = "{kind} for {order_id}, no order that is known: what works at {venue} is asked for soon."
+            log.info(text, kind=kind, order_id=order_id, venue=venue or "its venue")
             self._strange(venue)
         elif _adds_nothing(event, order):
             self._repeated(type(event), order.order_id, order.status)

@@ -439,7 +439,9 @@ class GatewayService(Service):
             self.venues.changed(event)
         elif isinstance(event, Executed):
             if config.log_execution_updates:
-                log.info("order {id}: {text}", id=event.order_id, text=sentence(event))
+                fill = event.execution
+                whose = fill.order_id or f"of others {fill.broker_order_id}".rstrip()
+                log.info("order {id}: {text}", id=whose, text=sentence(event))
         elif isinstance(event, TokenRevoked | UserChanged | UserRemoved):
             self.roster.review()
         elif isinstance(event, SettingChanged):

@@ -228,6 +228,17 @@ def test_what_others_send_is_taken_in(daemon: Daemon, rtgw: Rtgw) -> None:
     assert daemon.call("cancel_order", id=external["permid"])["order_status"] == "CANCELED"
 
 
+def test_what_others_send_and_is_filled_at_once_is_told_by_its_fill(daemon: Daemon, rtgw: Rtgw) -> None:
+    before = daemon.call("query_positions")[ACCOUNT].get("IBM", 0)
+    known = set(daemon.call("query_executions"))
+    rtgw.do("order", PRICE_TYPE="Market", VOLUME=10, CLIENT_ORDER_ID="at-once")
+    until(lambda: daemon.call("query_positions")[ACCOUNT].get("IBM", 0) == before + 10, daemon)
+    [fill] = [each for name, each in daemon.call("query_executions").items() if name not in known]
+    assert (fill["ORIGINAL_ORDER_ID"], fill["VOLUME"]) == ("", 10)
+    until(lambda: "order of others " in daemon.log.read_text(), daemon)
+    assert "order :" not in daemon.log.read_text()
+
+
 # ---------------------------------------------------------------- when something fails
 
 
