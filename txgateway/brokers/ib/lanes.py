@@ -26,7 +26,7 @@ class Urgency(IntEnum):
     DATA = 4
 
 
-_SHARES = (0.35, 0.25, 0.12, 0.2, 0.05)
+_SHARES = (0.35, 0.25, 0.12, 0.12, 0.05)
 _LEFT_FREE = (0, 0, 2, 6, 6)
 """So many messages of a while each leaves to those before it, beyond its share."""
 
