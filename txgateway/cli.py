@@ -51,9 +51,22 @@ def txgatewayd(context: dict[str, Any], check: bool) -> int:
             click.echo(f"txgatewayd: {mistake}", err=True)
         return MISCONFIGURED
     if check:
+        if trouble := _unusable(settings.data_dir):
+            click.echo(f"txgatewayd: TXGATEWAY_DATA_DIR={settings.data_dir}: {trouble}.", err=True)
+            return MISCONFIGURED
         click.echo("\n".join(settings.describe()))
         return 0
     return _run(settings, context["install"])
+
+
+def _unusable(folder: Path) -> str:
+    """Why a start could not use a folder, or make it, if so; nothing is made."""
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    if not there.is_dir():
+        return f"{there} is no folder; name one that this user may write to"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"this user may not write to {there}; name a folder that it may write to"
+    return ""
 
 
 def _run(settings: Config, install: Callable[[str, bool], Any]) -> int:

@@ -354,8 +354,11 @@ class _Reading:
             said = given[option].said(option) if shows else f"{where} {option}".strip()
             self._wrong(said, instead.rstrip("."))
         accounts = self._account_names(options.get("accounts") or "", f"{where} accounts")
+        twice = sorted({each for each in accounts if accounts.count(each) > 1})
         if kind == "paper":
             accounts = tuple(map(str.upper, accounts))
+        elif twice:
+            self._wrong(f"{where} accounts".strip(), f"{', '.join(twice)} is named twice; name each account once")
         return Venue(name, kind, accounts, MappingProxyType(options), trouble)
 
     def _kinds_own_check(self, kind: str, options: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from getpass import getuser
 from pathlib import Path
@@ -120,6 +120,7 @@ def add(
     known[name] = User(name, hash_password(password), grant, _me())
     write(path, known)
     click.echo(f"{name} may come in: {grant}.")
+    _warn_of_accounts(name, grant.accounts)
     if generate:
         click.echo(password)
 
@@ -180,6 +181,16 @@ def _place() -> tuple[Path, dict[str, User]]:
         raise click.ClickException(str(error)) from None
     owner = User(settled.username, changed_by="the configuration")
     return settled.data_dir / FILE, {each.name: each for each in (owner, *settled.users)}
+
+
+def _warn_of_accounts(name: str, accounts: Iterable[str] | None) -> None:
+    """Say which accounts the configuration names nowhere; only a broker's login could have them."""
+    known = sorted({account for venue in config.load(os.environ).venues for account in venue.accounts})
+    strange = sorted(set(accounts or ()) - {*known})
+    if strange and known:
+        which = f"no account {', '.join(strange)}, only {', '.join(known)}"
+        only = f"unless a broker's login has it, {name} reaches nothing there"
+        click.echo(f"txgateway: warning: the configuration names {which}: {only}.", err=True)
 
 
 def _read(path: Path) -> dict[str, User]:

@@ -16,6 +16,7 @@ import pytest
 
 from txgateway import agreement, config
 from txgateway import options as table
+from txgateway.brokers.paper import options as paper_options
 from txgateway.config import SETTINGS, Check, Config, ConfigError
 from txgateway.sources import SETTINGS as SOURCE_SETTINGS
 
@@ -679,3 +680,21 @@ def test_what_is_no_route_is_refused(route: str) -> None:
     (sentence,) = mistakes({"TXGATEWAY_API_ROUTE": route})
     assert f"TXGATEWAY_API_ROUTE={route}: " in sentence
     assert 'give a name, or {"name": {"parameter": value}} with one name' in sentence
+
+
+def test_every_mistake_within_a_value_is_told() -> None:
+    (sentence,) = mistakes({"TXGATEWAY_RISK": "max_notional=x,nonsense=1,max_position,order_rate=5"})
+    for said in ("max_notional", "'nonsense'", "'max_position' must be"):
+        assert said in sentence
+    wrong = paper_options.mistakes({"accounts": "A:foo,B:cash:-5,A,A"})["accounts"]
+    for said in ("'foo' is not a number", "-5 must be zero or more", "A is named twice"):
+        assert said in wrong
+
+
+@pytest.mark.parametrize("kind", ["tws", "paper"])
+def test_an_account_is_named_once(kind: str) -> None:
+    toml = f'[venues.v]\nkind = "{kind}"\naccounts = ["A", "B", "A"]\n'
+    check = paper_options.mistakes if kind == "paper" else lambda options: {}
+    (sentence,) = mistakes(toml=toml, check=check)
+    assert "accounts" in sentence
+    assert "A is named twice" in sentence

@@ -517,6 +517,12 @@ def test_users_of_the_command_line_come_in_are_changed_and_removed(make_daemon: 
         daemon, "add", "alice", "--scope", "trade", "--account", "PAPER_CASH", "--password-stdin", word="wonderland\n"
     )
     assert (made.returncode, made.stdout) == (0, "alice may come in: trade on PAPER_CASH.\n"), made.stderr
+    assert made.stderr == ""
+    words = ("--scope", "read", "--account", "NOPE", "--account", "PAPER_CASH", "--password-stdin")
+    strange = users(daemon, "add", "carol", *words, word="long-enough\n")
+    assert strange.returncode == 0
+    assert "warning: the configuration names no account NOPE, only API_ACCOUNT, PAPER_CASH" in strange.stderr
+    assert users(daemon, "remove", "carol").returncode == 0
     file = daemon.folder / "users.json"
     assert (file.stat().st_mode & 0o777, b"wonderland" in file.read_bytes()) == (0o600, False)
     daemon.start().up()

@@ -80,6 +80,21 @@ def test_a_check_says_what_is_configured_and_starts_nothing(make_daemon: MakeDae
     assert not (daemon.folder / JOURNAL).exists()
 
 
+def test_a_check_looks_at_the_folder_as_the_start_does(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    taken = daemon.folder.parent / "a-file"
+    taken.write_text("")
+    for folder in (taken, taken / "below"):
+        daemon.environment["DATA_DIR"] = str(folder)
+        checked = daemon.run("--check")
+        assert (checked.returncode, checked.stdout) == (2, "")
+        assert f"TXGATEWAY_DATA_DIR={folder}: {taken} is no folder" in checked.stderr
+        assert daemon.run().returncode == 1, "nor does it start"
+    daemon.environment["DATA_DIR"] = str(daemon.folder.parent / "new" / "deep")
+    assert daemon.run("--check").returncode == 0
+    assert not (daemon.folder.parent / "new").exists()
+
+
 def test_a_broken_toml_file_is_a_mistake_too(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon()
     for text, says in (("[gateway", "TOML"), ("[gateway]\nhttp_prot = 1\n", "http_prot"), ("[venues.x]\n", "kind")):

@@ -104,8 +104,14 @@ def test_a_secret_is_changed_and_the_old_one_opens_nothing(daemon: Daemon) -> No
     assert signal(made["url"], changed["secret"]).status_code == 200
     limits = {each["limit"]: (each["value"], each["warn"]) for each in risk(daemon, "source:rotated")}
     assert limits == {"order_rate": ("5", None), "max_quantity": ("10", "8")}
-    plain = daemon.call("change_source", name="rotated", shadow="no", symbols={"A": "B"})
-    assert (plain["secret"], plain["settings"]) == (None, {"symbols": {"A": "B"}})
+    plain = daemon.call("change_source", name="rotated", shadow="no", symbols={"A": "SPY"})
+    assert (plain["secret"], plain["settings"]) == (None, {"symbols": {"A": "SPY"}})
+    for method in ("change_source", "add_source"):
+        terms = {"name": "rotated"} if method == "change_source" else {"kind": "generic", "account": "API_ACCOUNT"}
+        refused = daemon.call(method, **terms, symbols={"A": "SPY", "X": "NOSUCH"})
+        assert refused["reason"] == "UNKNOWN_SYMBOL", refused
+        assert "symbols: X=NOSUCH: Symbol 'NOSUCH' is unknown at venue paper" in refused["errorMsg"]
+    assert [each["name"] for each in daemon.call("query_sources") if each["name"] == "generic"] == []
     assert daemon.call("change_source", name="rotated", symbols="")["settings"] == {}
 
 

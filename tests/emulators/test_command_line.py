@@ -167,6 +167,19 @@ def test_a_port_that_is_taken(name: str, which: str, taken: int) -> None:
     assert ended.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["binance", "coinbase", "woo"])
+def test_without_aiohttp_it_is_said_how_to_install_it(name: str) -> None:
+    program = (
+        "import sys, runpy; sys.modules['aiohttp'] = None; sys.argv[1:] = ['--help']; "
+        f"runpy.run_module('tests.emulators.{name}', run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (said,) = ended.stderr.splitlines()
+    assert said.startswith(f"python -m tests.emulators.{name}: needs aiohttp")
+    assert "pip install --editable '.[crypto]'" in said
+
+
 def imported(path: Path) -> set[str]:
     """The packages that a module imports."""
     found = set()

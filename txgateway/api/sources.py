@@ -11,9 +11,10 @@ from typing import Any
 
 from txgateway.access import Caller
 from txgateway.api import Api, SourceReport
+from txgateway.brokers import unknown_symbol
 from txgateway.commands import Text, command
 from txgateway.invitation import message_of, path_of, place_of
-from txgateway.model.errors import BadArgument, Reason, Refused
+from txgateway.model.errors import BadArgument, GatewayError, Reason, Refused
 from txgateway.model.limits import Limit, level_of, limit_of
 from txgateway.model.rights import Right
 from txgateway.model.scope import Scope, ScopeKind
@@ -63,8 +64,7 @@ async def add_source(
     source:NAME. The README tells more, in Signals.
     """
     called = name or kind.strip().lower()
-    if api.signaling.sources.get(called) is not None or api.access.taken(called):
-        raise Refused(Reason.NAME_TAKEN, f"{called} is a source's, a user's or a token's name already: give another.")
+    _require_free(api, called)
     if len(api.signaling.sources.all()) >= MOST:
         raise Refused(Reason.NAME_TAKEN, f"There are {MOST} sources: remove some with remove_source first.")
     given = {each: value for each, value in locals().items() if each in _GIVEN}
@@ -76,6 +76,8 @@ async def add_source(
     }
     source = _source(called, table, caller)
     levels = _limits(limits)
+    await _require_symbols(api, source)
+    _require_free(api, called)
     api.signaling.sources.put(source)
     _limit(api, source, levels, caller)
     await api.gateway.settled()
@@ -130,6 +132,9 @@ async def change_source(
         given["secret"] = secret or token_urlsafe(24)
     source = _source(name, {**written(known), **given}, caller)
     levels = _limits(limits)
+    if symbols:
+        await _require_symbols(api, source)
+        source = _source(name, {**written(_known(api, name)), **given}, caller)
     api.signaling.sources.put(source)
     if limits is not None and not levels:
         _unlimit(api, source, caller)
@@ -159,6 +164,26 @@ async def query_sources(api: Api, caller: Caller, name: str | None = None) -> li
     await api.gateway.settled()
     found = [_known(api, name)] if name is not None else api.signaling.sources.all()
     return [_shown(api, each) for each in found if caller.grant.reaches(each.account)]
+
+
+def _require_free(api: Api, name: str) -> None:
+    if api.signaling.sources.get(name) is not None or api.access.taken(name):
+        raise Refused(Reason.NAME_TAKEN, f"{name} is a source's, a user's or a token's name already: give another.")
+
+
+async def _require_symbols(api: Api, source: Source) -> None:
+    """Refuse a symbol that the account's venue does not know; what it cannot say now is found with the signal."""
+    venue = api.gateway.venue_of(source.account)
+    if venue is None:
+        return
+    for sent, symbol in source.symbols.items():
+        try:
+            if await api.feed.instrument(venue, symbol) is not None:
+                continue
+        except GatewayError:
+            return
+        text = f"symbols: {sent[:80]}={symbol[:80]}: {unknown_symbol(api.brokers[venue], symbol)}"
+        raise Refused(Reason.UNKNOWN_SYMBOL, text)
 
 
 def _require_idle(api: Api, name: str) -> None:

@@ -139,19 +139,31 @@ def read_levels(text: str) -> Levels:
     """The limits in a setting: `max_notional=1000000:800000,account:A1/max_quantity=500`, a warn level after a colon.
 
     What stands before the slash is the scope, the gateway where there is none; symbols of a list are joined by +.
+    ValueError says all that is wrong.
     """
     found: dict[tuple[Scope, Limit], Level] = {}
+    wrong: list[str] = []
     for word in filter(None, (each.strip() for each in text.split(","))):
-        where, equals, given = word.partition("=")
-        scope, slash, name = where.rpartition("/")
-        if not equals:
-            raise ValueError(f"{word!r} must be [SCOPE/]LIMIT=VALUE[:WARN]")
-        value, colon, warn = given.partition(":")
-        key = (Scope.parse(scope) if slash else GATEWAY, limit_of(name))
-        if key in found:
-            raise ValueError(f"{where.strip()} is given twice")
-        found[key] = level_of(key[1], value, warn if colon else None)
+        try:
+            key, level = _read_level(word)
+            if key in found:
+                raise ValueError(f"{word.partition('=')[0].strip()} is given twice")
+            found[key] = level
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return found
+
+
+def _read_level(word: str) -> tuple[tuple[Scope, Limit], Level]:
+    where, equals, given = word.partition("=")
+    scope, slash, name = where.rpartition("/")
+    if not equals:
+        raise ValueError(f"{word!r} must be [SCOPE/]LIMIT=VALUE[:WARN]")
+    value, colon, warn = given.partition(":")
+    limit = limit_of(name)
+    return (Scope.parse(scope) if slash else GATEWAY, limit), level_of(limit, value, warn if colon else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.emulators.binance.server import Binance, BinanceControl
-from tests.emulators.crypto.process import main
+from tests.emulators.crypto_main import main
 
 if __name__ == "__main__":
-    main(Binance, BinanceControl)
+    main("binance", "Binance", "BinanceControl")

@@ -171,11 +171,18 @@ def _speed(text: str) -> float | None:
 
 def _accounts(value: Any) -> tuple[Opening, ...]:
     words = value if isinstance(value, Sequence) and not isinstance(value, str) else str(value).split(",")
-    openings = [_opening(str(word).strip()) for word in words if str(word).strip()]
+    openings: list[Opening] = []
+    wrong: list[str] = []
+    for word in filter(None, (str(word).strip() for word in words)):
+        try:
+            openings.append(_opening(word))
+        except ValueError as error:
+            wrong.append(str(error).removesuffix("."))
     names = [opening.name for opening in openings]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"the account {twice[0]} is named twice: name each once.")
+    wrong += [f"the account {name} is named twice: name each once" for name in twice]
+    if wrong:
+        raise ValueError("; ".join(wrong) + ".")
     if not openings:
         raise ValueError("name at least one account, as NAME[:margin or cash][:amount].")
     return tuple(openings)
