@@ -13,10 +13,12 @@ from tests.brokers.ib.conftest import Trials
 from tests.brokers.ib.test_brackets import three
 from tests.emulators.tws.control import Control
 from txgateway.brokers.conformance.trial import Trial
+from txgateway.brokers.ib import session
 from txgateway.brokers.ib.client import Inbox, Late, PacedClient
 from txgateway.brokers.ib.lanes import Piece, Urgency
+from txgateway.model.errors import Refused, Unsupported
 from txgateway.model.events import OrderAccepted, OrderCanceled
-from txgateway.model.order import Order
+from txgateway.model.order import Order, Origin
 
 
 class Wire:
@@ -259,3 +261,62 @@ async def test_a_bracket_that_waits_for_its_turn(child: bool, trials: Trials) ->
     await trial.until(lambda: answers == [None], "it has an answer")
     names = {each.order_id for each in bracket}
     assert known(trial.subject.control) & names == (names if child else set())
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_had_no_turn_is_refused_and_never_sent(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "TURN_SECONDS", 0.5)
+    trial = trials(rate=45)
+    await trial.begin()
+    await trial.rest()
+    orders = [trial.order() for _ in range(60)]
+    answers: dict[str, Any] = {}
+    for order in orders:
+        work = Deferred.fromCoroutine(trial.broker.submit(order))
+        work.addBoth(lambda answer, name=order.order_id: answers.__setitem__(name, answer))
+    last = orders[-1]
+    with pytest.raises(Unsupported, match="waits here for its turn"):
+        await trial.ask(trial.broker.lookup(last))
+    await trial.until(lambda: len(answers) == 60, "all have an answer")
+    refused = {name for name, answer in answers.items() if answer is not None}
+    assert last.order_id in refused
+    assert len(refused) < 60
+    assert all(answers[name].check(Refused) for name in refused), "definite: no doubt"
+    assert "was not sent" in answers[last.order_id].getErrorMessage()
+    await trial.still()
+    assert known(trial.subject.control).isdisjoint(refused)
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_closes_overtakes_orders_and_all_are_taken(trials: Trials) -> None:
+    """TWS refuses (103) a number below those that it has seen: numbers are those of the order of leaving."""
+    trial = trials(rate=45)
+    await trial.begin()
+    await trial.rest()
+    orders, answers = [trial.order() for _ in range(60)], list[Any]()
+    send(trial, orders, answers)
+    closing = trial.order(origin=Origin.FLATTEN)
+    await trial.broker.submit(closing)
+    assert not all(trial.events(order, OrderAccepted) for order in orders)
+    await trial.until(lambda: all(trial.events(each, OrderAccepted) for each in [*orders, closing]), "all are accepted")
+    assert answers == [None] * 60
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_order_that_waits_when_the_link_breaks_was_surely_not_sent(trials: Trials) -> None:
+    trial = trials(rate=45)
+    await trial.begin()
+    await trial.rest()
+    orders, answers = [trial.order() for _ in range(60)], list[Any]()
+    send(trial, orders, answers)
+    trial.subject.control.do_drop()
+    await trial.until(lambda: len(answers) == 60, "all have an answer")
+    refused = [each for each in answers if each is not None and each.check(Refused)]
+    assert len(refused) >= 15
+    assert all("Nothing was done" in each.getErrorMessage() for each in refused)
+    trial.subject.control.do_clear()
+    await trial.until(lambda: trial.broker._session is not None and trial.broker._session.ready, "it is back")
+    sent = 60 - len(refused)
+    assert len(known(trial.subject.control)) - 1 <= sent
