@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
-from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders
+from tests.e2e.trading import FAR, becomes, cancel_while_away, in_doubt, kill_among_orders
 from tests.emulators.crypto.process import Process
 
 ACCOUNT, SECRET = "CRYPTO", "s3cret-0f-the-key"
@@ -187,6 +187,12 @@ def test_a_dropped_link_is_made_anew_and_reconciled(daemon: Daemon, binance: Pro
     binance.do("fill", order=order["permid"], size="0.3")
     becomes(daemon, order["permid"], "FILLED")
     daemon.up()
+    agrees(daemon, binance)
+
+
+def test_a_cancel_while_the_link_is_down_is_sent_when_it_is_back(daemon: Daemon, binance: Process) -> None:
+    order = daemon.call("limit_order", **TERMS, limit_price=45000, quantity=0.3)
+    cancel_while_away(daemon, order["permid"], lambda: binance.do("drop", seconds=4))
     agrees(daemon, binance)
 
 

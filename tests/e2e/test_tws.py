@@ -12,7 +12,7 @@ import pytest
 
 from tests.daemon import Daemon, until
 from tests.e2e.conftest import MakeDaemon
-from tests.e2e.trading import FAR, becomes, in_doubt, kill_among_orders, losses, lost_and_back
+from tests.e2e.trading import FAR, becomes, cancel_while_away, in_doubt, kill_among_orders, losses, lost_and_back
 from tests.emulators.tws.contracts import catalogue
 from tests.emulators.tws.process import Tws
 
@@ -333,6 +333,11 @@ def test_a_dropped_link_loses_nothing(daemon: Daemon, tws: Tws) -> None:
     until(lambda: daemon.call("query_order", id=resting["permid"])["filled"] == 4, daemon)
     daemon.call("cancel_order", id=resting["permid"])
     assert becomes(daemon, resting["permid"], "CANCELED")["filled"] == 4
+    agrees(daemon, tws)
+
+
+def test_a_cancel_while_the_link_is_down_is_sent_when_it_is_back(daemon: Daemon, tws: Tws) -> None:
+    cancel_while_away(daemon, rest(daemon)["permid"], lambda: tws.do("drop", seconds=4))
     agrees(daemon, tws)
 
 

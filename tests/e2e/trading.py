@@ -40,6 +40,21 @@ def lost_and_back(daemon: Daemon, what: Callable[[], object]) -> None:
     daemon.up()
 
 
+def cancel_while_away(daemon: Daemon, order: str, drop: Callable[[], object]) -> None:
+    """Ask for an order's end while the link is gone: it is said that this waits, and done once the link is back."""
+    before = losses(daemon)
+    drop()
+    until(lambda: losses(daemon) > before, daemon)
+    asked = daemon.call("cancel_order", id=order)
+    assert (asked["status"], asked["order_status"], asked["reason"]) == ("Pending", "NEW", "VENUE_DOWN")
+    assert asked["errorMsg"].endswith(
+        "nothing was done. The cancel is kept: it is sent as soon as the venue is back and has the order."
+    )
+    assert daemon.call("query_order", id=order)["errorMsg"] == asked["errorMsg"]
+    ended = becomes(daemon, order, "CANCELED")
+    assert (ended["reason"], "errorMsg" in ended) == ("USER", False)
+
+
 def kill_among_orders(
     daemon: Daemon, terms: dict[str, Any], limit_price: float, arrived: Callable[[str], list[Any]], many: int = 60
 ) -> None:
