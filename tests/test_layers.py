@@ -87,7 +87,7 @@ MAY_IMPORT = {
         "amends cancels checks errands exits flatten guard halts leases missed outbound pricing rounds settlement "
         "tally tickets intake reconciler differences ledger history risk state journal brokers model"
     ),
-    "checks": "exits families guard halts intake risk state brokers model",
+    "checks": "exits families guard halts risk state brokers model",
     "rounds": "",
     "pricing": "guard intake model",
     "outbound": "intake ledger halts risk brokers model",

@@ -8,7 +8,6 @@ from txgateway import exits, halts, risk
 from txgateway.brokers import Broker, Can, unknown_symbol
 from txgateway.families import group_key
 from txgateway.guard import Guard
-from txgateway.intake import CONNECTED
 from txgateway.model.errors import GatewayError, Reason, Refused
 from txgateway.model.events import VenueStatus
 from txgateway.model.instrument import Instrument
@@ -55,18 +54,14 @@ class Checks:
         if venue is None:
             return self._nowhere(request.account)
         if self._status[venue] is not VenueStatus.UP:
-            return self._down(venue)
+            return Denial(
+                Reason.VENUE_DOWN,
+                f"Venue {venue} is {self._status[venue]}: send it again when it is UP.",
+            )
         broker = self._brokers[venue]
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or _check_claims(broker, venue, request) or self._check_kin(request, broker.can)
         return denial if denial or _only_closes(request, subject) else self._guard.restricted(request, subject)
-
-    def connected(self, venue: str) -> Denial | None:
-        """Whether a venue can be asked to change what it holds; where it cannot, nobody waits for its prices."""
-        return None if self._status[venue] in CONNECTED else self._down(venue)
-
-    def _down(self, venue: str) -> Denial:
-        return Denial(Reason.VENUE_DOWN, f"Venue {venue} is {self._status[venue]}: send it again when it is UP.")
 
     def _nowhere(self, account: str) -> Denial:
         """No venue trades the account, as far as is known: those that are not connected may not have told of theirs."""

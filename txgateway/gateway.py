@@ -20,7 +20,7 @@ from txgateway.errands import Errands
 from txgateway.flatten import Flattens
 from txgateway.guard import Guard, Shown, unknown
 from txgateway.history import History
-from txgateway.intake import Intake
+from txgateway.intake import CONNECTED, Intake
 from txgateway.journal import Journal
 from txgateway.leases import Leases
 from txgateway.ledger import QUESTIONS, Ledger, Then
@@ -466,9 +466,11 @@ class Gateway:
         request = _as_request(order, quantity, limit, stop)
         if order.leg is None and not risk.only_decreases(order, request):
             self._require_open(order)
+        elif by != KEEPER and self.intake.status[order.venue] not in CONNECTED:
+            text = f"Venue {order.venue} is {self.intake.status[order.venue]}: send it again when it is UP."
+            raise Refused(Reason.VENUE_DOWN, text, order.order_id)
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or risk.check_replace(order, quantity, limit, stop)
-        denial = denial or (None if by == KEEPER else self.checks.connected(order.venue))
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER)
         decision = Decision(denial)
         if denial is None:
