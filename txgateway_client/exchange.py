@@ -176,7 +176,8 @@ class Exchange:
         """The result in an answer; raises what the answer says went wrong."""
         method, url, user = self._call.method, self._settings.url, self._settings.username
         if answer.status == 400:
-            raise BadArgument(f"{method}: {sentence(answer.body) or 'the gateway cannot read an argument'}")
+            said = sentence(answer.body).removeprefix(f"{method}: ")
+            raise BadArgument(f"{method}: {said or 'the gateway cannot read an argument'}")
         if answer.status == 401:
             raise Unauthorized(
                 f"the gateway at {url} refused user {user!r}: check TXGATEWAY_USERNAME and "

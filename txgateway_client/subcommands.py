@@ -155,6 +155,8 @@ class GatewayCommand(click.Command):
 def no_such_option(word: str, ctx: click.Context) -> click.NoSuchOption:
     """The error that names an unknown option, the one that may be meant, and where one of the program's own goes."""
     name, root = word.partition("=")[0], ctx.find_root()
+    if any(isinstance(each, click.Argument) and f"--{each.name}" == name for each in ctx.command.params):
+        return click.NoSuchOption(name, f"{name[2:]} is no option of {ctx.info_name}, but an argument.", ctx=ctx)
     if root is not ctx and name in _options(root):
         before = f"{root.info_name} {name} … {ctx.info_name}"
         return click.NoSuchOption(name, f"{name} goes before the command: {before} …", ctx=ctx)

@@ -630,7 +630,7 @@ async def test_options_may_be_written_with_underscores(gateway: Any, run: Run) -
         (("buy", "1", "IBM", "--limt", "5"), "No such option --limt. Did you mean --limit?"),
         (("buy", "1", "--limt", "IBM"), "No such option --limt. Did you mean --limit?"),
         (("limit_order", "A", "R", "IBM", "1", "1", "--client-order-di=k"), "--client-order-di. Did you mean"),
-        (("limit_order", "A", "R", "IBM", "1", "1", "--route", "X"), "--route goes before the command: "),
+        (("limit_order", "A", "R", "IBM", "1", "1", "--route", "X"), "route is no option of limit_order, but"),
         (("query_orders", "--password", "X"), "--password goes before the command: "),
         (("buy", "1", "IBM", "more"), "unexpected extra argument (more)"),
         (("buy", "1", "IBM", "more", "-5"), "unexpected extra arguments (more -5)"),

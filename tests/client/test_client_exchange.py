@@ -208,6 +208,9 @@ async def test_answers_that_say_no(gateway: Any, client: Any, wire: Any) -> None
     gateway.answers["query_bars"] = wire.Reply(400, b'{"status": "Error", "errorMsg": "period: no such period"}')
     with pytest.raises(BadArgument, match="query_bars: period: no such period"):
         await ask("query_bars", "IBM", 5, ".", ".")
+    gateway.answers["set_leverage"] = wire.Reply(400, b'{"errorMsg": "set_leverage: leverage 0 is none of 1 to 9."}')
+    with pytest.raises(BadArgument, match=r"^set_leverage: leverage 0 is none"):
+        await ask("set_leverage", "IBM", 0)
     gateway.answers["halt"] = wire.Reply(403, b'{"error": "scope admin is needed"}')
     with pytest.raises(Unauthorized, match="'trader' is not allowed to call halt: scope admin is needed"):
         await ask("halt", "lunch")

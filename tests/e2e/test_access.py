@@ -304,7 +304,9 @@ def test_who_is_kept_to_a_symbol_touches_no_other(daemon: Daemon) -> None:
         assert (refused["reason"], refused["errorMsg"]) == ("NOT_ALLOWED", "This login may not trade IBM, only MSFT.")
     for scope in ("gateway", "account:API_ACCOUNT", "symbol:IBM", "symbol:MSFT"):
         for name in ("halt", "flatten"):
-            assert kept.ask(name, reason="mine", scope=scope).status_code == 403, (name, scope)
+            answer = kept.ask(name, reason="mine", scope=scope)
+            assert answer.status_code == 403, (name, scope)
+            assert f"may not halt or flatten {scope}, only owner:" in answer.json()["errorMsg"]
     kept.call("global_cancel")
     until(lambda: daemon.call("query_order", id=own)["status"] == "Cancelled", daemon)
     assert daemon.call("query_order", id=theirs)["status"] == "Accepted"

@@ -92,7 +92,7 @@ def _check_reach(caller: Caller, scope: Scope) -> None:
         symbols = [] if caller.accounts is not None else caller.grant.symbols or ()
         scopes = [*(f"account:{each}" for each in accounts), *(f"symbol:{each}" for each in symbols)]
         may = ", ".join([*scopes, f"owner:{caller.user}"])
-        raise NotAllowed(f"{scope} is more than {caller.user} may halt, which is {may}.")
+        raise NotAllowed(f"{caller.user} may not halt or flatten {scope}, only {may}.")
 
 
 def _reaches(caller: Caller, scope: Scope) -> bool:
