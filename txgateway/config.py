@@ -279,7 +279,7 @@ class _Reading:
         try:
             text = self.read_text(path).rstrip("\r\n")
         except (OSError, ValueError) as error:
-            if not (optional and isinstance(error, FileNotFoundError)):
+            if not (optional and isinstance(error, FileNotFoundError | NotADirectoryError)):
                 reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
                 self._wrong(label, f"the password cannot be read ({reason}); give a file that can be")
             return None

@@ -90,6 +90,10 @@ def test_a_check_looks_at_the_folder_as_the_start_does(make_daemon: MakeDaemon) 
         assert (checked.returncode, checked.stdout) == (2, "")
         assert f"TXGATEWAY_DATA_DIR={folder}: {taken} is no folder" in checked.stderr
         assert daemon.run().returncode == 1, "nor does it start"
+    del daemon.environment["PASSWORD"]
+    checked = daemon.run("--check")
+    assert len(checked.stderr.splitlines()) == 1, "the folder alone is complained about, not what would be in it"
+    assert f"TXGATEWAY_DATA_DIR={taken / 'below'}" in checked.stderr
     daemon.environment["DATA_DIR"] = str(daemon.folder.parent / "new" / "deep")
     assert daemon.run("--check").returncode == 0
     assert not (daemon.folder.parent / "new").exists()
