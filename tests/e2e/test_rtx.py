@@ -259,6 +259,8 @@ def test_a_cancel_while_the_link_is_down_outlives_a_crash_and_is_sent_when_it_is
     refused = daemon.call("replace_order", id=left["permid"], limit_price=1.4)
     assert (refused["status"], refused["reason"]) == ("Error", "VENUE_DOWN")
     assert daemon.call("global_cancel") == "global cancel requested"
+    for each in (two, left):
+        until(lambda: "The cancel was not sent" in str(daemon.call("explain_order", id=each["permid"])), daemon)  # noqa: B023
     daemon.kill()
     daemon.start().up()
     for each in (one, two, left):
