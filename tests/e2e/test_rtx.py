@@ -242,13 +242,22 @@ def test_what_others_send_and_is_filled_at_once_is_told_by_its_fill(daemon: Daem
 # ---------------------------------------------------------------- when something fails
 
 
+@pytest.fixture
+def alone() -> Iterator[Rtgw]:
+    """A counterparty that no other daemon trades with: the link of these would be gone, too."""
+    emulator = Rtgw("--tick", "0", "--begins", BEGINS).start()
+    emulator.do("quote", symbol="IBM", bid="185.10", ask="185.20")
+    yield emulator
+    emulator.end()
+
+
 def test_a_cancel_while_the_link_is_down_outlives_a_crash_and_is_sent_when_it_is_back(
-    rtgw: Rtgw, make_daemon: MakeDaemon
+    alone: Rtgw, make_daemon: MakeDaemon
 ) -> None:
-    daemon = make_rtx(make_daemon, rtgw.port).start().up()
+    daemon = make_rtx(make_daemon, alone.port).start().up()
     one, two, left = rest(daemon), rest(daemon), rest(daemon, symbol="TSLA")
     before = losses(daemon)
-    rtgw.do("drop", seconds=8)
+    alone.do("drop", seconds=8)
     until(lambda: losses(daemon) > before, daemon)
     asked = daemon.call("cancel_order", id=one["permid"])
     assert (asked["status"], asked["order_status"], asked["reason"]) == ("Pending", "NEW", "VENUE_DOWN")
