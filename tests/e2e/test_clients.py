@@ -233,8 +233,8 @@ def use_tokens(api: API) -> bool:
 def use_sources(api: API) -> bool:
     made = api.add_source("generic", ACCOUNT, name="client-source", shadow=True, max_age=30, limits={"order_rate": "5"})
     assert made["secret"] in made["message"]
-    changed = api.change_source("client-source", sizing="percent", size=2.5, symbols={"GOLD": "GC"}, max_age="")
-    assert changed["settings"] == {"shadow": True, "sizing": "percent", "size": "2.5", "symbols": {"GOLD": "GC"}}
+    changed = api.change_source("client-source", sizing="percent", size=2.5, symbols={"GOLD": "SPY"}, max_age="")
+    assert changed["settings"] == {"shadow": True, "sizing": "percent", "size": "2.5", "symbols": {"GOLD": "SPY"}}
     assert [each["name"] for each in api.query_sources("client-source")] == ["client-source"]
     return api.remove_source("client-source")
 
