@@ -356,7 +356,7 @@ class Gateway:
             time_in_force=request.time_in_force,
             limit_price=request.limit_price,
             stop_price=request.stop_price,
-            route=(request.route or "").strip() or self._default_route(venue),
+            route=(request.route or "").strip() or self._default_route(venue, origin),
             tag=request.tag,
             owner=owner,
             origin=origin,
@@ -464,11 +464,9 @@ class Gateway:
                 order.order_id,
             )
         request = _as_request(order, quantity, limit, stop)
-        if order.leg is None and not risk.only_decreases(order, request):
+        asks_more = order.leg is None and not risk.only_decreases(order, request)
+        if asks_more or (by != KEEPER and self.intake.status[order.venue] not in CONNECTED):
             self._require_open(order)
-        elif by != KEEPER and self.intake.status[order.venue] not in CONNECTED:
-            text = f"Venue {order.venue} is {self.intake.status[order.venue]}: send it again when it is UP."
-            raise Refused(Reason.VENUE_DOWN, text, order.order_id)
         denial = risk.check_grant(request, grant) or risk.check_form(request)
         denial = denial or risk.check_replace(order, quantity, limit, stop)
         denial = denial or halts.check_replace(self.state, order, quantity, limit, stop, by == KEEPER)
@@ -497,7 +495,8 @@ class Gateway:
             raise Refused(Reason.STOPPING, text, order.order_id)
         status = self.intake.status[order.venue]
         if status is not VenueStatus.UP:
-            text = f"Venue {order.venue} is {status}: until it is UP an order may be made smaller or canceled, no more."
+            less = "made smaller or canceled" if status in CONNECTED else "canceled"
+            text = f"Venue {order.venue} is {status}: until it is UP an order may be {less}, no more."
             raise Refused(Reason.VENUE_DOWN, text, order.order_id)
 
     async def _change_denied(self, order: Order, change: str, denial: Denial, by: str) -> Refused:
@@ -605,9 +604,13 @@ class Gateway:
 
     # reading
 
-    def _default_route(self, venue: str) -> str:
-        """The route of an order that names none: what was set by hand, else the venue's, else the gateway's."""
-        return self.state.settings.get("route") or self._desk.routes.get(venue) or self._desk.default_route
+    def _default_route(self, venue: str, origin: Origin) -> str:
+        """The route of an order that names none: what was set by hand, else the venue's, else the gateway's.
+
+        A flatten goes by what is configured: no slow or wrong route of another moment keeps a position open.
+        """
+        by_hand = None if origin is Origin.FLATTEN else self.state.settings.get("route")
+        return by_hand or self._desk.routes.get(venue) or self._desk.default_route
 
     def venue_of(self, account: str) -> str | None:
         """The venue that trades an account."""

@@ -181,7 +181,7 @@ def test_a_replace_of_what_a_venue_holds_that_is_not_there_is_refused_before_any
         ask(bench, order, "replace")
     assert (caught.value.reason, str(caught.value)) == (
         Reason.VENUE_DOWN,
-        "Venue paper is DOWN: send it again when it is UP.",
+        "Venue paper is DOWN: until it is UP an order may be canceled, no more.",
     )
     assert status(bench, order) is OrderStatus.NEW
 

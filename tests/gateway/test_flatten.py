@@ -246,6 +246,15 @@ def test_nothing_is_closed_before_every_order_of_the_scope_has_ended() -> None:
     assert events(bench, FlattenEnded)[0].flat
 
 
+def test_closing_orders_go_by_the_configured_route_whatever_was_set_since() -> None:
+    bench = desk()
+    send(bench, quantity=D(100))
+    bench.gateway.change_setting("route", '{"SLOW": {"STRAT_ID": "VWAP"}}', "me")
+    assert send(bench, quantity=D(10)).route == '{"SLOW": {"STRAT_ID": "VWAP"}}'
+    assert flattened(bench).flat
+    assert [each.route for each in closings(bench)] == ["DEMO"]
+
+
 def test_what_is_held_has_its_line_before_the_broker_has_told_anything() -> None:
     bench = desk()
     send(bench, quantity=D(100))
